@@ -1,0 +1,69 @@
+/**
+ * Imports point inward: domain knows only itself and pure node modules, adapters and doors know the domain
+ * and never one another, and only compose.ts sees all. `scripts/lint-imports.test.ts` shows that this bites.
+ */
+const SERVER = '^packages/server/src'
+const DOORS = ['http', 'jobs', 'cli', 'lambda']
+const ADAPTERS = ['storage', 'marketplace']
+const TESTS = '\\.(test|contract|fixture)\\.ts$'
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'domain-stays-pure',
+      comment: 'domain/ imports only itself and pure node modules',
+      severity: 'error',
+      from: { path: `${SERVER}/domain/`, pathNot: TESTS },
+      to: { pathNot: [`${SERVER}/domain/`, '^(node:)?(assert|crypto|util)$'] },
+    },
+    {
+      name: 'adapters-know-only-the-domain',
+      severity: 'error',
+      from: { path: `${SERVER}/(${ADAPTERS.join('|')})/`, pathNot: TESTS },
+      to: { path: `^packages/`, pathNot: [`${SERVER}/domain/`, `${SERVER}/$1/`] },
+    },
+    {
+      name: 'doors-know-only-the-domain',
+      comment: 'a door calls use cases; the CLI alone starts the composed program',
+      severity: 'error',
+      from: { path: `${SERVER}/(http|jobs|lambda)/`, pathNot: TESTS },
+      to: { path: `^packages/`, pathNot: [`${SERVER}/domain/`, `${SERVER}/$1/`] },
+    },
+    {
+      name: 'cli-goes-through-compose',
+      severity: 'error',
+      from: { path: `${SERVER}/cli/`, pathNot: TESTS },
+      to: { path: `${SERVER}/(storage|marketplace|http|jobs|lambda)/` },
+    },
+    {
+      name: 'simulator-imports-nothing-of-ours',
+      severity: 'error',
+      from: { path: '^packages/simulator/' },
+      to: { path: '^packages/', pathNot: '^packages/simulator/' },
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    parser: 'swc',
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: ['(^|/)dist/', '(^|/)node_modules/\\.'] },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+      extensions: ['.ts', '.js', '.cjs', '.mjs', '.json'],
+    },
+  },
+}
