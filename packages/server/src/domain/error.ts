@@ -1,0 +1,41 @@
+/**
+ * What can go wrong in a way that the caller can act on. A door maps each code to its own language
+ * (an HTTP status, an exit code); a new code without a mapping does not compile.
+ */
+export type DomainErrorCode =
+  | 'request.invalid'
+  | 'product.not_found'
+  | 'dimension.not_found'
+  | 'subscription.not_found'
+  | 'subscription.ambiguous'
+  | 'subscription.ended'
+  | 'registration.token_invalid'
+  | 'registration.token_expired'
+  | 'registration.wrong_product'
+  | 'marketplace.unavailable'
+  | 'record.not_found'
+  | 'record.not_in_doubt'
+  | 'bucket.not_found'
+  | 'bucket.not_held'
+  | 'hold.quantity_too_large'
+  | 'key.not_found'
+  | 'ledger.mode_mismatch'
+  | 'ledger.waiting_for_release'
+  | 'ledger.dimension_changed'
+
+export class DomainError extends Error {
+  readonly code: DomainErrorCode
+  /** Facts for the caller: ids and names only, never a secret or a personal datum. */
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(
+    code: DomainErrorCode,
+    message: string,
+    options: { details?: Record<string, unknown>; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'DomainError'
+    this.code = code
+    this.details = options.details ?? {}
+  }
+}

@@ -1,0 +1,38 @@
+import type { Subscription, SubscriptionReference, SubscriptionStatus } from './subscription.ts'
+
+/** A change of a subscription's life, with who did it: every one is in the audit trail. */
+export interface SubscriptionChange {
+  readonly status: SubscriptionStatus
+  readonly accessEnd?: number | undefined
+  readonly finalWindowEnd?: number | undefined
+  readonly successor?: string | undefined
+}
+
+/** What the domain asks of storage about subscriptions. */
+export interface SubscriptionStore {
+  /** @throws {DomainError} `subscription.not_found` */
+  get(id: string): Promise<Subscription>
+  /**
+   * All that fit, live and ended, newest first, at most 100. License ARNs are compared by their tail.
+   * An empty reference fits every subscription of the product.
+   *
+   * @param product - our product id; undefined for any
+   */
+  findMatching(
+    product: string | undefined,
+    reference: SubscriptionReference,
+  ): Promise<readonly Subscription[]>
+  /** Newest first. */
+  list(options: {
+    product?: string | undefined
+    limit: number
+    before?: string | undefined
+  }): Promise<readonly Subscription[]>
+  /**
+   * Adds it, unless one of the same product and license (or, without a license, customer) is live: then that one is returned
+   * as it is. Registering twice is not an error.
+   */
+  create(subscription: Subscription, actor: string): Promise<{ subscription: Subscription; created: boolean }>
+  /** @throws {DomainError} `subscription.not_found` */
+  change(id: string, change: SubscriptionChange, actor: string, now: number): Promise<Subscription>
+}
