@@ -1,3 +1,4 @@
+import type { Aggregation } from './aggregation.ts'
 import type { Hour } from './hour.ts'
 import type { TagSetKey } from './tags.ts'
 
@@ -22,13 +23,16 @@ export interface RoutedEvent {
   readonly key: Uint8Array
   readonly event: UsageEvent
   readonly subscription: string
+  readonly product: string
   readonly dimension: string
+  readonly scale: number
+  readonly aggregation: Aggregation
   /** Hours that may take it, in order; the first whose bucket is open does. None: nobody can be billed. */
   readonly hours: readonly Hour[]
   /** Why nobody can be billed for it, where `hours` runs out. */
   readonly unbillable: UnbillableReason
   /** For `max` and `unique`: the period its own time lies in. */
-  readonly period: string | undefined
+  readonly period: string
 }
 
 export type UnbillableReason = 'subscription_ended' | 'before_access'

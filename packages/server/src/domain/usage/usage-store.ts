@@ -237,8 +237,12 @@ export interface Alarm {
  * A `decide` function is pure and may be called more than once. Every store passes `usageStoreContract`.
  */
 export interface UsageStore {
-  /** Deduplicates and counts events, in order. One outcome for each. */
-  record(events: readonly RoutedEvent[], now: number): Promise<readonly RecordedEvent[]>
+  /**
+   * Deduplicates and counts events, in order. One outcome for each.
+   *
+   * @param epoch - of the subscriptions they were routed by; where it moved on, all are `stale` and nothing is written
+   */
+  record(events: readonly RoutedEvent[], now: number, epoch: number): Promise<readonly RecordedEvent[]>
 
   /** Open buckets of one product with `hour <= hourMax`, oldest first: of subscriptions that go on. */
   listOpen(product: string, hourMax: Hour, limit: number): Promise<readonly BucketKey[]>
