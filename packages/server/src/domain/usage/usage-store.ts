@@ -50,7 +50,9 @@ export interface ClosingState {
   readonly includedUsed: (period: string) => bigint
   /** AWS's key for this hour is taken by another record: the amount must go to a later hour. */
   readonly keyTaken: boolean
-  /** Does the meter have another open bucket after this hour? */
+  /** Has the meter an open bucket of an earlier hour? Included units are used up in hour order. */
+  readonly earlierOpen: () => boolean
+  /** Does the meter have another open or held bucket, of any hour? */
   readonly laterOpen: boolean
 }
 
@@ -89,6 +91,10 @@ export interface ClaimedBatch {
   readonly product: string
   readonly region: string
   readonly records: readonly UsageRecord[]
+  /** It is one record because it was refused before: a success ends that. */
+  readonly alone: boolean
+  /** The product was stopped, and this is the try that may end it. */
+  readonly probe: boolean
   /** Not before this time: AWS's rate, shared by all processes. */
   readonly sendAt: number
 }
@@ -104,6 +110,8 @@ export interface ClaimOptions {
   readonly only?: readonly string[]
   /** Bytes of a record within a call. */
   readonly sizeOf: (record: UsageRecord) => number
+  /** The call as it will be sent, for the attempt's row. */
+  readonly requestOf: (records: readonly UsageRecord[]) => string
 }
 
 /** AWS's answer for one record of an attempt. */
@@ -244,8 +252,14 @@ export interface UsageStore {
    */
   record(events: readonly RoutedEvent[], now: number, epoch: number): Promise<readonly RecordedEvent[]>
 
-  /** Open buckets of one product with `hour <= hourMax`, oldest first: of subscriptions that go on. */
-  listOpen(product: string, hourMax: Hour, limit: number): Promise<readonly BucketKey[]>
+  /** Open buckets of one product with `hour <= hourMax` but not in `except`, oldest first: of subscriptions that go on. */
+  listOpen(
+    product: string,
+    hourMax: Hour,
+    except: readonly Hour[],
+    limit: number,
+    cursor?: string,
+  ): Promise<Page<BucketKey>>
   /** Open buckets of subscriptions that ended at or before `now`, oldest first. */
   listOpenOfEnded(
     product: string,

@@ -1,0 +1,40 @@
+import { AWS_RULES } from '../usage/aws-rules.ts'
+import { hourOf } from '../usage/hour.ts'
+import type { UsageStore } from '../usage/usage-store.ts'
+import type { Subscription } from './subscription.ts'
+import type { SubscriptionStore } from './subscription-store.ts'
+
+/**
+ * A subscription ends: cancelled, expired or, with a successor, superseded by a renewal. Its finished hours
+ * are sent at once, the hour in progress after it has settled, all within AWS's final hour.
+ *
+ * The first word of the end counts: `unsubscribe-pending`, `Purchase Agreement Ended` or `License Deprovisioned`.
+ * Saying it again changes nothing.
+ *
+ * @param endedAt - AWS's own time of the end, ms; usage timed later is not this subscription's
+ * @throws {DomainError} `subscription.not_found`
+ */
+export async function endSubscription(
+  deps: { subscriptions: SubscriptionStore; usage: UsageStore },
+  id: string,
+  end: { endedAt: number; successor?: string | undefined },
+  actor: string,
+  now: number,
+): Promise<Subscription> {
+  const subscription = await deps.subscriptions.get(id)
+  if (subscription.accessEnd !== undefined) return subscription
+  const accessEnd = Math.max(end.endedAt, subscription.accessStart)
+  const ended = await deps.subscriptions.change(
+    id,
+    {
+      status: end.successor === undefined ? 'cancelling' : 'superseded',
+      accessEnd,
+      finalWindowEnd: accessEnd + AWS_RULES.finalWindowMs,
+      successor: end.successor,
+    },
+    actor,
+    now,
+  )
+  await deps.usage.openFinalBuckets(id, hourOf(Math.max(accessEnd - 1, subscription.accessStart)))
+  return ended
+}

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto'
+import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
+import { isLive, type Subscription } from '../subscriptions/subscription.ts'
+import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
+import { MARGINS } from './aws-rules.ts'
+import { identityOf } from './close-bucket.ts'
+import { awsDeadline, closesAt, earliestBillableHour, lastHour, recordTimestamp } from './deadlines.ts'
+import { type Hour, hourOf } from './hour.ts'
+import type { UsageStore } from './usage-store.ts'
+
+const PAGE = 200
+
+/**
+ * Seals a zero for each completed hour without usage that AWS still takes, inside access, where the dimension asks for it: AWS
+ * recommends an hourly record. Only where nothing else is sealed; never for held or carried hours.
+ *
+ * @returns how many zeros were sealed
+ */
+export async function reportSilence(
+  deps: { usage: UsageStore; subscriptions: SubscriptionStore; catalog: ProductCatalog },
+  now: number,
+  signal?: AbortSignal,
+): Promise<number> {
+  let sealed = 0
+  for (const product of deps.catalog.list()) {
+    const dimensions = product.dimensions.filter(({ reportZero }) => reportZero)
+    if (dimensions.length === 0) continue
+    let before: string | undefined
+    while (!signal?.aborted) {
+      const page = await deps.subscriptions.list({ product: product.id, limit: PAGE, before })
+      for (const subscription of page) {
+        for (const dimension of dimensions)
+          sealed += await silenceOf(deps.usage, product, dimension, subscription, now)
+      }
+      if (page.length < PAGE) break
+      before = page.at(-1)!.id
+    }
+  }
+  return sealed
+}
+
+async function silenceOf(
+  usage: UsageStore,
+  product: Product,
+  dimension: Dimension,
+  subscription: Subscription,
+  now: number,
+): Promise<number> {
+  const identity = identityOf(product, subscription)
+  if (identity === undefined || !(isLive(subscription) || isInFinalHour(subscription, now))) return 0
+  let sealed = 0
+  const last = Math.min(hourOf(now), lastHour(subscription))
+  for (let hour: Hour = earliestBillableHour(now, subscription); hour <= last; hour++) {
+    const deadline = awsDeadline(hour, subscription)
+    if (closesAt(hour, product, subscription) > now || deadline - MARGINS.holdBeforeGoodbyeMs <= now) continue
+    const record = {
+      id: `rec_${randomUUID()}`,
+      product: product.id,
+      region: product.region,
+      identity,
+      timestamp: recordTimestamp(hour, subscription),
+      quantity: 0,
+      unitBase: baseUnitsPerUnit(dimension),
+      allocations: [],
+      deadline,
+    }
+    if (
+      await usage.sealSilence({ subscription: subscription.id, dimension: dimension.key, hour }, record, now)
+    )
+      sealed++
+  }
+  return sealed
+}
+
+function isInFinalHour(subscription: Subscription, now: number): boolean {
+  return subscription.finalWindowEnd !== undefined && now < subscription.finalWindowEnd
+}

@@ -1,0 +1,208 @@
+import type { Clock } from '../clock.ts'
+import { AWS_RULES, MARGINS } from './aws-rules.ts'
+import { hourText, MINUTE_MS } from './hour.ts'
+import { isHaltingError, isSplittingError, judgeAnswer, judgeExpired } from './judge-record.ts'
+import type { MeteringAnswer, MeteringService } from './metering-service.ts'
+import { awsIdentityKey, type UsageRecord } from './usage-record.ts'
+import type { ClaimedBatch, RecordAnswer, UsageStore } from './usage-store.ts'
+
+/** A stopped product is tried again by itself after this long: credentials are often mended without telling us. */
+const PROBE_AFTER_MS = 5 * MINUTE_MS
+/** How long after a call's own timeout its process may still book the answer. */
+const LEASE_MARGIN_MS = 30_000
+/** Calls in one run; what is left is the next run's. */
+const CALLS_MAX = 100_000
+const EXPIRE_SLICE = 200
+
+export interface SubmitReport {
+  calls: number
+  accepted: number
+  unanswered: number
+  /** Records whose deadline passed. */
+  expired: number
+  halted: string[]
+}
+
+export interface SubmitDeps {
+  readonly usage: UsageStore
+  readonly metering: MeteringService
+  readonly clock: Clock
+  readonly timeoutMs: number
+}
+
+/**
+ * Sends every record that is due: the earliest deadline first, one call for each product in turn, 25 records to a call,
+ * under AWS's rate. One bad record does not stop the rest. Safe in several processes at once: records are claimed.
+ */
+export async function submitDueRecords(deps: SubmitDeps, signal?: AbortSignal): Promise<SubmitReport> {
+  const report: SubmitReport = { calls: 0, accepted: 0, unanswered: 0, expired: 0, halted: [] }
+  await expireRecords(deps, report, signal)
+  const slowed = new Set<string>()
+  while (report.calls < CALLS_MAX && !signal?.aborted) {
+    const sendable = await deps.usage.listSendable(deps.clock.now())
+    const products = sendable.filter(({ product }) => !slowed.has(product))
+    if (products.length === 0) break
+    for (const { product } of products) {
+      if (signal?.aborted) break
+      if (!(await submitOne(deps, product, report, signal))) slowed.add(product)
+    }
+  }
+  return report
+}
+
+/** One call, or its halves. @returns `false` when the product should wait for the next run */
+async function submitOne(
+  deps: SubmitDeps,
+  product: string,
+  report: SubmitReport,
+  signal?: AbortSignal,
+  only?: readonly string[],
+): Promise<boolean> {
+  const batch = await deps.usage.claim({
+    product,
+    now: deps.clock.now(),
+    leaseMs: deps.timeoutMs + LEASE_MARGIN_MS,
+    spacingMs: Math.ceil(1000 / MARGINS.callsPerSecond),
+    sizeOf: (record) => deps.metering.sizeOf(record),
+    requestOf: (records) => deps.metering.requestOf(records),
+    ...(only && { only }),
+  })
+  if (batch === undefined) return only !== undefined
+  const wait = batch.sendAt - deps.clock.now()
+  // Not interruptible: a claimed record is sent, so that stopping leaves no doubt behind.
+  if (wait > 0) await deps.clock.sleep(wait)
+  const answer = await deps.metering.batchMeterUsage(batch.region, batch.records)
+  report.calls++
+  const settled = await book(deps, batch, answer, report)
+  if (answer.error === undefined) return answer.outcome === 'answered'
+  return handleError(deps, batch, answer.error, settled, report, signal)
+}
+
+async function book(
+  deps: SubmitDeps,
+  batch: ClaimedBatch,
+  answer: MeteringAnswer,
+  report: SubmitReport,
+): Promise<readonly UsageRecord[]> {
+  const now = deps.clock.now()
+  const answers = new Map<string, RecordAnswer>()
+  for (const record of batch.records) {
+    const found = answer.answers.get(record.id)
+    answers.set(record.id, found ?? { kind: 'unanswered', reason: 'AWS did not mention it in its answer' })
+  }
+  const settled = await deps.usage.settle(
+    batch.attempt,
+    { outcome: answer.outcome, response: answer.response, finishedAt: now },
+    answers,
+    (record, subscription, recordAnswer) => judgeAnswer(record, subscription, recordAnswer, now),
+  )
+  for (const record of settled) {
+    if (record.state === 'accepted') report.accepted++
+    await raiseAlarm(deps.usage, record, now)
+  }
+  if (answer.outcome === 'unanswered') report.unanswered++
+  if (settled.some(({ state }) => state === 'accepted')) await welcomeBack(deps, batch, now)
+  return settled
+}
+
+/** A success alone ends an isolation; any success ends a stop that was waiting for a try. */
+async function welcomeBack(deps: SubmitDeps, batch: ClaimedBatch, now: number): Promise<void> {
+  if (batch.alone) {
+    const [record] = batch.records
+    await deps.usage.isolate(batch.product, 'dimension', record!.dimension, false)
+    await deps.usage.isolate(batch.product, 'identity', awsIdentityKey(record!.identity), false)
+  }
+  if (batch.probe) await deps.usage.resume(batch.product, 'system', now)
+}
+
+async function handleError(
+  deps: SubmitDeps,
+  batch: ClaimedBatch,
+  error: { code: string; message: string },
+  settled: readonly UsageRecord[],
+  report: SubmitReport,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if (isSplittingError(error.code)) {
+    if (batch.records.length > 1) return submitHalves(deps, batch, settled, report, signal)
+    await isolatePoison(deps, batch.records[0]!, error)
+    return true
+  }
+  if (isHaltingError(error.code)) {
+    const now = deps.clock.now()
+    report.halted.push(batch.product)
+    const reason = `${error.code}: ${error.message}`
+    await deps.usage.halt({ product: batch.product, reason, since: now, probeAt: now + PROBE_AFTER_MS })
+    await deps.usage.raise({
+      kind: 'halted',
+      subject: batch.product,
+      message: `AWS refuses every call for this product: ${reason}`,
+      at: now,
+    })
+  }
+  return false
+}
+
+/** AWS refuses a whole request for one bad record: halves find it, and the others are billed. At most five levels deep. */
+async function submitHalves(
+  deps: SubmitDeps,
+  batch: ClaimedBatch,
+  settled: readonly UsageRecord[],
+  report: SubmitReport,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const ids = settled.filter(({ state }) => state === 'ready' || state === 'sent').map(({ id }) => id)
+  const middle = Math.ceil(ids.length / 2)
+  let goOn = true
+  for (const half of [ids.slice(0, middle), ids.slice(middle)]) {
+    if (half.length > 0 && goOn) goOn = await submitOne(deps, batch.product, report, signal, half)
+  }
+  return goOn
+}
+
+async function isolatePoison(
+  deps: SubmitDeps,
+  record: UsageRecord,
+  error: { code: string; message: string },
+): Promise<void> {
+  const now = deps.clock.now()
+  const subject = `${record.product}/${record.dimension}`
+  if (error.code === 'InvalidUsageDimensionException')
+    await deps.usage.isolate(record.product, 'dimension', record.dimension, true)
+  if (error.code === 'InvalidLicenseException' || error.code === 'InvalidCustomerIdentifierException') {
+    await deps.usage.isolate(record.product, 'identity', awsIdentityKey(record.identity), true)
+  }
+  await deps.usage.raise({
+    kind: 'poison',
+    subject,
+    message: `AWS refuses ${record.id} (${error.code}): ${error.message}`,
+    at: now,
+  })
+}
+
+async function expireRecords(deps: SubmitDeps, report: SubmitReport, signal?: AbortSignal): Promise<void> {
+  while (!signal?.aborted) {
+    const now = deps.clock.now()
+    const expired = await deps.usage.expire(now, EXPIRE_SLICE, (record, subscription) =>
+      judgeExpired(record, subscription, now),
+    )
+    report.expired += expired.length
+    for (const record of expired) await raiseAlarm(deps.usage, record, now)
+    if (expired.length < EXPIRE_SLICE) return
+  }
+}
+
+async function raiseAlarm(usage: UsageStore, record: UsageRecord, now: number): Promise<void> {
+  if (record.state !== 'conflict' && record.state !== 'in_doubt' && record.state !== 'refused') return
+  if (record.quantity === 0) return
+  const what = `${record.quantity} ${record.dimension} of ${hourText(record.hour)}`
+  await usage.raise({
+    kind: record.state,
+    subject: record.id,
+    message: `${what}: ${record.note ?? record.state}`,
+    at: now,
+  })
+}
+
+/** Records in one call at most, by AWS's rule and our margin. */
+export const PACKING = { recordsMax: AWS_RULES.batchRecordsMax, bytesMax: MARGINS.batchBytes } as const
