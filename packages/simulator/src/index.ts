@@ -1,0 +1,29 @@
+/** AWS Marketplace on a laptop: metering, entitlements, a buyer's storefront, a clock and faults. */
+export { createVirtualClock, type VirtualClock } from './clock/virtual-clock.ts'
+export { DEMO_PRODUCTS } from './demo-products.ts'
+export { SimulatorError, type SimulatorErrorCode } from './errors.ts'
+export {
+  FAULT_KINDS,
+  type Fault,
+  type FaultBook,
+  type FaultKind,
+  type FaultOrder,
+  type Operation,
+} from './faults/faults.ts'
+export type { ListenOptions } from './http/http-server.ts'
+export type { Bill, BillLine } from './marketplace/bill.ts'
+export type { LedgerRecord } from './marketplace/ledger.ts'
+export type { CallCounts, Marketplace, Order, Terms } from './marketplace/marketplace.ts'
+export type { Notification } from './marketplace/notifications.ts'
+export type { DimensionType, SimulatedDimension, SimulatedProduct } from './marketplace/product.ts'
+export { DEFAULT_SETTINGS, type Settings } from './marketplace/settings.ts'
+export type {
+  Quantities,
+  Subscription,
+  SubscriptionEnd,
+  SubscriptionState,
+} from './marketplace/subscription.ts'
+export type { UsageAllocation, UsageTag } from './marketplace/usage-record.ts'
+export { createSimulator, type Simulator, type SimulatorOptions } from './simulator.ts'
+export type { Call } from './wire/call-log.ts'
+export type { AwsReply, AwsRequest } from './wire/handle-aws.ts'

@@ -1,0 +1,85 @@
+import type { VirtualClock } from '../clock/virtual-clock.ts'
+import type { Identifiers } from './identifiers.ts'
+import type { Ledger } from './ledger.ts'
+import type { SimulatedProduct } from './product.ts'
+import type { Settings } from './settings.ts'
+import type { SubscriptionRecord } from './subscription.ts'
+import type { SubscriptionBook } from './subscription-book.ts'
+import type { UsageAllocation } from './usage-record.ts'
+
+/** Everything the simulated AWS remembers. Changed only by {@link applyFact}, so that a journal can rebuild it. */
+export interface MarketplaceState {
+  settings: Settings
+  readonly products: Map<string, SimulatedProduct>
+  readonly subscriptions: SubscriptionBook
+  readonly tokens: Map<string, RegistrationToken>
+  /** The newest token of each subscription, by its id. */
+  readonly newestToken: Map<string, string>
+  readonly ledger: Ledger
+}
+
+export interface RegistrationToken {
+  readonly token: string
+  readonly subscriptionId: string
+  readonly issuedAt: number
+  readonly usedAt?: number
+}
+
+/** What the operations of the marketplace are given. */
+export interface MarketplaceContext {
+  readonly state: MarketplaceState
+  readonly clock: VirtualClock
+  readonly identifiers: Identifiers
+  /** Makes a fact durable, then applies it. If that fails nothing has changed. */
+  commit(fact: Fact): void
+}
+
+/** One change of the marketplace: a line of the journal. Only added, never edited. */
+export type Fact =
+  | { readonly kind: 'settings'; readonly settings: Partial<Settings> }
+  | { readonly kind: 'product'; readonly product: SimulatedProduct }
+  | { readonly kind: 'subscription'; readonly subscription: SubscriptionRecord }
+  | { readonly kind: 'token'; readonly token: RegistrationToken }
+  | {
+      readonly kind: 'usage'
+      readonly region: string
+      readonly at: number
+      readonly records: readonly AcceptedUsage[]
+    }
+
+/** The newly accepted records of one call. */
+export interface AcceptedUsage {
+  readonly subscriptionId: string
+  readonly meter: string
+  readonly dimension: string
+  readonly timestamp: number
+  readonly quantity: number
+  readonly allocations?: readonly UsageAllocation[]
+}
+
+export function applyFact(state: MarketplaceState, fact: Fact): void {
+  switch (fact.kind) {
+    case 'settings':
+      state.settings = { ...state.settings, ...fact.settings }
+      return
+    case 'product':
+      state.products.set(fact.product.productCode, fact.product)
+      return
+    case 'subscription':
+      state.subscriptions.put(fact.subscription)
+      return
+    case 'token':
+      state.tokens.set(fact.token.token, fact.token)
+      state.newestToken.set(fact.token.subscriptionId, fact.token.token)
+      return
+    case 'usage':
+      for (const { subscriptionId, ...usage } of fact.records) {
+        state.ledger.append({
+          ...usage,
+          subscription: state.subscriptions.indexOf(subscriptionId),
+          region: fact.region,
+          receivedAt: fact.at,
+        })
+      }
+  }
+}
