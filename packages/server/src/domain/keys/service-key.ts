@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** What a service key may do. `admin` may do all. */
 export type KeyScope = 'usage:write' | 'usage:read' | 'admin'
@@ -32,11 +32,11 @@ export function isWellFormedSecret(secret: string): boolean {
 
 /** 256 random bits need no slow hash. */
 export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+  return hash('sha256', secret, 'hex')
 }
 
 function checksum(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 6)
+  return hash('sha256', text, 'hex').slice(0, 6)
 }
 
 /** What the domain asks of storage about keys. */

@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import {
+  generateSecret,
+  hashSecret,
+  type KeyScope,
+  type ServiceKey,
+  type ServiceKeyStore,
+} from './service-key.ts'
+
+/**
+ * Makes a service key and stores its hash.
+ *
+ * @param request - `product` binds the key to one product; undefined: all of them
+ * @param actor - who asked, for the audit trail
+ * @returns the secret too: it is shown once and cannot be read again
+ */
+export async function issueServiceKey(
+  deps: { readonly keys: ServiceKeyStore; readonly clock: Clock },
+  request: {
+    readonly name: string
+    readonly scopes: readonly KeyScope[]
+    readonly product: string | undefined
+  },
+  actor: string,
+): Promise<{ readonly key: ServiceKey; readonly secret: string }> {
+  const secret = generateSecret()
+  const key: ServiceKey = {
+    id: `key_${randomUUID()}`,
+    name: request.name,
+    scopes: request.scopes,
+    product: request.product,
+    hash: hashSecret(secret),
+    createdAt: deps.clock.now(),
+    revokedAt: undefined,
+  }
+  await deps.keys.create(key, actor)
+  return { key, secret }
+}
