@@ -1,0 +1,3 @@
+import { createSimulatorCommands } from './commands.ts'
+
+await createSimulatorCommands('tollkeeper-simulator').parseAsync()

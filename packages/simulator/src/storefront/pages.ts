@@ -1,0 +1,178 @@
+import type { Backstage } from '../http/control-routes.ts'
+import type { Bill } from '../marketplace/bill.ts'
+import type { LedgerRecord } from '../marketplace/ledger.ts'
+import { DEFAULT_ACCOUNT_ID } from '../marketplace/marketplace.ts'
+import { hasContract, isEntitled, isMetered, type SimulatedProduct } from '../marketplace/product.ts'
+import type { Subscription } from '../marketplace/subscription.ts'
+import { type Html, html } from './html.ts'
+import { timeOf } from './layout.ts'
+
+/** Most subscriptions and records that a page shows: the newest. */
+const ROWS_MAX = 200
+
+const PRICING = {
+  usage: 'Pay as you go',
+  contract: 'Contract',
+  contractWithConsumption: 'Contract with consumption',
+  free: 'Free',
+} satisfies Record<SimulatedProduct['pricing'], string>
+
+const STATES = {
+  scheduled: { text: 'Starts later', tone: 'wait' },
+  agreementActive: { text: 'Waiting for its license', tone: 'wait' },
+  licensed: { text: 'Active', tone: 'good' },
+  ending: { text: 'Ending', tone: 'wait' },
+  finalWindow: { text: 'Final usage only', tone: 'wait' },
+  closed: { text: 'Ended', tone: 'idle' },
+} satisfies Record<Subscription['state'], { text: string; tone: string }>
+
+export function productsPage({ marketplace }: Backstage): Html {
+  const subscriptions = marketplace.listSubscriptions().slice(-ROWS_MAX).reverse()
+  const products = marketplace.listProducts()
+  return html`<h1>Products</h1>
+<p class="lead">Buy as a customer on AWS Marketplace would, then set up your account with the seller. Accounts, agreements and money are made up.</p>
+<div class="grid">${products.map(productCard)}</div>
+<h2 id="subscriptions">Your subscriptions</h2>
+${subscriptions.length === 0 ? html`<p class="empty">None yet. Subscribe to one of the products above.</p>` : subscriptionTable(subscriptions, products)}`
+}
+
+function productCard(product: SimulatedProduct): Html {
+  const entitled = product.dimensions.filter((dimension) => isEntitled(product, dimension))
+  const id = `p-${product.productCode}`
+  return html`<section class="card" aria-labelledby="${id}">
+<h3 id="${id}">${product.title}</h3>
+<div class="tags"><span class="tag">${PRICING[product.pricing]}</span><span class="tag">${product.metering === 'license' ? 'Metered by license' : 'Metered by product code'}</span></div>
+<p>${product.description}</p>
+<dl class="prices">${product.dimensions.map((dimension) => priceLine(product, dimension))}</dl>
+<form method="post" action="/subscribe">
+<input type="hidden" name="productCode" value="${product.productCode}">
+<div class="fields">
+<label>Buyer's AWS account <input type="text" name="accountId" value="${DEFAULT_ACCOUNT_ID}" inputmode="numeric" pattern="[0-9]{12}" title="12 digits" required list="accounts-${product.productCode}"></label>
+<datalist id="accounts-${product.productCode}"><option value="${DEFAULT_ACCOUNT_ID}">Example Corp</option><option value="444455556666">Second buyer</option><option value="777788889999">Third buyer</option></datalist>
+${entitled.map(({ key, name }) => html`<label>${name ?? key} <input type="number" name="quantity.${key}" value="1" min="0" max="2147483647" step="1" required></label>`)}
+${!hasContract(product) && html`<label class="check"><input type="checkbox" name="freeTrial" value="yes"> As a free trial</label>`}
+</div>
+<button class="wide">Subscribe<span class="skip"> to ${product.title}</span></button>
+</form>
+</section>`
+}
+
+function priceLine(product: SimulatedProduct, dimension: SimulatedProduct['dimensions'][number]): Html {
+  const unit = dimension.unit ?? 'unit'
+  const term = isEntitled(product, dimension) && !isMetered(product, dimension) ? ', for the term' : ''
+  return html`<dt>${dimension.name ?? dimension.key}<br><small><code>${dimension.key}</code></small></dt><dd>$${dimension.price ?? '0'}<br><small>per ${unit}${term}</small></dd>`
+}
+
+function subscriptionTable(
+  subscriptions: readonly Subscription[],
+  products: readonly SimulatedProduct[],
+): Html {
+  const titles = new Map(products.map(({ productCode, title }) => [productCode, title]))
+  return html`<div class="table"><table>
+<thead><tr><th scope="col">Product</th><th scope="col">Buyer</th><th scope="col">State</th><th scope="col">Accepted</th><th scope="col"></th></tr></thead>
+<tbody>${subscriptions.map(
+    (subscription) => html`<tr>
+<td><a href="/subscriptions/${subscription.id}">${titles.get(subscription.productCode) ?? subscription.productCode}</a></td>
+<td>${subscription.buyerName}<br><code>${subscription.accountId}</code></td>
+<td>${stateBadge(subscription)}</td>
+<td>${timeOf(subscription.acceptedAt)}</td>
+<td><a href="/subscriptions/${subscription.id}">Manage<span class="skip"> ${subscription.id}</span></a></td>
+</tr>`,
+  )}</tbody></table></div>`
+}
+
+function stateBadge({ state, suspended }: Subscription): Html {
+  const { text, tone } = STATES[state]
+  return html`<span class="state state-${tone}">${text}</span>${suspended && html` <span class="state state-bad">Suspended</span>`}`
+}
+
+/** The buyer's view of one subscription. Its form carries the registration token: in the body, never in a URL. */
+export function subscriptionPage({ marketplace }: Backstage, subscription: Subscription): Html {
+  const { id, productCode, state, end } = subscription
+  const product = marketplace.listProducts().find((candidate) => candidate.productCode === productCode)
+  const isOver = state === 'ending' || state === 'finalWindow' || state === 'closed'
+  return html`<p><a href="/">← Products</a></p>
+<h1>${product?.title ?? productCode}</h1>
+<p class="lead">${stateBadge(subscription)} ${stateStory(subscription)}</p>
+<div class="actions">
+${!isOver && product !== undefined && setUpForm(product, subscription, marketplace.registrationToken(id))}
+${!isOver && html`<form method="post" action="/subscriptions/${id}/cancel"><button class="danger">Cancel subscription</button></form>`}
+</div>
+${!isOver && html`<p class="note">“Set up your account” posts a registration token from your browser to <code>${product?.fulfillmentUrl}</code>. If no page opens, the seller's program is not running there.</p>`}
+<h2>Agreement</h2>
+<div class="card"><dl class="facts">
+<dt>Buyer</dt><dd>${subscription.buyerName}, <code>${subscription.accountId}</code></dd>
+<dt>Agreement</dt><dd><code>${subscription.agreementId}</code></dd>
+${subscription.licenseArn !== undefined && html`<dt>License</dt><dd><code>${subscription.licenseArn}</code></dd>`}
+${subscription.customerIdentifier !== undefined && html`<dt>Customer identifier</dt><dd><code>${subscription.customerIdentifier}</code></dd>`}
+${subscription.previousAgreementId !== undefined && html`<dt>Renews</dt><dd><code>${subscription.previousAgreementId}</code></dd>`}
+${Object.entries(subscription.quantities).map(([key, quantity]) => html`<dt>${key}</dt><dd>${quantity}</dd>`)}
+<dt>Accepted</dt><dd>${timeOf(subscription.acceptedAt)}</dd>
+<dt>Starts</dt><dd>${timeOf(subscription.startAt)}</dd>
+${end !== undefined && html`<dt>${isOver ? 'Ended' : 'Ends'}</dt><dd>${timeOf(end.endedAt)} (final usage until ${timeOf(end.closedAt)})</dd>`}
+</dl></div>`
+}
+
+function setUpForm(product: SimulatedProduct, subscription: Subscription, token: string): Html {
+  return html`<form method="post" action="${product.fulfillmentUrl}" target="_blank" rel="noopener" enctype="application/x-www-form-urlencoded">
+<input type="hidden" name="x-amzn-marketplace-token" value="${token}">
+${subscription.freeTrial && html`<input type="hidden" name="x-amzn-marketplace-offer-type" value="free-trial">`}
+<button>Set up your account</button></form>`
+}
+
+function stateStory({ state, licensedAt, startAt, end }: Subscription): Html {
+  switch (state) {
+    case 'scheduled':
+      return html`The agreement starts ${timeOf(startAt)}.`
+    case 'agreementActive':
+      return html`The seller can meter usage from ${timeOf(licensedAt)}.`
+    case 'licensed':
+      return html`The seller can meter usage.`
+    case 'ending':
+    case 'finalWindow':
+      return html`The seller can send final usage until ${end && timeOf(end.closedAt)}.`
+    case 'closed':
+      return html`Usage is refused.`
+  }
+}
+
+export function usagePage({ marketplace }: Backstage): Html {
+  const total = marketplace.recordCount
+  const records = marketplace.listRecords({ from: Math.max(0, total - ROWS_MAX), limit: ROWS_MAX }).reverse()
+  return html`<h1>Usage and bill</h1>
+<p class="lead">What AWS accepted from the seller, and what it would invoice for it.</p>
+<h2>Bill so far</h2>
+${billTable(marketplace.bill())}
+<h2>Accepted usage records <small class="tag">${total}</small></h2>
+${total > records.length && html`<p class="note">The newest ${records.length} of ${total}; all are at <a href="/_control/ledger"><code>/_control/ledger</code></a>.</p>`}
+${recordTable(records)}`
+}
+
+function billTable({ lines, total, currency }: Bill): Html {
+  if (lines.length === 0) return html`<p class="empty">Nothing to invoice yet.</p>`
+  const shown = lines.slice(0, ROWS_MAX)
+  return html`<div class="table"><table>
+<thead><tr><th scope="col">Month</th><th scope="col">Account</th><th scope="col">Subscription</th><th scope="col">Dimension</th><th scope="col" class="num">Units</th><th scope="col" class="num">Price</th><th scope="col" class="num">Amount</th></tr></thead>
+<tbody>${shown.map(
+    (line) =>
+      html`<tr><td>${line.month}</td><td><code>${line.accountId}</code></td><td><a href="/subscriptions/${line.subscriptionId}">${line.subscriptionId}</a></td><td><code>${line.dimension}</code></td><td class="num">${line.units}</td><td class="num">$${line.unitPrice}</td><td class="num">$${line.amount}</td></tr>`,
+  )}</tbody>
+<tfoot><tr><th scope="row" colspan="6">Total${lines.length > shown.length && html` of all ${lines.length} lines`}, ${currency}</th><td class="num">$${total}</td></tr></tfoot>
+</table></div>`
+}
+
+function recordTable(records: readonly LedgerRecord[]): Html {
+  if (records.length === 0) {
+    return html`<p class="empty">None yet. Subscribe, set up your account, use the product, and advance the clock: usage is sent for hours that are over.</p>`
+  }
+  return html`<div class="table"><table>
+<thead><tr><th scope="col">Hour</th><th scope="col">Account</th><th scope="col">Dimension</th><th scope="col" class="num">Quantity</th><th scope="col">Region</th><th scope="col">Received</th><th scope="col">Metering record</th></tr></thead>
+<tbody>${records.map(
+    (record) =>
+      html`<tr><td>${timeOf(record.hourStart)}</td><td><code>${record.accountId}</code></td><td><code>${record.dimension}</code></td><td class="num">${record.quantity}</td><td>${record.region}</td><td>${timeOf(record.receivedAt)}</td><td><code>${record.meteringRecordId}</code></td></tr>`,
+  )}</tbody></table></div>`
+}
+
+export function problemPage(title: string, detail: string): Html {
+  return html`<h1>${title}</h1><p class="lead" role="alert">${detail}</p><p><a href="/">Back to the products</a></p>`
+}
