@@ -1,0 +1,343 @@
+import { readFileSync, statSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { checkSchema, problemAt } from './config/check-schema.ts'
+import { editDistance } from './config/closest-name.ts'
+import { ConfigError, type ConfigProblem } from './config/config-error.ts'
+import { DEMO_CONFIG } from './config/demo.ts'
+import { ENVIRONMENT, type Environment, readEnvironment } from './config/environment.ts'
+import { type MarketplaceListings, readMarketplaceFile } from './config/marketplace-file.ts'
+import { resolveProducts } from './config/products.ts'
+import { type ConfigFile, ConfigSchema } from './config/schema.ts'
+import { type Pointer, readSource, type Source, valueAt } from './config/source.ts'
+import { type DeclaredSubscription, resolveSubscriptions } from './config/subscriptions.ts'
+import type { Product } from './domain/products/product.ts'
+import { MINUTE_MS } from './domain/usage/hour.ts'
+import { whereIs } from './marketplace/loopback.ts'
+
+export type Mode = 'simulated' | 'shadow' | 'live'
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+/** All settings of one deployment: read once at start, checked, frozen. */
+export interface Config {
+  /** Absolute path of the file; undefined for the demo. */
+  readonly file: string | undefined
+  readonly mode: Mode
+  readonly log: { readonly level: LogLevel }
+  readonly server: {
+    readonly host: string
+    readonly port: number
+    /** Without a slash at its end. */
+    readonly publicUrl: string | undefined
+  }
+  /** `sqlite:` and an absolute path, or `sqlite::memory:`. */
+  readonly store: { readonly url: string }
+  readonly aws: {
+    readonly accountId: string | undefined
+    readonly region: string
+    /** The metering service's address; undefined: AWS's own. Always set in simulated mode. */
+    readonly endpoint: string | undefined
+    readonly timeoutMs: number
+  }
+  readonly usage: { readonly acceptBackMs: number; readonly acceptAheadMs: number }
+  readonly jobs: { readonly intervalMs: number }
+  readonly products: readonly Product[]
+  readonly subscriptions: readonly DeclaredSubscription[]
+  /** Seed section `connectors.marketplace`, where the file has it. */
+  readonly connector: Connector | undefined
+  /** What `marketplace-config.json` says about the deployment, where it is there. */
+  readonly deployment: Deployment | undefined
+}
+
+export interface Connector {
+  readonly enabled: boolean
+  readonly scheduleCron: string | undefined
+  readonly entities: readonly string[]
+  readonly writeActions: readonly string[]
+}
+
+export interface Deployment {
+  readonly region: string | undefined
+  readonly environment: string | undefined
+  readonly retainResources: boolean
+  readonly listings: readonly {
+    readonly path: string
+    readonly name: string | undefined
+    readonly description: string | undefined
+    readonly enabled: boolean
+  }[]
+}
+
+export const CONFIG_FILE = 'tollkeeper.yaml'
+export const MARKETPLACE_FILE = 'marketplace-config.json'
+/** The metering service that simulated mode talks to unless told otherwise. */
+export const SIMULATOR_ENDPOINT = 'http://127.0.0.1:4010'
+
+const DAY_MS = 24 * 60 * MINUTE_MS
+const FILE_BYTES_MAX = 1_000_000
+
+/**
+ * Reads `tollkeeper.yaml`, a `marketplace-config.json` beside it, and the environment.
+ *
+ * @param options.file - relative to `cwd`; without it `TOLLKEEPER_CONFIG`, then `tollkeeper.yaml`
+ * @throws {ConfigError} with every problem found
+ */
+export function loadConfig(options: { file?: string; cwd: string; env: Environment }): Config {
+  const { cwd, env } = options
+  const file = resolve(cwd, options.file ?? readEnvironment(env, 'TOLLKEEPER_CONFIG') ?? CONFIG_FILE)
+  const text = readText(file, cwd)
+  if (text === undefined) {
+    const hint =
+      options.file === undefined
+        ? 'run `tollkeeper init` to write one'
+        : 'check the path, or run `tollkeeper init`'
+    throw new ConfigError([wholeFile(nameOf(file, cwd), `does not exist: ${hint}`)])
+  }
+  const listingsFile = join(dirname(file), MARKETPLACE_FILE)
+  const listingsText = readText(listingsFile, cwd)
+  return parseConfig(text, {
+    name: nameOf(file, cwd),
+    file,
+    directory: dirname(file),
+    env,
+    ...(listingsText === undefined
+      ? {}
+      : { listings: { name: nameOf(listingsFile, cwd), text: listingsText } }),
+  })
+}
+
+/**
+ * What `tollkeeper dev` sells when there is no `tollkeeper.yaml`: one product with three dimensions, simulated.
+ *
+ * @param options.directory - where its ledger is kept
+ * @throws {ConfigError} for a name of the environment that cannot be used
+ */
+export function demoConfig(options: { directory?: string; env?: Environment } = {}): Config {
+  const { directory = '.', env = {} } = options
+  return parseConfig(DEMO_CONFIG, { name: 'the demo', directory: resolve(directory), env })
+}
+
+/**
+ * The configuration that a text means.
+ *
+ * @param options.name - how messages call the text
+ * @param options.directory - absolute; relative paths begin here
+ * @throws {ConfigError} with every problem found
+ */
+export function parseConfig(
+  text: string,
+  options: {
+    name: string
+    directory: string
+    env: Environment
+    file?: string
+    listings?: { name: string; text: string }
+  },
+): Config {
+  const { env } = options
+  const source = readSource(options.name, text, env)
+  const problems: ConfigProblem[] = [...source.problems]
+  let listings: MarketplaceListings | undefined
+  if (options.listings) {
+    const read = readMarketplaceFile(options.listings.name, options.listings.text)
+    listings = read.listings
+    problems.push(...read.problems)
+  }
+  if (source.problems.length > 0) throw new ConfigError(problems)
+
+  problems.push(...takeEnvironment(source, env, listings))
+  const { value, problems: shapeProblems } = checkSchema(ConfigSchema, source)
+  problems.push(...shapeProblems)
+  // Rules across parts need parts that are right in themselves.
+  if (problems.length > 0) throw new ConfigError(problems)
+
+  const file = value as ConfigFile
+  const { products, problems: productProblems } = resolveProducts(file, source, listings, env)
+  const { subscriptions, problems: buyerProblems } = resolveSubscriptions(
+    file.subscriptions,
+    products,
+    source,
+  )
+  problems.push(...productProblems, ...buyerProblems, ...checkMode(file, source), ...checkUrls(file, source))
+  if (problems.length > 0) throw new ConfigError(problems)
+
+  const connector = file.connectors.marketplace
+  return deepFreeze<Config>({
+    file: options.file,
+    mode: file.mode,
+    log: { level: file.log.level },
+    server: {
+      host: file.server.host,
+      port: file.server.port,
+      publicUrl: file.server.publicUrl?.replace(/\/+$/, ''),
+    },
+    store: { url: storeUrl(file.store.url, options.directory) },
+    aws: {
+      accountId: file.aws.accountId,
+      region: file.aws.region,
+      endpoint: file.aws.endpoint ?? (file.mode === 'simulated' ? SIMULATOR_ENDPOINT : undefined),
+      timeoutMs: file.aws.timeoutMs,
+    },
+    usage: {
+      acceptBackMs: file.usage.acceptBackDays * DAY_MS,
+      acceptAheadMs: file.usage.acceptAheadMinutes * MINUTE_MS,
+    },
+    jobs: { intervalMs: file.jobs.intervalSeconds * 1000 },
+    products,
+    subscriptions,
+    connector: connector && {
+      enabled: connector.enabled,
+      scheduleCron: connector.schedule_cron,
+      entities: connector.entities,
+      writeActions: connector.write_actions,
+    },
+    deployment: listings && toDeployment(listings),
+  })
+}
+
+/** Names of the environment take the place of settings before anything is checked, so that they are checked alike. */
+function takeEnvironment(
+  source: Source,
+  env: Environment,
+  listings: MarketplaceListings | undefined,
+): ConfigProblem[] {
+  for (const { name, sets, how } of ENVIRONMENT) {
+    const value = readEnvironment(env, name)
+    if (value === undefined || sets === undefined || sets.includes('[]')) continue
+    const pointer = sets.split('.')
+    if (how === 'fills' && isSet(source, pointer)) continue
+    source.override(pointer, name === 'LOG_LEVEL' ? value.toLowerCase() : value, name)
+  }
+  const region = listings?.file.deploymentSettings.region
+  if (region !== undefined && !isSet(source, ['aws', 'region'])) {
+    source.override(['aws', 'region'], region, `${MARKETPLACE_FILE}: deploymentSettings.region`)
+  }
+
+  const ours = ENVIRONMENT.map(({ name }) => name).filter((name) => name.startsWith('TOLLKEEPER_'))
+  return Object.keys(env).flatMap((name) => {
+    if (!name.startsWith('TOLLKEEPER_') || ours.includes(name)) return []
+    // Other parts have names of their own (`TOLLKEEPER_KEY`): only what looks like a slip is one.
+    const meant = ours.find((known) => editDistance(name, known) === 1)
+    const message = `is not a setting: did you mean \`${meant}\`?`
+    return meant === undefined ? [] : [{ file: 'environment', line: 0, column: 0, path: name, message }]
+  })
+}
+
+function isSet(source: Source, pointer: Pointer): boolean {
+  const value = valueAt(source.tree, pointer)
+  return value !== undefined && value !== null
+}
+
+/** Pretend and real never mix: neither by a slip in the file nor by one in the environment. */
+function checkMode(file: ConfigFile, source: Source): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const { mode, aws } = file
+  const endpoint = aws.endpoint === undefined ? undefined : parseUrl(aws.endpoint)
+  const place = endpoint && whereIs(endpoint)
+  const report = (pointer: Pointer, message: string) => problems.push(problemAt(source, pointer, message))
+  if (mode === 'simulated' && place !== undefined && place !== 'loopback') {
+    report(
+      ['aws', 'endpoint'],
+      'must be on this machine in simulated mode, such as `http://127.0.0.1:4010`: leave it out, or set `mode: live`',
+    )
+  }
+  if (mode !== 'simulated' && place !== undefined && place !== 'elsewhere') {
+    report(
+      ['aws', 'endpoint'],
+      `must not be on this machine in ${mode} mode: leave it out for AWS's own, or set \`mode: simulated\``,
+    )
+  }
+  if (mode !== 'simulated' && endpoint && endpoint.protocol !== 'https:') {
+    report(['aws', 'endpoint'], `must begin with \`https://\` in ${mode} mode`)
+  }
+  if (mode === 'live' && aws.accountId === undefined) {
+    report(['aws', 'accountId'], "is missing: live mode needs the seller's AWS account id, 12 digits")
+  }
+  const connector = file.connectors.marketplace
+  if (mode === 'live' && connector?.enabled && !connector.write_actions.includes('emit_meter_usage')) {
+    report(
+      ['connectors', 'marketplace', 'write_actions'],
+      'must have `emit_meter_usage` in live mode: add it, or set `mode: shadow`, which sends nothing',
+    )
+  }
+  return problems
+}
+
+function checkUrls(file: ConfigFile, source: Source): ConfigProblem[] {
+  const urls = [
+    [['aws', 'endpoint'], file.aws.endpoint],
+    [['server', 'publicUrl'], file.server.publicUrl],
+  ] as const
+  return urls.flatMap(([pointer, url]) =>
+    url === undefined || parseUrl(url)
+      ? []
+      : [problemAt(source, pointer, 'must be a URL: this one cannot be read')],
+  )
+}
+
+function parseUrl(url: string): URL | undefined {
+  return URL.parse(url) ?? undefined
+}
+
+function storeUrl(url: string, directory: string): string {
+  const path = url.slice('sqlite:'.length)
+  return path === ':memory:' ? url : `sqlite:${resolve(directory, path)}`
+}
+
+function toDeployment({ file }: MarketplaceListings): Deployment {
+  const { region, environment, retainResources } = file.deploymentSettings
+  return {
+    region,
+    environment,
+    retainResources: retainResources ?? true,
+    listings: Object.entries(file.marketplaceListings).map(([key, listing]) => ({
+      path: listing.path ?? key,
+      name: listing.name,
+      description: listing.description,
+      enabled: listing.enabled,
+    })),
+  }
+}
+
+/** @returns undefined where there is no such file */
+function readText(file: string, cwd: string): string | undefined {
+  const name = nameOf(file, cwd)
+  try {
+    if (statSync(file).size > FILE_BYTES_MAX) {
+      throw new ConfigError([
+        wholeFile(name, `is larger than ${FILE_BYTES_MAX} bytes: a configuration is smaller`),
+      ])
+    }
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    const why =
+      code === 'EISDIR'
+        ? 'is a directory: name the file in it'
+        : code === 'EACCES' || code === 'EPERM'
+          ? 'cannot be read: give this user permission to read it'
+          : code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
+            ? 'is not text in UTF-8: save it as UTF-8'
+            : `cannot be read (${String(code)})`
+    throw new ConfigError([wholeFile(name, why)], { cause: error })
+  }
+}
+
+function wholeFile(file: string, message: string): ConfigProblem {
+  return { file, line: 0, column: 0, path: '', message }
+}
+
+/** As a person would name it from where they are. */
+function nameOf(file: string, cwd: string): string {
+  const path = relative(resolve(cwd), file)
+  return path === '' ? basename(file) : path.startsWith('..') || isAbsolute(path) ? file : path
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const item of Object.values(value)) deepFreeze(item)
+  }
+  return value
+}

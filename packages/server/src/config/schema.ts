@@ -1,0 +1,521 @@
+import Type, { type Static } from 'typebox'
+
+/**
+ * The shape of `tollkeeper.yaml`, and the only place that has its defaults, bounds and descriptions: the loader, the
+ * published JSON Schema and `docs/configuration.md` are made from it. A property with a `default` may be left out.
+ *
+ * `errorMessage` says what a value must be where type and bounds do not (editors with a JSON Schema show it, too).
+ * `numeric` marks text of digits that may be written as a YAML number: its own spelling counts, never a float of it.
+ */
+
+const CLOSED = { additionalProperties: false } as const
+
+const NAME = {
+  pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
+  errorMessage: '1 to 64 letters, digits, `_`, `.` or `-`, beginning with a letter or digit',
+} as const
+
+const REGION = {
+  pattern: '^[a-z]{2,4}(-[a-z]+)+-[0-9]$',
+  errorMessage: 'an AWS region such as `us-east-1`',
+} as const
+
+const HTTP_URL = {
+  pattern: '^https?://[^\\s/?#@]+(/[^\\s?#]*)?$',
+  errorMessage: 'a URL that begins with `http://` or `https://`, without user, query or fragment',
+} as const
+
+const ACCOUNT_ID = {
+  pattern: '^[0-9]{12}$',
+  numeric: true,
+  errorMessage: 'an AWS account id of 12 digits',
+} as const
+
+/** `LicenseArn` of the metering model, `@aws-sdk/client-marketplace-metering` 3.1138.0. */
+const LICENSE_ARN = {
+  pattern:
+    '^arn:aws[a-zA-Z-]*:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.-]{0,1023}$',
+  errorMessage: 'a license ARN such as `arn:aws:license-manager::294406891311:license:l-…`',
+} as const
+
+/** `ProductCode` of the metering model; AWS generates 25 lower-case letters and digits. */
+const PRODUCT_CODE = {
+  pattern: '^[-a-zA-Z0-9/=:_.@]{1,255}$',
+  errorMessage: "AWS Marketplace's product code: 1 to 255 letters, digits or `-/=:_.@`, without spaces",
+} as const
+
+const HoldAboveSchema = Type.Object(
+  {
+    units: Type.Optional(
+      Type.String({
+        pattern: '^[1-9][0-9]{0,9}$',
+        numeric: true,
+        errorMessage: 'a whole number of billed units, 1 or more',
+        description: 'Hold an hour above this many billed units.',
+      }),
+    ),
+    times: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 1,
+        maximum: 1_000_000,
+        description:
+          'Hold an hour above this many times the median of the last 168 non-zero hours, from the 24th on.',
+      }),
+    ),
+  },
+  {
+    ...CLOSED,
+    minProperties: 1,
+    maxProperties: 1,
+    errorMessage: '`{units: N}` or `{times: N}`, one of the two',
+    description:
+      'Hold an hour that is too large for a person to release, lower or waive before it is sent for good. Without it nothing is held.',
+  },
+)
+
+const DimensionSchema = Type.Object(
+  {
+    key: Type.String({
+      pattern: '^[A-Za-z0-9_.-]{1,100}$',
+      errorMessage: '1 to 100 letters, digits, `_`, `.` or `-`',
+      description: "AWS's dimension key, exactly as in the listing: upper and lower case differ.",
+    }),
+    name: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'Name for people. Default: the key.' }),
+    ),
+    aggregation: Type.Enum(['sum', 'count', 'max', 'unique', 'total'], {
+      default: 'sum',
+      description:
+        "How events become a quantity: `sum` adds quantities up, `count` counts events, `max` takes a period's highest (a gauge), `unique` counts a period's different values, `total` meters the growth of a running total.",
+    }),
+    per: Type.Optional(
+      Type.Enum(['hour', 'day', 'month'], {
+        description:
+          'The UTC period of `max` and `unique`, required for these two and for no other. AWS adds all hours up: five users active all month are billed as 5 with `month`, as 3,600 with `hour`.',
+      }),
+    ),
+    scale: Type.Integer({
+      minimum: 0,
+      maximum: 6,
+      default: 0,
+      description:
+        'Decimal digits that a reported quantity may have. Extra digits are refused, never rounded. 0 for `count` and `unique`.',
+    }),
+    unitSize: Type.String({
+      pattern: '^[1-9][0-9]{0,9}$',
+      numeric: true,
+      errorMessage: 'a whole number, 1 or more',
+      default: '1',
+      description:
+        'Reported units in one billed unit: 1000 where AWS sells thousands of requests. The remainder is carried to the next hour. `unitSize` × 10^`scale` is at most 1,000,000,000.',
+    }),
+    holdAbove: Type.Optional(HoldAboveSchema),
+    onDeadline: Type.Enum(['release', 'waive'], {
+      default: 'release',
+      description:
+        'What happens to a held hour that nobody decided on, one hour before AWS stops taking it: AWS can refund, but takes nothing late.',
+    }),
+    remainder: Type.Enum(['forgive', 'roundUp'], {
+      default: 'forgive',
+      description: 'What happens to less than one billed unit when a subscription ends.',
+    }),
+    reportZero: Type.Boolean({
+      default: false,
+      description: 'Send a zero for each completed hour without usage, so that AWS sees that metering works.',
+    }),
+    price: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{1,9}(\\.[0-9]{1,12})?$',
+        numeric: true,
+        errorMessage: 'an amount in plain decimal digits such as `0.002`',
+        description:
+          'US dollars for one billed unit, to show usage at risk in money. AWS bills its own price.',
+      }),
+    ),
+    metrics: Type.Array(
+      Type.String({
+        pattern: '^[A-Za-z0-9_.:/-]{1,100}$',
+        errorMessage: '1 to 100 letters, digits or `_.:/-`',
+        description: "A name of the seller's platform.",
+      }),
+      {
+        default: [],
+        maxItems: 50,
+        uniqueItems: true,
+        description: 'Names under which the platform reports this dimension, such as `totalScans`.',
+      },
+    ),
+  },
+  { ...CLOSED, description: 'A unit of a product that is counted.' },
+)
+
+const IncludedSchema = Type.Object(
+  {
+    dimension: Type.String({ minLength: 1, description: 'Key of a metered dimension of this product.' }),
+    units: Type.String({
+      pattern: '^[1-9][0-9]{0,17}$',
+      numeric: true,
+      errorMessage: 'a whole number of billed units, 1 or more',
+      description: 'Billed units that the contract paid for, per period.',
+    }),
+    reset: Type.Enum(['calendarMonth', 'anniversary', 'term'], {
+      default: 'calendarMonth',
+      description:
+        "When the included units start anew: each UTC month, each month from the agreement's own day, or never within its term.",
+    }),
+  },
+  { ...CLOSED, description: 'Units of a metered dimension that a contract already paid for.' },
+)
+
+const PlanSchema = Type.Object(
+  {
+    id: Type.String({ ...NAME, description: 'Stable name of the plan, unique within the product.' }),
+    title: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'Name for people. Default: the id.' }),
+    ),
+    included: Type.Array(IncludedSchema, {
+      default: [],
+      maxItems: 200,
+      description: 'Contract with consumption: only what exceeds these units is metered.',
+    }),
+  },
+  { ...CLOSED, description: 'A named bundle that a buyer chose.' },
+)
+
+export const ProductSchema = Type.Object(
+  {
+    id: Type.String({ ...NAME, description: 'Stable name of the product, chosen by you; never change it.' }),
+    title: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'Name for people. Default: the id.' }),
+    ),
+    productCode: Type.Optional(
+      Type.String({
+        ...PRODUCT_CODE,
+        description:
+          "AWS's product code of the listing. May come from `MP_PRODUCT_CODE` where there is one product, or from a listing in `marketplace-config.json`.",
+      }),
+    ),
+    metering: Type.Enum(['license', 'legacy'], {
+      default: 'license',
+      description:
+        'How AWS is told who used it: `license` by license and account (every product since June 2026), `legacy` by product code and customer identifier. Both at once bill twice; a change counts from the next hour.',
+    }),
+    region: Type.Optional(
+      Type.String({
+        ...REGION,
+        description:
+          'AWS region whose metering endpoint takes the records; AWS removes duplicates per region only. Default: `aws.region`.',
+      }),
+    ),
+    listing: Type.Optional(
+      Type.String({ ...NAME, description: 'Path of the listing in `/l/{listing}`. Default: the id.' }),
+    ),
+    graceMinutes: Type.Integer({
+      minimum: 0,
+      maximum: 1080,
+      default: 15,
+      description: "Minutes after an hour's end in which its events may still arrive before it is sent.",
+    }),
+    goodbyeSettleMinutes: Type.Integer({
+      minimum: 0,
+      maximum: 40,
+      default: 10,
+      description:
+        "Minutes that the hour in progress stays open after a subscription's end, for buffered events.",
+    }),
+    dimensions: Type.Array(DimensionSchema, {
+      default: [],
+      maxItems: 200,
+      description: 'What is counted.',
+    }),
+    plans: Type.Array(PlanSchema, { default: [], maxItems: 100, description: 'What buyers can choose.' }),
+  },
+  { ...CLOSED, description: 'What is sold.' },
+)
+
+const SubscriptionSchema = Type.Object(
+  {
+    product: Type.String({ minLength: 1, description: 'Id of a product of this file.' }),
+    plan: Type.Optional(Type.String({ minLength: 1, description: 'Id of one of its plans.' })),
+    tenantId: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        pattern: '^[^\\u0000-\\u001f]*$',
+        numeric: true,
+        errorMessage: 'text of 1 to 200 characters',
+        description: "The seller's own name for the buyer's workspace.",
+      }),
+    ),
+    licenseArn: Type.Optional(
+      Type.String({ ...LICENSE_ARN, description: "The buyer's license. Required for `license` metering." }),
+    ),
+    customerAwsAccountId: Type.Optional(
+      Type.String({
+        ...ACCOUNT_ID,
+        description: "The buyer's AWS account. Required for `license` metering.",
+      }),
+    ),
+    customerIdentifier: Type.Optional(
+      Type.String({
+        pattern: '^[^\\s]{1,255}$',
+        numeric: true,
+        errorMessage: '1 to 255 characters without spaces',
+        description: "AWS's customer identifier. Required for `legacy` metering.",
+      }),
+    ),
+    agreementId: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_/-]{1,64}$',
+        errorMessage: 'an agreement id such as `agmt-…`',
+        description: "AWS's agreement.",
+      }),
+    ),
+    accessStart: Type.String({
+      pattern:
+        '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?$',
+      errorMessage: 'a time such as `2026-11-01T00:00:00Z`, or a date (midnight UTC)',
+      description: 'From when usage is billed. AWS refuses a whole batch for a time before the agreement.',
+    }),
+  },
+  {
+    ...CLOSED,
+    description: 'A buyer who subscribed before Tollkeeper was there. New ones register by themselves.',
+  },
+)
+
+const ConnectorSchema = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: true,
+      description:
+        'With `MP_PRODUCT_CODE` and no product declared, sell that product. False: the section is ignored.',
+    }),
+    schedule_cron: Type.Optional(
+      Type.String({
+        pattern: '^\\S+( +\\S+){4}$',
+        errorMessage: 'a cron expression of five fields such as `0 2 * * *`',
+        description:
+          'When to read the catalog, UTC. Accepted, not used yet. Usage is sent every hour whatever this says.',
+      }),
+    ),
+    entities: Type.Array(
+      Type.Enum(['products', 'offers', 'subscriptions', 'entitlements'], {
+        description: 'Something to read from AWS Marketplace.',
+      }),
+      {
+        default: ['products', 'offers', 'subscriptions', 'entitlements'],
+        uniqueItems: true,
+        maxItems: 4,
+        description: 'What to read from AWS Marketplace. Accepted, not used yet.',
+      },
+    ),
+    write_actions: Type.Array(
+      Type.Enum(['publish_change_set', 'emit_meter_usage'], {
+        description: 'Something that may be written to AWS Marketplace.',
+      }),
+      {
+        default: ['publish_change_set', 'emit_meter_usage'],
+        uniqueItems: true,
+        maxItems: 2,
+        description:
+          'What may be written to AWS Marketplace. Live mode without `emit_meter_usage` is refused: `mode: shadow` is for that.',
+      },
+    ),
+  },
+  { ...CLOSED, description: 'The marketplace connector, in the words of earlier installations.' },
+)
+
+export const ConfigSchema = Type.Object(
+  {
+    mode: Type.Enum(['simulated', 'shadow', 'live'], {
+      default: 'simulated',
+      description:
+        '`simulated` talks to the simulator on this machine only, `shadow` does all but send, `live` bills real buyers. A ledger keeps its mode for good.',
+    }),
+    log: Type.Object(
+      {
+        level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+          default: 'info',
+          description: 'The least that is logged.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'Logging.' },
+    ),
+    server: Type.Object(
+      {
+        host: Type.String({
+          pattern: '^[A-Za-z0-9.:-]{1,253}$',
+          errorMessage: 'a host name or IP address',
+          default: '127.0.0.1',
+          description: 'Address to listen on; `0.0.0.0` for all.',
+        }),
+        port: Type.Integer({
+          minimum: 0,
+          maximum: 65535,
+          default: 4000,
+          description: 'TCP port to listen on; 0 takes a free one.',
+        }),
+        publicUrl: Type.Optional(
+          Type.String({
+            ...HTTP_URL,
+            description: 'How buyers and AWS reach this server. Default: `http://` with host and port.',
+          }),
+        ),
+      },
+      { ...CLOSED, default: {}, description: 'The HTTP server.' },
+    ),
+    store: Type.Object(
+      {
+        url: Type.String({
+          pattern: '^sqlite:.+$',
+          errorMessage: '`sqlite:` and a path, such as `sqlite:./tollkeeper.db`, or `sqlite::memory:`',
+          default: 'sqlite:./tollkeeper.db',
+          description: 'Where the ledger is. A path is relative to this file.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'The ledger.' },
+    ),
+    aws: Type.Object(
+      {
+        accountId: Type.Optional(
+          Type.String({
+            ...ACCOUNT_ID,
+            description:
+              "The seller's AWS account, which published the listings. Live mode requires it and checks it before the first call.",
+          }),
+        ),
+        region: Type.String({
+          ...REGION,
+          default: 'us-east-1',
+          description: 'AWS region for products that name none.',
+        }),
+        endpoint: Type.Optional(
+          Type.String({
+            ...HTTP_URL,
+            description:
+              "Address of the metering service. Default: the simulator's `http://127.0.0.1:4010` in simulated mode, AWS's own otherwise.",
+          }),
+        ),
+        timeoutMs: Type.Integer({
+          minimum: 100,
+          maximum: 120_000,
+          default: 10_000,
+          description:
+            'Milliseconds that one call may take, its answer read. After that it counts as unanswered.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'AWS Marketplace.' },
+    ),
+    usage: Type.Object(
+      {
+        acceptBackDays: Type.Integer({
+          minimum: 1,
+          maximum: 35,
+          default: 7,
+          description: 'Days that an event may be old. Event ids are remembered for a day longer.',
+        }),
+        acceptAheadMinutes: Type.Integer({
+          minimum: 0,
+          maximum: 60,
+          default: 5,
+          description: 'Minutes that an event may be ahead of our clock.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'What usage is accepted.' },
+    ),
+    jobs: Type.Object(
+      {
+        intervalSeconds: Type.Integer({
+          minimum: 1,
+          maximum: 600,
+          default: 30,
+          description: 'Seconds between two looks for hours to seal and records to send.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'Work in the background.' },
+    ),
+    products: Type.Array(ProductSchema, { default: [], maxItems: 1000, description: 'What is sold.' }),
+    subscriptions: Type.Array(SubscriptionSchema, {
+      default: [],
+      maxItems: 10_000,
+      description: 'Buyers who subscribed before Tollkeeper was there.',
+    }),
+    connectors: Type.Object(
+      { marketplace: Type.Optional(ConnectorSchema) },
+      { ...CLOSED, default: {}, description: 'Connectors, in the words of earlier installations.' },
+    ),
+  },
+  { ...CLOSED, description: 'Configuration of Tollkeeper, `tollkeeper.yaml`.' },
+)
+
+/** What the file says, with the defaults filled in and not yet checked across its parts. */
+export type ConfigFile = Static<typeof ConfigSchema>
+export type ProductSection = ConfigFile['products'][number]
+export type DimensionSection = ProductSection['dimensions'][number]
+export type PlanSection = ProductSection['plans'][number]
+export type SubscriptionSection = ConfigFile['subscriptions'][number]
+
+const ListingSchema = Type.Object(
+  {
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Name for people.' })),
+    description: Type.Optional(
+      Type.String({ maxLength: 5000, description: 'What it is, for the landing page.' }),
+    ),
+    productCode: Type.Optional(Type.String({ ...PRODUCT_CODE, description: "AWS's product code." })),
+    path: Type.Optional(
+      Type.String({ ...NAME, description: "Path of the landing page. Default: the listing's key." }),
+    ),
+    enabled: Type.Boolean({ description: 'False: not sold by this deployment.' }),
+  },
+  { description: 'One listing.' },
+)
+
+/** `marketplace-config.json`: another program's file, so what it has besides is left alone. */
+export const MarketplaceFileSchema = Type.Object(
+  {
+    marketplaceListings: Type.Record(Type.String(), ListingSchema, {
+      description: 'Listings by a name of their own.',
+    }),
+    deploymentSettings: Type.Object(
+      {
+        region: Type.Optional(
+          Type.String({ ...REGION, description: 'AWS region, where `tollkeeper.yaml` has none.' }),
+        ),
+        environment: Type.Optional(
+          Type.String({ minLength: 1, maxLength: 100, description: 'Name of the deployment.' }),
+        ),
+        retainResources: Type.Optional(
+          Type.Boolean({ description: 'Keep tables and buckets when a listing is removed.' }),
+        ),
+      },
+      { default: {}, description: 'Settings of the deployment.' },
+    ),
+  },
+  { description: 'Listings of one deployment, `marketplace-config.json`.' },
+)
+
+export type MarketplaceFile = Static<typeof MarketplaceFileSchema>
+
+/** A schema as plain data: the parts of JSON Schema that ours are made of. */
+export interface SchemaNode {
+  readonly type?: string
+  readonly enum?: readonly unknown[]
+  readonly properties?: Readonly<Record<string, SchemaNode>>
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>
+  readonly required?: readonly string[]
+  readonly additionalProperties?: boolean
+  readonly items?: SchemaNode
+  readonly default?: unknown
+  readonly description?: string
+  readonly errorMessage?: string
+  readonly numeric?: boolean
+  readonly pattern?: string
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly exclusiveMinimum?: number
+  readonly minLength?: number
+  readonly maxLength?: number
+  readonly minItems?: number
+  readonly maxItems?: number
+}
