@@ -42,7 +42,7 @@ export interface Config {
   readonly jobs: { readonly intervalMs: number }
   readonly products: readonly Product[]
   readonly subscriptions: readonly DeclaredSubscription[]
-  /** Seed section `connectors.marketplace`, where the file has it. */
+  /** Section `connectors.marketplace`, where the file has it. */
   readonly connector: Connector | undefined
   /** What `marketplace-config.json` says about the deployment, where it is there. */
   readonly deployment: Deployment | undefined

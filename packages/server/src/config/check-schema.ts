@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
 import { closestName } from './closest-name.ts'
 import { type ConfigProblem, shown } from './config-error.ts'
-import type { SchemaNode } from './schema.ts'
+import { asNode, type SchemaNode } from './schema.ts'
 import { type Pointer, pathText, type Source, type Tree, valueAt } from './source.ts'
 
 /** Adds a problem at a value, at its key, or at the variable that stands in its place. */
@@ -24,7 +24,7 @@ export function problemAt(
  * @returns the value with its defaults, of the schema's type if there are no problems
  */
 export function checkSchema(schema: TSchema, source: Source): { value: unknown; problems: ConfigProblem[] } {
-  const root = schema as SchemaNode
+  const root = asNode(schema)
   const value = prepare(root, source.tree, [], source)
   const problems: ConfigProblem[] = []
   for (const error of Value.Errors(schema, value)) {

@@ -9,12 +9,12 @@ import type { ConfigProblem } from './config-error.ts'
 import { ENVIRONMENT, type Environment, readEnvironment } from './environment.ts'
 import type { MarketplaceListings } from './marketplace-file.ts'
 import {
+  asNode,
   type ConfigFile,
   type DimensionSection,
   type PlanSection,
   ProductSchema,
   type ProductSection,
-  type SchemaNode,
 } from './schema.ts'
 import type { Pointer, Source } from './source.ts'
 
@@ -140,7 +140,7 @@ function takeProductCode(
     return
   }
   if (!Value.Check(ProductSchema.properties.productCode, first.code)) {
-    const message = `must be ${expected(ProductSchema.properties.productCode as SchemaNode)}`
+    const message = `must be ${expected(asNode(ProductSchema.properties.productCode))}`
     problems.push({ file: 'environment', line: 0, column: 0, path: first.name, message })
     return
   }

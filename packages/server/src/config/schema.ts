@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox'
+import Type, { type Static, type TSchema } from 'typebox'
 
 /**
  * The shape of `tollkeeper.yaml`, and the only place that has its defaults, bounds and descriptions: the loader, the
@@ -518,4 +518,8 @@ export interface SchemaNode {
   readonly maxLength?: number
   readonly minItems?: number
   readonly maxItems?: number
+}
+
+export function asNode(schema: TSchema): SchemaNode {
+  return schema
 }
