@@ -58,9 +58,14 @@ ${!hasContract(product) && html`<label class="check"><input type="checkbox" name
 }
 
 function priceLine(product: SimulatedProduct, dimension: SimulatedProduct['dimensions'][number]): Html {
-  const unit = dimension.unit ?? 'unit'
+  const unit = toSingular(dimension.unit ?? 'unit')
   const term = isEntitled(product, dimension) && !isMetered(product, dimension) ? ', for the term' : ''
   return html`<dt>${dimension.name ?? dimension.key}<br><small><code>${dimension.key}</code></small></dt><dd>$${dimension.price ?? '0'}<br><small>per ${unit}${term}</small></dd>`
+}
+
+/** AWS's units are plurals (`Users`, `Requests`) or symbols (`GB`, `Gbps`). */
+function toSingular(unit: string): string {
+  return /^[A-Z][a-z]+s$/.test(unit) && !unit.endsWith('bps') ? unit.slice(0, -1).toLowerCase() : unit
 }
 
 function subscriptionTable(
@@ -91,7 +96,7 @@ export function subscriptionPage({ marketplace }: Backstage, subscription: Subsc
   const { id, productCode, state, end } = subscription
   const product = marketplace.listProducts().find((candidate) => candidate.productCode === productCode)
   const isOver = state === 'ending' || state === 'finalWindow' || state === 'closed'
-  return html`<p><a href="/">← Products</a></p>
+  return html`<p><a href="/">Back to the products</a></p>
 <h1>${product?.title ?? productCode}</h1>
 <p class="lead">${stateBadge(subscription)} ${stateStory(subscription)}</p>
 <div class="actions">

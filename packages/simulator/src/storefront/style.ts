@@ -32,14 +32,14 @@ dl.prices { margin: 0; display: grid; grid-template-columns: 1fr auto; gap: .3re
 dl.prices dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; } dl.prices small { color: var(--muted); }
 .fields { display: grid; gap: .6rem; margin-bottom: .85rem; } label { font-size: .85rem; font-weight: 600; display: grid; gap: .2rem; }
 label.check { grid-template-columns: auto 1fr; align-items: center; gap: .5rem; font-weight: 400; }
-input[type=text], input[type=number] { font: inherit; padding: .45rem .6rem; border: 1px solid #7d8998; border-radius: 8px; background: var(--page); color: var(--ink); width: 100%; }
+input[type=text], input[type=number] { font: inherit; font-weight: 400; padding: .45rem .6rem; border: 1px solid #7d8998; border-radius: 8px; background: var(--page); color: var(--ink); width: 100%; }
 button { font: inherit; font-weight: 600; padding: .5rem 1.1rem; border-radius: 99px; border: 1px solid var(--accent); background: var(--accent); color: var(--accent-ink); cursor: pointer; }
 button:hover { filter: brightness(1.12); } button.wide { width: 100%; }
 button.quiet { background: transparent; color: var(--accent); } button.danger { background: transparent; color: var(--bad); border-color: var(--bad); }
 .bar button { background: #ffffff1a; color: var(--bar-ink); border-color: #ffffff66; padding: .35rem .9rem; }
 .table { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 14px; }
 table { border-collapse: collapse; width: 100%; } th, td { padding: .65rem 1rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: middle; }
-tr:last-child > * { border-bottom: 0; } th { font-size: .8rem; color: var(--muted); font-weight: 600; white-space: nowrap; }
+tbody:last-child tr:last-child > *, tfoot tr > * { border-bottom: 0; } td time, td code { white-space: nowrap; } th { font-size: .8rem; color: var(--muted); font-weight: 600; white-space: nowrap; }
 .num { text-align: right; font-variant-numeric: tabular-nums; } tfoot td, tfoot th { font-weight: 700; font-size: 1rem; color: var(--ink); }
 .empty { background: var(--card); border: 1px dashed var(--line); border-radius: 14px; padding: 1.5rem; color: var(--muted); }
 .facts { margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: .45rem 1.5rem; } .facts dt { color: var(--muted); } .facts dd { margin: 0; overflow-wrap: anywhere; }
