@@ -11,11 +11,9 @@ export interface Discrepancy {
 export interface AuditReport {
   readonly balanced: boolean
   readonly meters: number
-  /** Base units by account, over all meters: only to be compared where all dimensions have one unit. */
   readonly discrepancies: readonly Discrepancy[]
 }
 
-const PAGE = 500
 const DISCREPANCIES_MAX = 1_000
 
 /**
@@ -28,19 +26,16 @@ export async function auditUsage(
 ): Promise<AuditReport> {
   const discrepancies: Discrepancy[] = []
   let meters = 0
-  let cursor: string | undefined
-  do {
-    const page = await usage.audit(cursor, PAGE)
-    for (const meter of page.items) {
+  await usage.audit((page) => {
+    for (const meter of page) {
       meters++
       for (const what of checkMeter(meter)) {
         if (discrepancies.length < DISCREPANCIES_MAX)
           discrepancies.push({ subscription: meter.subscription, dimension: meter.dimension, what })
       }
     }
-    cursor = page.next
     onPage?.(meters)
-  } while (cursor !== undefined)
+  })
   return { balanced: discrepancies.length === 0, meters, discrepancies }
 }
 

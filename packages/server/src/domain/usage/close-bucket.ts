@@ -167,7 +167,7 @@ function holdReason(state: ClosingState, { dimension }: ClosingRules): string | 
       ? `${quantity / unit} units in one hour; more than ${rule.units} are held for a person`
       : undefined
   }
-  const history = state.history()
+  const { history } = state
   if (history.length < HOLD_HISTORY_MIN) return undefined
   const median = medianOf(history)
   return quantity * 1_000_000n > median * BigInt(Math.round(rule.times * 1_000_000))

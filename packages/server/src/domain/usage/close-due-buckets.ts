@@ -18,6 +18,9 @@ const SLICE = 200
 /** Slices in one run; what is left is the next run's. */
 const SLICES_MAX = 5_000
 
+/** A decision on a held hour does not ask again whether to hold it. */
+export const NO_HISTORY = { history: false }
+
 export interface CloseReport {
   closed: number
   held: number
@@ -58,7 +61,7 @@ async function closeOpen(
   let cursor: string | undefined
   for (let slice = 0; slice < SLICES_MAX && !signal?.aborted; slice++) {
     const page = await deps.usage.listOpen(product.id, current, notDue, SLICE, cursor)
-    await closeSlice(deps, page.items, now, report)
+    await closeSlice(deps, product, page.items, now, report)
     cursor = page.next
     if (cursor === undefined) return
   }
@@ -83,24 +86,30 @@ async function closeEnded(
     const open = await deps.usage.listOpenOfEnded(product.id, now, SLICE)
     const due = open.filter(({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now)
     const before = report.closed + report.held
-    await closeSlice(deps, due, now, report)
+    await closeSlice(deps, product, due, now, report)
     if (open.length < SLICE || report.closed + report.held === before) return
   }
 }
 
 async function closeSlice(
   deps: CloseDeps,
+  product: Product,
   keys: readonly BucketKey[],
   now: number,
   report: CloseReport,
 ): Promise<void> {
   if (keys.length === 0) return
-  const outcomes = await deps.usage.close(keys, now, (state) => {
-    const rules = rulesFor(deps.catalog, state, now)
-    if (rules === undefined) return undefined
-    if (rules.included !== undefined && state.earlierOpen() && now < sealBy(state)) return undefined
-    return decideClosing(state, rules)
-  })
+  const outcomes = await deps.usage.close(
+    keys,
+    now,
+    (state) => {
+      const rules = rulesFor(deps.catalog, state, now)
+      if (rules === undefined) return undefined
+      if (rules.included !== undefined && state.earlierOpen && now < sealBy(state)) return undefined
+      return decideClosing(state, rules)
+    },
+    { history: product.dimensions.some(({ holdAbove }) => holdAbove !== undefined && 'times' in holdAbove) },
+  )
   for (const outcome of outcomes) {
     if (outcome === 'closed') report.closed++
     if (outcome === 'held') report.held++
@@ -142,7 +151,12 @@ async function decideExpiredHolds(
       ?.dimensions.find(({ key }) => key === bucket.dimension)
     if (dimension === undefined) continue
     const keep = dimension.onDeadline === 'release' ? bucket.quantity : 0n
-    const [outcome] = await deps.usage.close([bucket], now, holdDecision(deps.catalog, keep, 'system', now))
+    const [outcome] = await deps.usage.close(
+      [bucket],
+      now,
+      holdDecision(deps.catalog, keep, 'system', now),
+      NO_HISTORY,
+    )
     if (outcome !== 'closed') continue
     report.expired++
     await deps.usage.raise({

@@ -1,6 +1,6 @@
 import { DomainError } from '../error.ts'
 import { baseUnitsPerUnit, type ProductCatalog } from '../products/product.ts'
-import { holdDecision } from './close-due-buckets.ts'
+import { holdDecision, NO_HISTORY } from './close-due-buckets.ts'
 import type { BucketKey, UsageStore } from './usage-store.ts'
 
 export type HoldVerdict =
@@ -32,7 +32,12 @@ export async function decideHold(
       'this hour is not held: `tollkeeper usage hold list` shows those that are',
     )
   const keep = keptUnits(deps.catalog, held.bucket, verdict)
-  const [outcome] = await deps.usage.close([key], now, holdDecision(deps.catalog, keep, actor, now))
+  const [outcome] = await deps.usage.close(
+    [key],
+    now,
+    holdDecision(deps.catalog, keep, actor, now),
+    NO_HISTORY,
+  )
   if (outcome !== 'closed') throw new DomainError('bucket.not_held', 'this hour was decided on meanwhile')
 }
 

@@ -49,6 +49,7 @@ async function silenceOf(
   const identity = identityOf(product, subscription)
   if (identity === undefined || !(isLive(subscription) || isInFinalHour(subscription, now))) return 0
   let sealed = 0
+  const meter = { product: product.id, scale: dimension.scale, aggregation: dimension.aggregation }
   const last = Math.min(hourOf(now), lastHour(subscription))
   for (let hour: Hour = earliestBillableHour(now, subscription); hour <= last; hour++) {
     const deadline = awsDeadline(hour, subscription)
@@ -65,7 +66,12 @@ async function silenceOf(
       deadline,
     }
     if (
-      await usage.sealSilence({ subscription: subscription.id, dimension: dimension.key, hour }, record, now)
+      await usage.sealSilence(
+        { subscription: subscription.id, dimension: dimension.key, hour },
+        meter,
+        record,
+        now,
+      )
     )
       sealed++
   }

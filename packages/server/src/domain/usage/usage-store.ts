@@ -11,6 +11,9 @@ export interface MeterKey {
   readonly dimension: string
 }
 
+/** What a meter counts and how; fixed when it counts for the first time. */
+export type MeterKind = Pick<RoutedEvent, 'product' | 'scale' | 'aggregation'>
+
 export interface BucketKey extends MeterKey {
   readonly hour: Hour
 }
@@ -44,16 +47,21 @@ export interface ClosingState {
   readonly carryTags: ReadonlyMap<TagSetKey, bigint>
   /** Identity and region of a record that this subscription already has for the hour. */
   readonly fixed: { readonly identity: MeteringIdentityValue; readonly region: string } | undefined
-  /** Quantities of up to 168 earlier non-zero closed hours, for the hold rule. Newest first. */
-  readonly history: () => readonly bigint[]
+  /** Quantities of up to 168 earlier non-zero closed hours, newest first; empty unless asked for. */
+  readonly history: readonly bigint[]
   /** Base units that the contract's period has used up. */
   readonly includedUsed: (period: string) => bigint
   /** AWS's key for this hour is taken by another record: the amount must go to a later hour. */
   readonly keyTaken: boolean
   /** Has the meter an open bucket of an earlier hour? Included units are used up in hour order. */
-  readonly earlierOpen: () => boolean
+  readonly earlierOpen: boolean
   /** Does the meter have another open or held bucket, of any hour? */
   readonly laterOpen: boolean
+}
+
+/** What of a state costs more to read than all the rest. */
+export interface ClosingNeeds {
+  readonly history: boolean
 }
 
 /** A frozen record, before it has a state. */
@@ -275,12 +283,13 @@ export interface UsageStore {
     keys: readonly BucketKey[],
     now: number,
     decide: (state: ClosingState) => Closing | undefined,
+    needs: ClosingNeeds,
   ): Promise<readonly ('closed' | 'held' | 'unchanged')[]>
   /**
    * Subscriptions and hours without any usage of a dimension, for the zero that AWS recommends.
    * Seals an empty bucket with a record of zero, unless the hour already has a bucket or AWS's key is taken.
    */
-  sealSilence(key: BucketKey, record: SealedRecord, now: number): Promise<boolean>
+  sealSilence(key: BucketKey, meter: MeterKind, record: SealedRecord, now: number): Promise<boolean>
   /** Opens an empty bucket in the hour for every meter of an ended subscription that still carries something. */
   openFinalBuckets(subscription: string, hour: Hour): Promise<void>
 
@@ -339,8 +348,8 @@ export interface UsageStore {
     key: BucketKey,
   ): Promise<readonly (Transfer & { readonly at: number; readonly record: string | undefined })[]>
   status(product: string | undefined): Promise<UsageStatus>
-  /** Audits meters in pages; `cursor` is the last meter seen. */
-  audit(cursor: string | undefined, limit: number): Promise<Page<MeterAudit>>
+  /** Visits every meter, in pages, all of one moment. */
+  audit(visit: (meters: readonly MeterAudit[]) => void | Promise<void>): Promise<void>
 
   /** Forgets the ids of events timed before `horizon`, in whole hours; remembers that it did. */
   purge(horizon: number): Promise<number>

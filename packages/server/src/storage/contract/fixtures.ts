@@ -1,0 +1,79 @@
+import type { Clock } from '../../domain/clock.ts'
+import type { Dimension, Product } from '../../domain/products/product.ts'
+import type { Subscription } from '../../domain/subscriptions/subscription.ts'
+
+export function utc(text: string): number {
+  return Date.parse(`${text}Z`)
+}
+
+/** A clock that stands still until it is told; sleeping moves it. */
+export function aClock(start: number): Clock & { set(now: number): void } {
+  let now = start
+  return {
+    now: () => now,
+    set: (to) => {
+      now = to
+    },
+    sleep: async (ms) => {
+      now += ms
+    },
+  }
+}
+
+export function aDimension(values: Partial<Dimension> = {}): Dimension {
+  return {
+    key: 'requests',
+    name: 'Requests',
+    aggregation: 'sum',
+    per: 'month',
+    scale: 0,
+    unitSize: 1n,
+    holdAbove: undefined,
+    onDeadline: 'release',
+    remainder: 'forgive',
+    reportZero: false,
+    price: undefined,
+    metrics: [],
+    ...values,
+  }
+}
+
+export function aProduct(values: Partial<Product> = {}): Product {
+  return {
+    id: 'demo',
+    title: 'Demo',
+    productCode: 'demo0code0of0twenty0five0',
+    metering: 'license',
+    region: 'us-east-1',
+    listing: 'demo',
+    graceMs: 15 * 60_000,
+    goodbyeSettleMs: 10 * 60_000,
+    dimensions: [aDimension()],
+    plans: [],
+    ...values,
+  }
+}
+
+let count = 0
+
+export function aSubscription(values: Partial<Subscription> = {}): Subscription {
+  const number = ++count
+  const digits = String(number).padStart(12, '0')
+  return {
+    id: `sub_${number}`,
+    product: 'demo',
+    plan: undefined,
+    tenantId: `tenant-${number}`,
+    status: 'active',
+    licenseArn: `arn:aws:license-manager::294406891311:license:l-${digits.padStart(32, '0')}`,
+    customerAwsAccountId: digits,
+    customerIdentifier: undefined,
+    agreementId: undefined,
+    accessStart: utc('2026-11-01T00:00'),
+    accessEnd: undefined,
+    finalWindowEnd: undefined,
+    successor: undefined,
+    createdAt: utc('2026-11-01T00:00'),
+    ...values,
+  }
+}

@@ -1,0 +1,563 @@
+import assert from 'node:assert/strict'
+import type Database from 'better-sqlite3'
+import { type Hour, hourOf } from '../../domain/usage/hour.ts'
+import { UNTAGGED } from '../../domain/usage/tags.ts'
+import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
+import type { SqlDatabase } from './database.ts'
+import { createRecentIds, type RecentIds } from './recent-ids.ts'
+
+const ACCEPTED = 0
+const LATE = 1
+const UNBILLABLE = 2
+/** A bucket, and all that a meter ever counts, stays far below 2^63. */
+const BUCKET_MAX = 4_000_000_000_000_000_000n
+/** Rows in one insert: measured best between 16 and 64. */
+const ROWS = 32
+const EVENT_COLUMNS = 13
+/** Events in one transaction at most: the event loop waits for it. */
+const GROUP_EVENTS_MAX = 4_000
+/** Ids read at once while a day is learned. */
+const LEARN_SLICE = 10_000
+/** More than any hour since the epoch that fits a date: meter and hour share one exact number. */
+const HOURS = 2 ** 23
+
+interface Call {
+  readonly events: readonly RoutedEvent[]
+  readonly now: number
+  readonly epoch: number
+  resolve(outcomes: readonly RecordedEvent[]): void
+  reject(error: unknown): void
+}
+
+export interface EventWriter {
+  record(events: readonly RoutedEvent[], now: number, epoch: number): Promise<readonly RecordedEvent[]>
+  readonly recentIds: RecentIds
+}
+
+/**
+ * The hot path: events of all requests that wait are written in one transaction and one flush to the disk.
+ *
+ * Where a group fails, each request is tried alone, so that one cannot fail the others.
+ */
+export function createEventWriter(database: SqlDatabase): EventWriter {
+  const statements = prepare(database.handle)
+  const recentIds = createRecentIds()
+  const meters = new Map<string, number>()
+  const tagSets = new Map<string, number>()
+  let waiting: Call[] = []
+  let scheduled = false
+  /** What the ledger had taken in after our last write: more means that another process wrote. */
+  let ingestedKnown = -1
+  const unknown = new Set<number>()
+  let learning = false
+
+  const flush = async () => {
+    scheduled = false
+    while (waiting.length > 0) {
+      const group = takeGroup()
+      try {
+        const outcomes = await database.transactionSync(() => writeGroup(group))
+        for (const [index, call] of group.entries()) call.resolve(outcomes[index]!)
+      } catch (error) {
+        forget()
+        if (group.length === 1) group[0]!.reject(error)
+        else await Promise.all(group.map(alone))
+      }
+    }
+  }
+
+  const alone = async (call: Call) => {
+    try {
+      const [outcomes] = await database.transactionSync(() => writeGroup([call]))
+      call.resolve(outcomes!)
+    } catch (error) {
+      forget()
+      call.reject(error)
+    }
+  }
+
+  function takeGroup(): Call[] {
+    let events = 0
+    let calls = 0
+    while (
+      calls < waiting.length &&
+      (calls === 0 || events + waiting[calls]!.events.length <= GROUP_EVENTS_MAX)
+    ) {
+      events += waiting[calls]!.events.length
+      calls++
+    }
+    const group = waiting.slice(0, calls)
+    waiting = waiting.slice(calls)
+    return group
+  }
+
+  /** A transaction that was rolled back may have made these. */
+  function forget() {
+    meters.clear()
+    tagSets.clear()
+    ingestedKnown = -1
+  }
+
+  function writeGroup(group: readonly Call[]): RecordedEvent[][] {
+    const state = readState()
+    if (state.ingested !== ingestedKnown) distrust()
+    const outcomes: RecordedEvent[][] = []
+    let written = 0
+    for (const call of group) {
+      if (call.epoch !== state.epoch) {
+        outcomes.push(call.events.map(() => STALE))
+        continue
+      }
+      const result = new Array<RecordedEvent>(call.events.length)
+      written += writeCall(call, result, state.horizon)
+      outcomes.push(result)
+    }
+    if (written > 0) statements.setIngested.run(String(state.ingested + written))
+    ingestedKnown = state.ingested + written
+    return outcomes
+  }
+
+  function readState() {
+    const state = { epoch: 0, horizon: 0, ingested: 0 }
+    for (const { name, value } of statements.state.all() as { name: keyof typeof state; value: string }[])
+      state[name] = Number(value)
+    return state
+  }
+
+  /** Another process took events in, or this one has just started: look every day's ids up until they are known. */
+  function distrust() {
+    for (const { hour } of statements.hours.all() as { hour: number }[]) {
+      recentIds.setKnown(dayOf(hour), false)
+      unknown.add(dayOf(hour))
+    }
+    if (unknown.size > 0 && !learning) {
+      learning = true
+      setImmediate(() => void learn())
+    }
+  }
+
+  /** Reads the ids of days that are not known, newest first, a slice at a time so that requests go on. */
+  async function learn() {
+    while (unknown.size > 0 && database.handle.open) {
+      const day = Math.max(...unknown)
+      unknown.delete(day)
+      recentIds.drop(day)
+      recentIds.setKnown(day, false)
+      let from = { hour: day * 24, key: new Uint8Array(0) as Uint8Array }
+      for (;;) {
+        if (!database.handle.open) return
+        const slice = statements.keysAfter.all(
+          from.hour,
+          from.hour,
+          from.key,
+          day * 24 + 23,
+          LEARN_SLICE,
+        ) as (typeof from)[]
+        for (const { key } of slice) recentIds.add(day, key)
+        if (slice.length < LEARN_SLICE) break
+        from = slice.at(-1)!
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      if (!unknown.has(day)) recentIds.setKnown(day, true)
+    }
+    learning = false
+  }
+
+  function writeCall(call: Call, result: RecordedEvent[], horizon: number): number {
+    const { events, now } = call
+    const pending: Placed[] = []
+    const rows: Placed[] = []
+    let written = 0
+    const flushRows = () => {
+      insertEvents(rows, now)
+      rows.length = 0
+    }
+    for (let index = 0; index < events.length; index++) {
+      const routed = events[index]!
+      const hour = hourOf(routed.event.time)
+      if (routed.event.time < horizon) {
+        result[index] = TOO_OLD
+        continue
+      }
+      const meter = meterOf(routed)
+      const days = recentIds.candidates(routed.key)
+      if (days.length > 0) {
+        flushRows()
+        const seen = find(hour, routed.key, days)
+        if (seen !== undefined) {
+          result[index] = compare(seen, routed, meter)
+          continue
+        }
+      }
+      const delta = countedBy(routed, meter)
+      if (typeof delta !== 'number') {
+        result[index] = delta
+        continue
+      }
+      const placed: Placed = {
+        index,
+        routed,
+        meter,
+        hour,
+        delta,
+        next: 0,
+        counted: hour,
+        state: ACCEPTED,
+        tags: tagSetOf(routed),
+      }
+      place(placed)
+      rows.push(placed)
+      pending.push(placed)
+      recentIds.add(dayOf(hour), routed.key)
+      written++
+      if (rows.length === ROWS) flushRows()
+    }
+    flushRows()
+    book(pending)
+    countHours(pending)
+    for (const { index, state } of pending)
+      result[index] =
+        state === ACCEPTED ? ACCEPTED_OUTCOME : state === LATE ? LATE_OUTCOME : UNBILLABLE_OUTCOME
+    return written
+  }
+
+  /** The next hour that may take it, or nobody's. */
+  function place(placed: Placed): void {
+    const hour = placed.routed.hours[placed.next++]
+    placed.state = hour === undefined ? UNBILLABLE : hour === placed.hour ? ACCEPTED : LATE
+    placed.counted = hour ?? placed.hour
+  }
+
+  function insertEvents(rows: readonly Placed[], now: number): void {
+    if (rows.length === ROWS) {
+      const values: unknown[] = new Array(ROWS * EVENT_COLUMNS)
+      for (let row = 0; row < ROWS; row++) fill(values, row * EVENT_COLUMNS, rows[row]!, now)
+      statements.insertMany.run(values)
+      return
+    }
+    const values: unknown[] = new Array(EVENT_COLUMNS)
+    for (const row of rows) {
+      fill(values, 0, row, now)
+      statements.insertOne.run(values)
+    }
+  }
+
+  /** Adds the events to their buckets; a bucket that closed meanwhile sends its events on to their next hour. */
+  function book(placed: readonly Placed[]): void {
+    let left: readonly Placed[] = placed
+    while (left.length > 0) {
+      const moved: Placed[] = []
+      for (const fold of foldByBucket(left)) {
+        if (fold.state === UNBILLABLE) {
+          statements.addUnbillable.run(fold.meter, fold.counted, fold.delta, fold.delta)
+          continue
+        }
+        const added = statements.addToBucket.run(
+          fold.meter,
+          fold.counted,
+          fold.delta,
+          fold.events.length,
+          BUCKET_MAX - fold.delta,
+        )
+        if (added.changes === 1) {
+          for (const [tags, delta] of fold.tags)
+            statements.addToTag.run(fold.meter, fold.counted, tags, delta)
+        } else moved.push(...fold.events)
+      }
+      for (const event of moved) {
+        place(event)
+        statements.moveEvent.run(event.counted, event.state, event.hour, event.routed.key)
+      }
+      left = moved
+    }
+  }
+
+  function countHours(placed: readonly Placed[]): void {
+    const counts = new Map<Hour, number>()
+    for (const { hour } of placed) counts.set(hour, (counts.get(hour) ?? 0) + 1)
+    for (const [hour, events] of counts) statements.countHour.run(hour, events)
+  }
+
+  /** An event of this id: first in its own hour, then, for a retry that was stamped anew, in every other that may have it. */
+  function find(hour: Hour, key: Uint8Array, days: readonly number[]): SeenEvent | undefined {
+    const own = statements.findEvent.get(hour, key) as SeenEvent | undefined
+    if (own !== undefined) return own
+    for (const day of days) {
+      const seen = statements.findInDay.get(key, day * 24, day * 24 + 23) as SeenEvent | undefined
+      if (seen !== undefined) return seen
+    }
+    return undefined
+  }
+
+  function compare(seen: SeenEvent, routed: RoutedEvent, meter: number): RecordedEvent {
+    const { event } = routed
+    const same =
+      seen.time === event.time &&
+      BigInt(seen.quantity) === BigInt(event.quantity) &&
+      sameBytes(seen.value, event.value) &&
+      (seen.tags ?? 0) === (tagSetOf(routed) ?? 0) &&
+      (seen.meter === meter || isSuccessor(seen.meter, meter))
+    if (!same) return seen.time === event.time ? CONFLICT : RESTAMPED
+    return seen.state === UNBILLABLE ? UNBILLABLE_OUTCOME : DUPLICATE
+  }
+
+  /** After a renewal the same report is routed to the successor: it is still the same event. */
+  function isSuccessor(seen: number, meter: number): boolean {
+    return statements.isSuccessor.get({ 1: seen, 2: meter }) !== undefined
+  }
+
+  /** What an event adds to its hour, in base units, or why it adds nothing. */
+  function countedBy(routed: RoutedEvent, meter: number): number | RecordedEvent {
+    const { event, period } = routed
+    switch (routed.aggregation) {
+      case 'sum':
+      case 'count':
+        return event.quantity
+      case 'max': {
+        const peak = (statements.peak.get(meter, period) as { value: number } | undefined)?.value ?? 0
+        if (event.quantity <= peak) return 0
+        statements.setPeak.run(meter, period, event.quantity)
+        return event.quantity - peak
+      }
+      case 'unique':
+        return statements.addValue.run(meter, period, event.value).changes === 1 ? 10 ** routed.scale : 0
+      case 'total':
+        return growth(routed, meter)
+    }
+  }
+
+  /** A running total is metered by its growth. One that came late and was overtaken adds nothing; one that falls is a conflict. */
+  function growth(routed: RoutedEvent, meter: number): number | RecordedEvent {
+    const { source, time, quantity } = routed.event
+    const last = statements.total.get(meter, source) as { total: number; time: number } | undefined
+    if (last !== undefined && time < last.time) return quantity <= last.total ? 0 : fell(quantity, last.total)
+    if (last !== undefined && quantity < last.total) return fell(last.total, quantity)
+    statements.setTotal.run(meter, source, quantity, time)
+    return quantity - (last?.total ?? 0)
+  }
+
+  function meterOf(routed: RoutedEvent): number {
+    const name = `${routed.subscription}\n${routed.dimension}`
+    let meter = meters.get(name)
+    if (meter === undefined) {
+      const found = statements.findMeter.get(routed.subscription, routed.dimension) as
+        | { seq: number }
+        | undefined
+      meter = found?.seq ?? addMeter(routed)
+      if (meters.size > 500_000) meters.clear()
+      meters.set(name, meter)
+    }
+    return meter
+  }
+
+  function addMeter(routed: RoutedEvent): number {
+    const { changes, lastInsertRowid } = statements.addMeter.run(
+      routed.dimension,
+      routed.product,
+      routed.scale,
+      routed.aggregation,
+      routed.subscription,
+    )
+    assert(changes === 1, `subscription ${routed.subscription} is unknown to the ledger`)
+    return Number(lastInsertRowid)
+  }
+
+  function tagSetOf(routed: RoutedEvent): number | null {
+    const key = routed.event.tags
+    if (key === UNTAGGED) return null
+    let seq = tagSets.get(key)
+    if (seq === undefined) {
+      statements.addTagSet.run(key)
+      seq = (statements.findTagSet.get(key) as { seq: number }).seq
+      if (tagSets.size > 100_000) tagSets.clear()
+      tagSets.set(key, seq)
+    }
+    return seq
+  }
+
+  return {
+    recentIds,
+    record: (events, now, epoch) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ events, now, epoch, resolve, reject })
+        if (!scheduled) {
+          scheduled = true
+          // After the poll phase: every request that arrived in this turn joins the group.
+          setImmediate(() => void flush())
+        }
+      }),
+  }
+}
+
+const STALE: RecordedEvent = { status: 'stale' }
+const TOO_OLD: RecordedEvent = { status: 'too_old' }
+const ACCEPTED_OUTCOME: RecordedEvent = { status: 'accepted' }
+const LATE_OUTCOME: RecordedEvent = {
+  status: 'late',
+  reason: 'its own hour is sealed or too old for AWS: billed in a later one',
+}
+const UNBILLABLE_OUTCOME: RecordedEvent = { status: 'unbillable' }
+const DUPLICATE: RecordedEvent = { status: 'duplicate' }
+const CONFLICT: RecordedEvent = {
+  status: 'conflict',
+  reason: 'this id was seen before with another buyer, quantity, value or tags',
+}
+const RESTAMPED: RecordedEvent = {
+  status: 'conflict',
+  reason: 'this id was seen before with another time: a retry must carry the first time',
+}
+
+interface Placed {
+  readonly index: number
+  readonly routed: RoutedEvent
+  readonly meter: number
+  /** Of its own time. */
+  readonly hour: Hour
+  readonly delta: number
+  readonly tags: number | null
+  /** Which of its hours to try next. */
+  next: number
+  counted: Hour
+  state: number
+}
+
+interface SeenEvent {
+  readonly meter: number
+  readonly time: number
+  readonly quantity: number
+  readonly value: Uint8Array | null
+  readonly tags: number | null
+  readonly state: number
+}
+
+interface Fold {
+  readonly meter: number
+  readonly counted: Hour
+  readonly state: number
+  delta: bigint
+  readonly events: Placed[]
+  readonly tags: Map<number, bigint>
+}
+
+function foldByBucket(placed: readonly Placed[]): Iterable<Fold> {
+  const folds = new Map<number, Fold>()
+  for (const event of placed) {
+    // Unbillable amounts are booked beside their bucket, never into it.
+    const key = (event.meter * HOURS + event.counted) * 2 + (event.state === UNBILLABLE ? 1 : 0)
+    let fold = folds.get(key)
+    if (fold === undefined) {
+      fold = {
+        meter: event.meter,
+        counted: event.counted,
+        state: event.state,
+        delta: 0n,
+        events: [],
+        tags: new Map(),
+      }
+      folds.set(key, fold)
+    }
+    const delta = BigInt(event.delta)
+    fold.delta += delta
+    fold.events.push(event)
+    if (event.tags !== null) fold.tags.set(event.tags, (fold.tags.get(event.tags) ?? 0n) + delta)
+  }
+  return folds.values()
+}
+
+function fill(
+  values: unknown[],
+  at: number,
+  { routed, meter, hour, delta, counted, state, tags }: Placed,
+  now: number,
+): void {
+  const { event } = routed
+  values[at] = hour
+  values[at + 1] = routed.key
+  values[at + 2] = meter
+  values[at + 3] = event.time
+  values[at + 4] = event.quantity
+  values[at + 5] = delta
+  values[at + 6] = counted
+  values[at + 7] = state
+  values[at + 8] = event.id
+  values[at + 9] = event.source
+  values[at + 10] = event.value ?? null
+  values[at + 11] = tags
+  values[at + 12] = now
+}
+
+function fell(from: number, to: number): RecordedEvent {
+  return {
+    status: 'conflict',
+    reason: `the running total fell from ${from} to ${to} base units; totals only grow`,
+  }
+}
+
+function sameBytes(a: Uint8Array | null, b: Uint8Array | undefined): boolean {
+  return a === null ? b === undefined : b !== undefined && Buffer.compare(a, b) === 0
+}
+
+function dayOf(hour: Hour): number {
+  return Math.floor(hour / 24)
+}
+
+function prepare(handle: Database.Database) {
+  // Integers go in as doubles unless cast: STRICT columns take whole ones exactly up to 2^53, and larger ones come as bigint.
+  const row = `(${new Array(EVENT_COLUMNS).fill('?').join(', ')})`
+  const insert = `INSERT INTO usage_event (hour, key, meter, time, quantity, delta, counted, state, id, source, value, tags, received_at) VALUES `
+  return {
+    state: handle.prepare(`SELECT name, value FROM ledger WHERE name IN ('epoch', 'horizon', 'ingested')`),
+    setIngested: handle.prepare(`UPDATE ledger SET value = ? WHERE name = 'ingested'`),
+    hours: handle.prepare('SELECT hour FROM event_hour'),
+    keysAfter: handle.prepare(
+      'SELECT hour, key FROM usage_event WHERE (hour > ? OR (hour = ? AND key > ?)) AND hour <= ? ORDER BY hour, key LIMIT ?',
+    ),
+    insertMany: handle.prepare(insert + new Array(ROWS).fill(row).join(', ')),
+    insertOne: handle.prepare(insert + row),
+    findEvent: handle.prepare(
+      'SELECT meter, time, quantity, value, tags, state FROM usage_event WHERE hour = ? AND key = ?',
+    ),
+    findInDay: handle.prepare(
+      `SELECT e.meter, e.time, e.quantity, e.value, e.tags, e.state FROM event_hour h CROSS JOIN usage_event e ON e.hour = h.hour AND e.key = ?
+       WHERE h.hour BETWEEN ? AND ?`,
+    ),
+    moveEvent: handle.prepare('UPDATE usage_event SET counted = ?, state = ? WHERE hour = ? AND key = ?'),
+    countHour: handle.prepare(
+      'INSERT INTO event_hour VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET events = events + excluded.events',
+    ),
+    addToBucket: handle.prepare(
+      `INSERT INTO bucket (meter, hour, quantity, events) VALUES (?, ?, ?, ?)
+       ON CONFLICT (meter, hour) DO UPDATE SET quantity = quantity + excluded.quantity, events = events + excluded.events
+       WHERE status = 0 AND quantity <= ?`,
+    ),
+    addUnbillable: handle.prepare(
+      'INSERT INTO bucket (meter, hour, unbillable) VALUES (?, ?, ?) ON CONFLICT (meter, hour) DO UPDATE SET unbillable = unbillable + ?',
+    ),
+    addToTag: handle.prepare(
+      'INSERT INTO bucket_tag VALUES (?, ?, ?, ?) ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = quantity + excluded.quantity',
+    ),
+    findMeter: handle.prepare(
+      'SELECT m.seq, m.scale, m.aggregation FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ? AND m.dimension = ?',
+    ),
+    addMeter: handle.prepare(
+      'INSERT INTO meter (subscription, dimension, product, scale, aggregation) SELECT seq, ?, ?, ?, ? FROM subscription WHERE id = ?',
+    ),
+    isSuccessor: handle.prepare(
+      `WITH RECURSIVE heir (id, depth) AS (
+         SELECT s.successor, 1 FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE m.seq = ?1
+         UNION ALL SELECT s.successor, depth + 1 FROM heir JOIN subscription s ON s.id = heir.id WHERE depth < 100
+       ) SELECT 1 FROM heir JOIN subscription s ON s.id = heir.id JOIN meter m ON m.subscription = s.seq WHERE m.seq = ?2`,
+    ),
+    addTagSet: handle.prepare('INSERT INTO tag_set (key) VALUES (?) ON CONFLICT (key) DO NOTHING'),
+    findTagSet: handle.prepare('SELECT seq FROM tag_set WHERE key = ?'),
+    peak: handle.prepare('SELECT value FROM peak WHERE meter = ? AND period = ?'),
+    setPeak: handle.prepare(
+      'INSERT INTO peak VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET value = excluded.value',
+    ),
+    addValue: handle.prepare('INSERT INTO seen_value VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
+    total: handle.prepare('SELECT total, time FROM running_total WHERE meter = ? AND source = ?'),
+    setTotal: handle.prepare(
+      'INSERT INTO running_total VALUES (?, ?, ?, ?) ON CONFLICT (meter, source) DO UPDATE SET total = excluded.total, time = excluded.time',
+    ),
+  }
+}

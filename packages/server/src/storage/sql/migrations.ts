@@ -1,0 +1,134 @@
+import { CompiledQuery, Kysely, type Migration, Migrator, SqliteDialect } from 'kysely'
+import type { SqlDatabase } from './database.ts'
+
+/**
+ * The ledger's tables. Integers only; instants are milliseconds since the epoch, hours are whole hours since it.
+ * STRICT: a sum that outgrows 64 bits would become a float, and fails instead.
+ */
+const MIGRATIONS: Record<string, string> = {
+  '2026-11-21-ledger': `
+CREATE TABLE ledger (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO ledger VALUES ('epoch', '0'), ('horizon', '0'), ('ingested', '0');
+
+CREATE TABLE subscription (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, plan TEXT, tenant_id TEXT, status TEXT NOT NULL,
+  license_arn TEXT, license_tail TEXT, customer_aws_account_id TEXT, customer_identifier TEXT, agreement_id TEXT,
+  access_start INTEGER NOT NULL, access_end INTEGER, final_window_end INTEGER, successor TEXT, created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX subscription_product ON subscription (product, seq);
+CREATE INDEX subscription_tenant ON subscription (tenant_id) WHERE tenant_id IS NOT NULL;
+CREATE INDEX subscription_license ON subscription (license_tail) WHERE license_tail IS NOT NULL;
+CREATE INDEX subscription_account ON subscription (customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
+CREATE INDEX subscription_customer ON subscription (customer_identifier) WHERE customer_identifier IS NOT NULL;
+CREATE INDEX subscription_ended ON subscription (product, access_end) WHERE access_end IS NOT NULL;
+
+CREATE TABLE meter (
+  seq INTEGER PRIMARY KEY, subscription INTEGER NOT NULL REFERENCES subscription (seq), dimension TEXT NOT NULL, product TEXT NOT NULL,
+  scale INTEGER NOT NULL, aggregation TEXT NOT NULL, carry INTEGER NOT NULL DEFAULT 0 CHECK (carry >= 0), UNIQUE (subscription, dimension)
+) STRICT;
+
+CREATE TABLE tag_set (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;
+
+CREATE TABLE usage_event (
+  hour INTEGER NOT NULL, key BLOB NOT NULL, meter INTEGER NOT NULL, time INTEGER NOT NULL, quantity INTEGER NOT NULL,
+  delta INTEGER NOT NULL, counted INTEGER NOT NULL, state INTEGER NOT NULL, id TEXT NOT NULL, source TEXT NOT NULL,
+  value BLOB, tags INTEGER, received_at INTEGER NOT NULL, PRIMARY KEY (hour, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_event_late ON usage_event (meter, counted) WHERE state <> 0;
+CREATE TABLE event_hour (hour INTEGER PRIMARY KEY, events INTEGER NOT NULL) STRICT;
+
+CREATE TABLE bucket (
+  meter INTEGER NOT NULL REFERENCES meter (seq), hour INTEGER NOT NULL, quantity INTEGER NOT NULL DEFAULT 0, unbillable INTEGER NOT NULL DEFAULT 0,
+  events INTEGER NOT NULL DEFAULT 0, purged INTEGER NOT NULL DEFAULT 0, purged_unbillable INTEGER NOT NULL DEFAULT 0,
+  status INTEGER NOT NULL DEFAULT 0, hold_reason TEXT, held_at INTEGER, PRIMARY KEY (meter, hour)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX bucket_open ON bucket (hour, meter) WHERE status = 0;
+CREATE INDEX bucket_held ON bucket (hour, meter) WHERE status = 1;
+CREATE TABLE bucket_tag (meter INTEGER NOT NULL, hour INTEGER NOT NULL, tags INTEGER NOT NULL, quantity INTEGER NOT NULL, PRIMARY KEY (meter, hour, tags)) STRICT, WITHOUT ROWID;
+CREATE TABLE carry_tag (meter INTEGER NOT NULL, tags INTEGER NOT NULL, quantity INTEGER NOT NULL, PRIMARY KEY (meter, tags)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE peak (meter INTEGER NOT NULL, period TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (meter, period)) STRICT, WITHOUT ROWID;
+CREATE TABLE seen_value (meter INTEGER NOT NULL, period TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (meter, period, value)) STRICT, WITHOUT ROWID;
+CREATE TABLE running_total (meter INTEGER NOT NULL, source TEXT NOT NULL, total INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (meter, source)) STRICT, WITHOUT ROWID;
+CREATE TABLE included_used (meter INTEGER NOT NULL, period TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (meter, period)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_record (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, meter INTEGER NOT NULL REFERENCES meter (seq), dimension TEXT NOT NULL,
+  hour INTEGER NOT NULL, region TEXT NOT NULL, identity_key TEXT NOT NULL, identity TEXT NOT NULL, timestamp INTEGER NOT NULL,
+  quantity INTEGER NOT NULL, unit_base INTEGER NOT NULL, allocations TEXT NOT NULL, state TEXT NOT NULL, deadline INTEGER NOT NULL,
+  sealed_at INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, unanswered INTEGER NOT NULL DEFAULT 0, next_attempt_at INTEGER NOT NULL,
+  metering_record_id TEXT, note TEXT, attempt INTEGER, lease_until INTEGER,
+  UNIQUE (region, identity_key, dimension, hour)
+) STRICT;
+CREATE INDEX usage_record_due ON usage_record (product, deadline, seq) WHERE state IN ('ready', 'sent');
+CREATE INDEX usage_record_meter ON usage_record (meter, hour);
+CREATE INDEX usage_record_state ON usage_record (state, seq);
+
+CREATE TABLE transfer (
+  seq INTEGER PRIMARY KEY, meter INTEGER NOT NULL, hour INTEGER NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,
+  amount INTEGER NOT NULL CHECK (amount > 0), at INTEGER NOT NULL, record INTEGER
+) STRICT;
+CREATE INDEX transfer_meter ON transfer (meter, hour);
+CREATE TRIGGER transfer_is_final_update BEFORE UPDATE ON transfer BEGIN SELECT RAISE(ABORT, 'transfers are never changed'); END;
+CREATE TRIGGER transfer_is_final_delete BEFORE DELETE ON transfer BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END;
+
+CREATE TABLE attempt (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, region TEXT NOT NULL, started_at INTEGER NOT NULL,
+  finished_at INTEGER, outcome TEXT NOT NULL, request TEXT NOT NULL, response TEXT
+) STRICT;
+CREATE TABLE attempt_record (record INTEGER NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (record, attempt)) STRICT, WITHOUT ROWID;
+CREATE INDEX attempt_record_attempt ON attempt_record (attempt);
+CREATE TABLE isolation (product TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (product, kind, value)) STRICT, WITHOUT ROWID;
+CREATE TABLE halt (product TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL, probe_at INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE rate (region TEXT PRIMARY KEY, next_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE alarm (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+
+CREATE TABLE audit_entry (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
+  before TEXT, after TEXT
+) STRICT;
+CREATE INDEX audit_entry_subject ON audit_entry (subject, seq);
+CREATE TRIGGER audit_is_final_update BEFORE UPDATE ON audit_entry BEGIN SELECT RAISE(ABORT, 'the audit trail is never changed'); END;
+CREATE TRIGGER audit_is_final_delete BEFORE DELETE ON audit_entry BEGIN SELECT RAISE(ABORT, 'the audit trail is never deleted'); END;
+
+CREATE TABLE service_key (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, product TEXT, hash TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW meter_usage AS
+  SELECT r.id AS metering_record, s.id AS subscription, r.product, r.dimension, strftime('%Y-%m-%dT%H:00:00Z', r.hour * 3600, 'unixepoch') AS usage_hour,
+         r.quantity, r.state AS status, r.metering_record_id AS aws_metering_record_id, r.attempts
+  FROM usage_record r JOIN meter m ON m.seq = r.meter JOIN subscription s ON s.seq = m.subscription;
+`,
+}
+
+/** Brings the tables to this version. @returns the names of the migrations that ran */
+export async function migrate(database: SqlDatabase): Promise<readonly string[]> {
+  const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: keepOpen(database) }) })
+  const migrations = Object.fromEntries(
+    Object.entries(MIGRATIONS).map(([name, script]) => [name, migration(script)]),
+  )
+  const migrator = new Migrator({ db: kysely, provider: { getMigrations: async () => migrations } })
+  const { error, results } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+  return (results ?? [])
+    .filter(({ status }) => status === 'Success')
+    .map(({ migrationName }) => migrationName)
+}
+
+/** Statements end at a semicolon that ends a line; a trigger's own do not. */
+function migration(script: string): Migration {
+  const statements = script
+    .split(/;\n/)
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
+  return {
+    async up(db) {
+      for (const statement of statements) await db.executeQuery(CompiledQuery.raw(statement))
+    },
+  }
+}
+
+function keepOpen(database: SqlDatabase) {
+  return { prepare: (text: string) => database.handle.prepare(text) as never, close: () => {} }
+}

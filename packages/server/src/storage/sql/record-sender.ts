@@ -1,0 +1,304 @@
+import { randomUUID } from 'node:crypto'
+import { DomainError } from '../../domain/error.ts'
+import type { Subscription } from '../../domain/subscriptions/subscription.ts'
+import type { Account } from '../../domain/usage/account.ts'
+import { PACKING } from '../../domain/usage/submit-due-records.ts'
+import {
+  awsIdentityKey,
+  CLOSED_STATES,
+  type RecordState,
+  type UsageRecord,
+} from '../../domain/usage/usage-record.ts'
+import type {
+  AttemptEnd,
+  ClaimedBatch,
+  ClaimOptions,
+  Judgement,
+  RecordAnswer,
+} from '../../domain/usage/usage-store.ts'
+import { appendAudit } from './audit-trail.ts'
+import type { Row, Sql, SqlValue } from './database.ts'
+import {
+  int,
+  optionalInt,
+  RECORD_COLUMNS,
+  RECORD_FROM,
+  SUBSCRIPTION_COLUMNS,
+  text,
+  toRecord,
+  toSubscription,
+} from './rows.ts'
+import { insertTransfer, openBucket } from './usage-closer.ts'
+
+/** Records looked at to fill one call: quarantined or differently addressed ones are passed over. */
+const CANDIDATES_MAX = 200
+
+/** May be sent at `?2`: due, not in flight, or in flight for longer than its lease. */
+const SENDABLE = `r.product = ?1 AND r.state IN ('ready', 'sent') AND r.deadline > ?2 AND r.next_attempt_at <= ?2 AND (r.attempt IS NULL OR r.lease_until <= ?2)`
+
+export async function listSendable(sql: Sql, now: number): Promise<{ product: string; deadline: number }[]> {
+  const rows = await sql.all(
+    `SELECT r.product, MIN(r.deadline) AS deadline FROM usage_record r LEFT JOIN halt h ON h.product = r.product
+     WHERE r.state IN ('ready', 'sent') AND r.deadline > ?1 AND r.next_attempt_at <= ?1 AND (r.attempt IS NULL OR r.lease_until <= ?1)
+       AND (h.product IS NULL OR h.probe_at <= ?1)
+     GROUP BY r.product ORDER BY deadline`,
+    now,
+  )
+  return rows.map((row) => ({ product: text(row.product), deadline: int(row.deadline) }))
+}
+
+/** Takes the most urgent records and writes the attempt, all before the first byte leaves. */
+export async function claim(sql: Sql, options: ClaimOptions): Promise<ClaimedBatch | undefined> {
+  const { product, now } = options
+  const halt = await sql.get('SELECT probe_at FROM halt WHERE product = ?', product)
+  if (halt !== undefined && !((optionalInt(halt.probe_at) ?? Number.POSITIVE_INFINITY) <= now))
+    return undefined
+  const candidates = await listCandidates(sql, options)
+  if (candidates.length === 0) return undefined
+  const { rows, alone } = await pack(sql, candidates, options)
+  const records = rows.map(toRecord)
+  const region = records[0]!.region
+  const attempt = `att_${randomUUID()}`
+  const { lastId } = await sql.run(
+    `INSERT INTO attempt (id, product, region, started_at, outcome, request) VALUES (?, ?, ?, ?, 'in_flight', ?)`,
+    attempt,
+    product,
+    region,
+    now,
+    options.requestOf(records),
+  )
+  const sendAt = await takeSlot(sql, region, now, options.spacingMs)
+  for (const row of rows) await takeRecord(sql, row, lastId, sendAt + options.leaseMs, now)
+  if (halt !== undefined)
+    await sql.run('UPDATE halt SET probe_at = ? WHERE product = ?', now + options.leaseMs, product)
+  return { attempt, product, region, records, alone, probe: halt !== undefined, sendAt }
+}
+
+async function listCandidates(sql: Sql, { product, now, only }: ClaimOptions): Promise<Row[]> {
+  if (only === undefined) {
+    return sql.all(
+      `SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE ${SENDABLE} ORDER BY r.deadline, r.seq LIMIT ?3`,
+      product,
+      now,
+      CANDIDATES_MAX,
+    )
+  }
+  // The halves of a split request go at once: their back-off is not theirs but the whole request's.
+  return sql.all(
+    `SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE r.product = ?1 AND r.state IN ('ready', 'sent') AND r.deadline > ?2
+       AND (r.attempt IS NULL OR r.lease_until <= ?2) AND r.id IN (SELECT value FROM json_each(?3)) ORDER BY r.deadline, r.seq`,
+    product,
+    now,
+    JSON.stringify(only),
+  )
+}
+
+/** One region, one kind of identity, 25 records and less than a megabyte; a suspect record goes alone. */
+async function pack(
+  sql: Sql,
+  candidates: readonly Row[],
+  { product, sizeOf }: ClaimOptions,
+): Promise<{ rows: Row[]; alone: boolean }> {
+  const isolated = new Set(
+    (await sql.all('SELECT kind, value FROM isolation WHERE product = ?', product)).map(
+      (row) => `${row.kind}:${row.value}`,
+    ),
+  )
+  const isSuspect = (record: UsageRecord) =>
+    isolated.has(`dimension:${record.dimension}`) ||
+    isolated.has(`identity:${awsIdentityKey(record.identity)}`)
+  const first = toRecord(candidates[0]!)
+  if (isolated.size > 0 && isSuspect(first)) return { rows: [candidates[0]!], alone: true }
+  const rows: Row[] = []
+  let bytes = 0
+  for (const row of candidates) {
+    const record = toRecord(row)
+    if (record.region !== first.region || record.identity.kind !== first.identity.kind || isSuspect(record))
+      continue
+    if (
+      record.identity.kind === 'legacy' &&
+      first.identity.kind === 'legacy' &&
+      record.identity.productCode !== first.identity.productCode
+    )
+      continue
+    const size = sizeOf(record) + 1
+    if (rows.length > 0 && bytes + size > PACKING.bytesMax) continue
+    rows.push(row)
+    bytes += size
+    if (rows.length === PACKING.recordsMax) break
+  }
+  return { rows, alone: false }
+}
+
+/** AWS counts calls by account and region: all processes take their turn from one row. */
+async function takeSlot(sql: Sql, region: string, now: number, spacingMs: number): Promise<number> {
+  const row = await sql.get('SELECT next_at FROM rate WHERE region = ?', region)
+  const next = row === undefined ? now : int(row.next_at)
+  // After the clock went back, the old turn is no longer anybody's.
+  const sendAt = next > now && next - now < 60_000 ? next : now
+  await sql.run(
+    'INSERT INTO rate VALUES (?, ?) ON CONFLICT (region) DO UPDATE SET next_at = excluded.next_at',
+    region,
+    sendAt + spacingMs,
+  )
+  return sendAt
+}
+
+async function takeRecord(
+  sql: Sql,
+  row: Row,
+  attempt: number,
+  leaseUntil: number,
+  now: number,
+): Promise<void> {
+  const lost = optionalInt(row.attempt)
+  if (lost !== undefined) {
+    await sql.run(
+      `UPDATE attempt SET outcome = 'unanswered', finished_at = ?, response = 'the process that sent it is gone' WHERE seq = ? AND outcome = 'in_flight'`,
+      now,
+      lost,
+    )
+  }
+  await sql.run(
+    `UPDATE usage_record SET state = 'sent', attempts = attempts + 1, unanswered = unanswered + ?, attempt = ?, lease_until = ? WHERE seq = ?`,
+    lost === undefined ? 0 : 1,
+    attempt,
+    leaseUntil,
+    int(row.seq),
+  )
+  await sql.run('INSERT INTO attempt_record VALUES (?, ?)', int(row.seq), attempt)
+  await moveAmount(sql, row, text(row.state) as RecordState, 'sent', now)
+}
+
+export type Judge = (record: UsageRecord, subscription: Subscription, answer: RecordAnswer) => Judgement
+
+/** Ends an attempt. Where another process has taken the record over meanwhile, only a `Success` still says something. */
+export async function settle(
+  sql: Sql,
+  attempt: string,
+  end: AttemptEnd,
+  answers: ReadonlyMap<string, RecordAnswer>,
+  judge: Judge,
+): Promise<UsageRecord[]> {
+  const row = await sql.get('SELECT seq FROM attempt WHERE id = ?', attempt)
+  const seq = int(row!.seq)
+  await sql.run(
+    'UPDATE attempt SET outcome = ?, response = ?, finished_at = ? WHERE seq = ?',
+    end.outcome,
+    end.response,
+    end.finishedAt,
+    seq,
+  )
+  const rows = await sql.all(
+    `SELECT ${RECORD_COLUMNS}, ${SUBSCRIPTION_COLUMNS} FROM attempt_record ar CROSS JOIN usage_record r ON r.seq = ar.record JOIN meter m ON m.seq = r.meter JOIN subscription s ON s.seq = m.subscription
+     WHERE ar.attempt = ? ORDER BY r.seq`,
+    seq,
+  )
+  const settled: UsageRecord[] = []
+  for (const recordRow of rows) {
+    const record = toRecord(recordRow)
+    const answer = answers.get(record.id)
+    if (answer === undefined) continue
+    const mine = optionalInt(recordRow.attempt) === seq
+    const success = answer.kind === 'result' && answer.status === 'Success'
+    if (!mine && !(success && record.state !== 'accepted')) continue
+    const judgement = judge(record, toSubscription(recordRow), answer)
+    settled.push(await applyJudgement(sql, recordRow, judgement, end.finishedAt))
+  }
+  return settled
+}
+
+export async function expire(
+  sql: Sql,
+  now: number,
+  limit: number,
+  judge: (record: UsageRecord, subscription: Subscription) => Judgement,
+): Promise<UsageRecord[]> {
+  const rows = await sql.all(
+    `SELECT ${RECORD_COLUMNS}, ${SUBSCRIPTION_COLUMNS} FROM ${RECORD_FROM}
+     WHERE r.state IN ('ready', 'sent') AND r.deadline <= ?1 AND (r.attempt IS NULL OR r.lease_until <= ?1) LIMIT ?2`,
+    now,
+    limit,
+  )
+  const expired: UsageRecord[] = []
+  for (const row of rows) {
+    // A call that its process never ended went unanswered, too.
+    const lost = row.attempt === null ? 0n : 1n
+    const counted = { ...row, unanswered: (row.unanswered as bigint) + lost }
+    expired.push(await applyJudgement(sql, counted, judge(toRecord(counted), toSubscription(row)), now))
+  }
+  return expired
+}
+
+async function applyJudgement(sql: Sql, row: Row, judgement: Judgement, now: number): Promise<UsageRecord> {
+  const before = text(row.state) as RecordState
+  const closed = CLOSED_STATES.includes(judgement.state)
+  const values: SqlValue[] = [
+    judgement.state,
+    judgement.unanswered,
+    judgement.nextAttemptAt ?? int(row.next_attempt_at),
+    judgement.meteringRecordId ?? (row.metering_record_id as string | null),
+    judgement.note ?? (closed ? null : (row.note as string | null)),
+    int(row.seq),
+  ]
+  await sql.run(
+    'UPDATE usage_record SET state = ?, unanswered = ?, next_attempt_at = ?, metering_record_id = ?, note = ?, attempt = NULL, lease_until = NULL WHERE seq = ?',
+    ...values,
+  )
+  await moveAmount(sql, row, before, judgement.state, now)
+  if (judgement.openFrom !== undefined) await openBucket(sql, int(row.meter), judgement.openFrom)
+  const after = await sql.get(`SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE r.seq = ?`, int(row.seq))
+  return toRecord(after!)
+}
+
+/** Books a record's whole amount from the account of one state to that of another. */
+async function moveAmount(
+  sql: Sql,
+  row: Row,
+  from: RecordState,
+  to: RecordState,
+  now: number,
+): Promise<void> {
+  const amount = (row.quantity as bigint) * (row.unit_base as bigint)
+  const source = accountOf(from)
+  const target = accountOf(to)
+  if (source === target || amount === 0n) return
+  await insertTransfer(sql, int(row.meter), int(row.hour), source, target, amount, now, int(row.seq))
+  if (target === 'carry')
+    await sql.run('UPDATE meter SET carry = carry + ? WHERE seq = ?', amount, int(row.meter))
+  if (source === 'carry')
+    await sql.run('UPDATE meter SET carry = carry - ? WHERE seq = ?', amount, int(row.meter))
+}
+
+function accountOf(state: RecordState): Account {
+  return state === 'carried' ? 'carry' : state
+}
+
+export async function resolveRecord(
+  sql: Sql,
+  id: string,
+  verdict: 'accepted' | 'refused',
+  actor: string,
+  now: number,
+): Promise<UsageRecord> {
+  const row = await sql.get(`SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE r.id = ?`, id)
+  if (row === undefined) throw new DomainError('record.not_found', `no usage record ${id}`)
+  const before = toRecord(row)
+  if (before.state !== 'in_doubt' && before.state !== 'assumed' && before.state !== 'conflict') {
+    throw new DomainError(
+      'record.not_in_doubt',
+      `${id} is ${before.state}; only a record in doubt, assumed or in conflict can be resolved`,
+    )
+  }
+  const note = `resolved as ${verdict} by ${actor}`
+  const after = await applyJudgement(sql, row, { state: verdict, unanswered: before.unanswered, note }, now)
+  await appendAudit(sql, {
+    at: now,
+    actor,
+    action: 'record.resolve',
+    subject: id,
+    before: { state: before.state },
+    after: { state: after.state },
+  })
+  return after
+}

@@ -1,0 +1,150 @@
+import { DomainError } from '../../domain/error.ts'
+import {
+  isLive,
+  licenseTail,
+  type Subscription,
+  type SubscriptionReference,
+} from '../../domain/subscriptions/subscription.ts'
+import type { SubscriptionStore } from '../../domain/subscriptions/subscription-store.ts'
+import { appendAudit } from './audit-trail.ts'
+import type { Sql, SqlDatabase, SqlValue } from './database.ts'
+import { SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
+
+const MATCHES_MAX = 100
+const CACHE_MAX = 50_000
+
+/** Look-ups by reference are kept until any subscription changes: every usage event needs one. */
+export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionStore {
+  const cache = new Map<string, readonly Subscription[]>()
+  let cachedEpoch = -1
+  const epochOf = database.handle.prepare(`SELECT value FROM ledger WHERE name = 'epoch'`).pluck()
+
+  return {
+    get: (id) => database.read((sql) => getSubscription(sql, id)),
+    findMatching: (product, reference) =>
+      database.read(async (sql) => {
+        const epoch = Number(epochOf.get())
+        if (epoch !== cachedEpoch || cache.size > CACHE_MAX) {
+          cache.clear()
+          cachedEpoch = epoch
+        }
+        const key = JSON.stringify([product, reference])
+        let found = cache.get(key)
+        if (found === undefined) {
+          found = await findMatching(sql, product, reference)
+          cache.set(key, found)
+        }
+        return found
+      }),
+    list: ({ product, limit, before }) =>
+      database.read(async (sql) => {
+        const rows = await sql.all(
+          `SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s WHERE (?1 IS NULL OR s.product = ?1)
+           AND (?2 IS NULL OR s.seq < (SELECT seq FROM subscription WHERE id = ?2)) ORDER BY s.seq DESC LIMIT ?3`,
+          product ?? null,
+          before ?? null,
+          limit,
+        )
+        return rows.map(toSubscription)
+      }),
+    create: (subscription, actor) =>
+      database.transaction(async (sql) => {
+        const same = (await findMatching(sql, subscription.product, ownReference(subscription))).find(isLive)
+        if (same !== undefined) return { subscription: same, created: false }
+        await insert(sql, subscription)
+        await bumpEpoch(sql)
+        await appendAudit(sql, {
+          at: subscription.createdAt,
+          actor,
+          action: 'subscription.create',
+          subject: subscription.id,
+          before: undefined,
+          after: subscription,
+        })
+        return { subscription, created: true }
+      }),
+    change: (id, change, actor, now) =>
+      database.transaction(async (sql) => {
+        const before = await getSubscription(sql, id)
+        await sql.run(
+          'UPDATE subscription SET status = ?, access_end = ?, final_window_end = ?, successor = ? WHERE id = ?',
+          change.status,
+          change.accessEnd ?? before.accessEnd ?? null,
+          change.finalWindowEnd ?? before.finalWindowEnd ?? null,
+          change.successor ?? before.successor ?? null,
+          id,
+        )
+        const after = await getSubscription(sql, id)
+        await bumpEpoch(sql)
+        await appendAudit(sql, { at: now, actor, action: 'subscription.change', subject: id, before, after })
+        return after
+      }),
+  }
+}
+
+/** What tells one AWS agreement from another: the license, or for a legacy product the customer. */
+function ownReference(subscription: Subscription): SubscriptionReference {
+  if (subscription.licenseArn !== undefined) return { licenseArn: subscription.licenseArn }
+  if (subscription.customerIdentifier !== undefined)
+    return { customerIdentifier: subscription.customerIdentifier }
+  return { subscriptionId: subscription.id }
+}
+
+async function getSubscription(sql: Sql, id: string): Promise<Subscription> {
+  const row = await sql.get(`SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s WHERE s.id = ?`, id)
+  if (row === undefined) throw new DomainError('subscription.not_found', `no subscription ${id}`)
+  return toSubscription(row)
+}
+
+async function findMatching(
+  sql: Sql,
+  product: string | undefined,
+  reference: SubscriptionReference,
+): Promise<readonly Subscription[]> {
+  const conditions: string[] = []
+  const values: SqlValue[] = []
+  const add = (column: string, value: string | undefined) => {
+    if (value === undefined) return
+    conditions.push(`s.${column} = ?`)
+    values.push(value)
+  }
+  add('id', reference.subscriptionId)
+  add('tenant_id', reference.tenantId)
+  add('license_tail', reference.licenseArn === undefined ? undefined : licenseTail(reference.licenseArn))
+  add('customer_aws_account_id', reference.customerAwsAccountId)
+  add('customer_identifier', reference.customerIdentifier)
+  add('product', product)
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+  const rows = await sql.all(
+    `SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s ${where} ORDER BY s.access_end IS NOT NULL, s.seq DESC LIMIT ${MATCHES_MAX}`,
+    ...values,
+  )
+  return rows.map(toSubscription)
+}
+
+async function insert(sql: Sql, s: Subscription): Promise<void> {
+  await sql.run(
+    `INSERT INTO subscription (id, product, plan, tenant_id, status, license_arn, license_tail, customer_aws_account_id, customer_identifier,
+       agreement_id, access_start, access_end, final_window_end, successor, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    s.id,
+    s.product,
+    s.plan ?? null,
+    s.tenantId ?? null,
+    s.status,
+    s.licenseArn ?? null,
+    s.licenseArn === undefined ? null : licenseTail(s.licenseArn),
+    s.customerAwsAccountId ?? null,
+    s.customerIdentifier ?? null,
+    s.agreementId ?? null,
+    s.accessStart,
+    s.accessEnd ?? null,
+    s.finalWindowEnd ?? null,
+    s.successor ?? null,
+    s.createdAt,
+  )
+}
+
+/** Whatever was resolved before this is stale now. */
+async function bumpEpoch(sql: Sql): Promise<void> {
+  await sql.run(`UPDATE ledger SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE name = 'epoch'`)
+}

@@ -1,0 +1,298 @@
+import type { Account } from '../../domain/usage/account.ts'
+import { HOLD_HISTORY_MAX } from '../../domain/usage/close-bucket.ts'
+import type { Hour } from '../../domain/usage/hour.ts'
+import { awsIdentityKey } from '../../domain/usage/usage-record.ts'
+import type {
+  BucketKey,
+  Closing,
+  ClosingNeeds,
+  ClosingState,
+  SealedRecord,
+} from '../../domain/usage/usage-store.ts'
+import { appendAudit } from './audit-trail.ts'
+import type { Row, Sql } from './database.ts'
+import {
+  BUCKET_COLUMNS,
+  BUCKET_FROM,
+  int,
+  SUBSCRIPTION_COLUMNS,
+  text,
+  toBucket,
+  toSubscription,
+} from './rows.ts'
+
+/** How far ahead an open hour is looked for: closed ones follow only after a clock went back. */
+const OPEN_AHEAD_MAX = 48
+
+const HISTORY =
+  'SELECT quantity FROM bucket WHERE meter = ? AND hour < ? AND status = 2 AND quantity > 0 ORDER BY hour DESC LIMIT ?'
+
+/** Closes one bucket within the caller's transaction. */
+export async function closeBucket(
+  sql: Sql,
+  key: BucketKey,
+  now: number,
+  decide: (state: ClosingState) => Closing | undefined,
+  needs: ClosingNeeds,
+): Promise<'closed' | 'held' | 'unchanged'> {
+  const row = await sql.get(
+    `SELECT ${BUCKET_COLUMNS}, m.carry, ${SUBSCRIPTION_COLUMNS} FROM ${BUCKET_FROM} WHERE s.id = ? AND m.dimension = ? AND b.hour = ? AND b.status < 2`,
+    key.subscription,
+    key.dimension,
+    key.hour,
+  )
+  if (row === undefined) return 'unchanged'
+  const state = await readState(sql, row, key.hour, needs)
+  let closing = decide(state)
+  if (closing === undefined) return 'unchanged'
+  if (closing.record !== undefined && (await isTaken(sql, closing.record, key))) {
+    closing = decide({ ...state, keyTaken: true })
+    if (closing === undefined) return 'unchanged'
+  }
+  await apply(sql, int(row.meter), key, closing, now)
+  if (closing.actor !== undefined && state.bucket.status === 'held') {
+    await appendAudit(sql, {
+      at: now,
+      actor: closing.actor,
+      action: 'hold.decide',
+      subject: `${key.subscription}/${key.dimension}/${key.hour}`,
+      before: { held: state.bucket.quantity, reason: state.bucket.hold?.reason },
+      after: { transfers: closing.transfers },
+    })
+  }
+  return closing.status
+}
+
+async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): Promise<ClosingState> {
+  const meter = int(row.meter)
+  const tags = await sql.all(
+    'SELECT t.key, b.quantity FROM bucket_tag b JOIN tag_set t ON t.seq = b.tags WHERE b.meter = ? AND b.hour = ?',
+    meter,
+    hour,
+  )
+  const carried = await sql.all(
+    'SELECT t.key, c.quantity FROM carry_tag c JOIN tag_set t ON t.seq = c.tags WHERE c.meter = ?',
+    meter,
+  )
+  const subscription = toSubscription(row)
+  const fixed = await sql.get(
+    'SELECT r.identity, r.region FROM usage_record r JOIN meter m ON m.seq = r.meter WHERE m.subscription = ? AND r.hour = ? LIMIT 1',
+    int(row.s_seq),
+    hour,
+  )
+  const later = await sql.get(
+    'SELECT 1 AS one FROM bucket WHERE meter = ? AND hour <> ? AND status < 2 LIMIT 1',
+    meter,
+    hour,
+  )
+  const earlier = await sql.get(
+    'SELECT 1 AS one FROM bucket WHERE meter = ? AND hour < ? AND status = 0 LIMIT 1',
+    meter,
+    hour,
+  )
+  const history = needs.history ? await sql.all(HISTORY, meter, hour, HOLD_HISTORY_MAX) : []
+  const used = new Map(
+    (await sql.all('SELECT period, used FROM included_used WHERE meter = ?', meter)).map((r) => [
+      text(r.period),
+      r.used as bigint,
+    ]),
+  )
+  return {
+    bucket: toBucket(row),
+    subscription,
+    tags: new Map(tags.map((r) => [text(r.key), r.quantity as bigint])),
+    carry: row.carry as bigint,
+    carryTags: new Map(carried.map((r) => [text(r.key), r.quantity as bigint])),
+    fixed: fixed && { identity: JSON.parse(text(fixed.identity)), region: text(fixed.region) },
+    history: history.map((r) => r.quantity as bigint),
+    includedUsed: (period) => used.get(period) ?? 0n,
+    earlierOpen: earlier !== undefined,
+    keyTaken: false,
+    laterOpen: later !== undefined,
+  }
+}
+
+async function isTaken(sql: Sql, record: SealedRecord, key: BucketKey): Promise<boolean> {
+  const taken = await sql.get(
+    'SELECT 1 AS one FROM usage_record WHERE region = ? AND identity_key = ? AND dimension = ? AND hour = ?',
+    record.region,
+    awsIdentityKey(record.identity),
+    key.dimension,
+    key.hour,
+  )
+  return taken !== undefined
+}
+
+async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, now: number): Promise<void> {
+  await sql.run(
+    'UPDATE bucket SET status = ?, hold_reason = ?, held_at = ? WHERE meter = ? AND hour = ?',
+    closing.status === 'held' ? 1 : 2,
+    closing.hold?.reason ?? null,
+    closing.hold?.heldAt ?? null,
+    meter,
+    key.hour,
+  )
+  const record = closing.record && (await insertRecord(sql, meter, key, closing.record, now))
+  let carried = 0n
+  for (const { from, to, amount } of closing.transfers) {
+    await insertTransfer(
+      sql,
+      meter,
+      key.hour,
+      from,
+      to,
+      amount,
+      now,
+      to === 'ready' ? (record ?? null) : null,
+    )
+    if (to === 'carry') carried += amount
+    if (from === 'carry') carried -= amount
+  }
+  if (carried !== 0n) await sql.run('UPDATE meter SET carry = carry + ? WHERE seq = ?', carried, meter)
+  if (closing.included !== undefined) {
+    await sql.run(
+      'INSERT INTO included_used VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET used = used + excluded.used',
+      meter,
+      closing.included.period,
+      closing.included.amount,
+    )
+  }
+  if (closing.carryTags !== undefined) await replaceCarryTags(sql, meter, closing.carryTags)
+  if (closing.openFrom !== undefined) await openBucket(sql, meter, closing.openFrom)
+}
+
+async function replaceCarryTags(sql: Sql, meter: number, tags: ReadonlyMap<string, bigint>): Promise<void> {
+  await sql.run('DELETE FROM carry_tag WHERE meter = ?', meter)
+  for (const [key, quantity] of tags)
+    await sql.run('INSERT INTO carry_tag SELECT ?, seq, ? FROM tag_set WHERE key = ?', meter, quantity, key)
+}
+
+/** @returns the record's number */
+export async function insertRecord(
+  sql: Sql,
+  meter: number,
+  key: BucketKey,
+  record: SealedRecord,
+  now: number,
+): Promise<number> {
+  const { lastId } = await sql.run(
+    `INSERT INTO usage_record (id, product, meter, dimension, hour, region, identity_key, identity, timestamp, quantity, unit_base, allocations,
+       state, deadline, sealed_at, next_attempt_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?, ?)`,
+    record.id,
+    record.product,
+    meter,
+    key.dimension,
+    key.hour,
+    record.region,
+    awsIdentityKey(record.identity),
+    JSON.stringify(record.identity),
+    record.timestamp,
+    record.quantity,
+    record.unitBase,
+    JSON.stringify(record.allocations),
+    record.deadline,
+    now,
+    now,
+  )
+  return lastId
+}
+
+export async function insertTransfer(
+  sql: Sql,
+  meter: number,
+  hour: Hour,
+  from: Account,
+  to: Account,
+  amount: bigint,
+  now: number,
+  record: number | null,
+): Promise<void> {
+  if (amount === 0n || from === to) return
+  await sql.run(
+    'INSERT INTO transfer (meter, hour, source, target, amount, at, record) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    meter,
+    hour,
+    from,
+    to,
+    amount,
+    now,
+    record,
+  )
+}
+
+/** Makes sure that a bucket is open at or after an hour: what is carried is billed in it. */
+export async function openBucket(sql: Sql, meter: number, from: Hour): Promise<void> {
+  for (let hour = from; hour < from + OPEN_AHEAD_MAX; hour++) {
+    await sql.run(
+      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO NOTHING',
+      meter,
+      hour,
+    )
+    const row = await sql.get('SELECT status FROM bucket WHERE meter = ? AND hour = ?', meter, hour)
+    if (row!.status === 0n) return
+  }
+}
+
+/**
+ * The last hour of a subscription that ended takes all that is still to bill: what later buckets hold (events may be
+ * timed a little ahead), and what is carried.
+ */
+export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hour): Promise<void> {
+  const meters = await sql.all(
+    'SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ?',
+    subscription,
+  )
+  for (const { seq } of meters) {
+    const meter = int(seq)
+    await sql.run(
+      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO NOTHING',
+      meter,
+      hour,
+    )
+    const target = await sql.get('SELECT status FROM bucket WHERE meter = ? AND hour = ?', meter, hour)
+    if (target!.status !== 0n) continue
+    for (const later of await sql.all(
+      'SELECT hour, quantity, events FROM bucket WHERE meter = ? AND hour > ? AND status = 0',
+      meter,
+      hour,
+    )) {
+      await foldInto(sql, meter, int(later.hour), hour)
+    }
+  }
+}
+
+async function foldInto(sql: Sql, meter: number, from: Hour, into: Hour): Promise<void> {
+  await sql.run(
+    `UPDATE bucket SET quantity = quantity + l.quantity, events = events + l.events, purged = purged + l.purged
+     FROM (SELECT quantity, events, purged FROM bucket WHERE meter = ?1 AND hour = ?2) l WHERE meter = ?1 AND hour = ?3`,
+    meter,
+    from,
+    into,
+  )
+  await sql.run(
+    'UPDATE bucket SET quantity = 0, events = 0, purged = 0, status = 2 WHERE meter = ? AND hour = ?',
+    meter,
+    from,
+  )
+  await sql.run(
+    `INSERT INTO bucket_tag SELECT meter, ?3, tags, quantity FROM bucket_tag WHERE meter = ?1 AND hour = ?2
+     ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = quantity + excluded.quantity`,
+    meter,
+    from,
+    into,
+  )
+  await sql.run('DELETE FROM bucket_tag WHERE meter = ? AND hour = ?', meter, from)
+  // Their own hour is `from`, or an earlier one for late events.
+  await sql.run(
+    'UPDATE usage_event SET counted = ?3, state = 1 WHERE meter = ?1 AND counted = ?2 AND state < 2 AND hour = ?2',
+    meter,
+    from,
+    into,
+  )
+  await sql.run(
+    'UPDATE usage_event SET counted = ?3 WHERE meter = ?1 AND counted = ?2 AND state = 1',
+    meter,
+    from,
+    into,
+  )
+}

@@ -1,0 +1,229 @@
+import type { Subscription } from '../../domain/subscriptions/subscription.ts'
+import type { BucketKey, UsageStore } from '../../domain/usage/usage-store.ts'
+import { appendAudit } from './audit-trail.ts'
+import type { SqlDatabase } from './database.ts'
+import { createEventWriter } from './event-writer.ts'
+import { claim, expire, listSendable, resolveRecord, settle } from './record-sender.ts'
+import {
+  BUCKET_COLUMNS,
+  BUCKET_FROM,
+  int,
+  optionalInt,
+  SUBSCRIPTION_COLUMNS,
+  text,
+  toBucket,
+  toSubscription,
+} from './rows.ts'
+import { closeBucket, insertRecord, openFinalBuckets } from './usage-closer.ts'
+import {
+  auditMeters,
+  getRecord,
+  listAttempts,
+  listBuckets,
+  listEvents,
+  listRecords,
+  listTransfers,
+  purgeEvents,
+  readStatus,
+} from './usage-queries.ts'
+
+const AUDIT_PAGE = 500
+
+/** The usage ledger on SQLite. */
+export function createSqlUsageStore(database: SqlDatabase): UsageStore {
+  const writer = createEventWriter(database)
+  const ledgerValue = database.handle.prepare('SELECT value FROM ledger WHERE name = ?').pluck()
+  return {
+    record: (events, now, epoch) => writer.record(events, now, epoch),
+    epoch: () => database.read(async () => Number(ledgerValue.get('epoch'))),
+    horizon: () => database.read(async () => Number(ledgerValue.get('horizon'))),
+
+    listOpen: (product, hourMax, except, limit, cursor) =>
+      database.read(async (sql) => {
+        const [hour, meter] = (cursor ?? '-1.-1').split('.').map(Number)
+        const rows = await sql.all(
+          `SELECT b.hour, b.meter, m.dimension, s.id AS subscription FROM bucket b INDEXED BY bucket_open CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
+           WHERE b.status = 0 AND b.hour <= ?1 AND b.hour NOT IN (SELECT value FROM json_each(?2)) AND (b.hour, b.meter) > (?3, ?4)
+             AND m.product = ?5 AND s.access_end IS NULL ORDER BY b.hour, b.meter LIMIT ?6`,
+          hourMax,
+          JSON.stringify(except),
+          hour!,
+          meter!,
+          product,
+          limit,
+        )
+        const items = rows.map(
+          (row): BucketKey => ({
+            subscription: text(row.subscription),
+            dimension: text(row.dimension),
+            hour: int(row.hour),
+          }),
+        )
+        const last = rows.at(-1)
+        return {
+          items,
+          next: rows.length === limit && last !== undefined ? `${last.hour}.${last.meter}` : undefined,
+        }
+      }),
+    listOpenOfEnded: (product, now, limit) =>
+      database.read(async (sql) => {
+        const rows = await sql.all(
+          `SELECT b.hour, m.dimension, s.id AS subscription, ${SUBSCRIPTION_COLUMNS} FROM subscription s CROSS JOIN meter m ON m.subscription = s.seq CROSS JOIN bucket b ON b.meter = m.seq
+           WHERE s.product = ? AND s.access_end <= ? AND b.status = 0 ORDER BY b.hour, b.meter LIMIT ?`,
+          product,
+          now,
+          limit,
+        )
+        return rows.map((row) => ({
+          subscription: text(row.subscription),
+          dimension: text(row.dimension),
+          hour: int(row.hour),
+          subscriptionRow: toSubscription(row),
+        }))
+      }),
+    listHeld: (product, limit) =>
+      database.read(async (sql) => {
+        const rows = await sql.all(
+          `SELECT ${BUCKET_COLUMNS}, ${SUBSCRIPTION_COLUMNS} FROM ${BUCKET_FROM} WHERE b.status = 1 AND (?1 IS NULL OR m.product = ?1) ORDER BY b.hour, b.meter LIMIT ?2`,
+          product ?? null,
+          limit,
+        )
+        return rows.map((row) => ({
+          bucket: toBucket(row),
+          subscription: toSubscription(row) as Subscription,
+        }))
+      }),
+    close: (keys, now, decide, needs) =>
+      database.transaction(async (sql) => {
+        const outcomes: ('closed' | 'held' | 'unchanged')[] = []
+        for (const key of keys) outcomes.push(await closeBucket(sql, key, now, decide, needs))
+        return outcomes
+      }),
+    sealSilence: (key, kind, record, now) =>
+      database.transaction(async (sql) => {
+        await sql.run(
+          `INSERT INTO meter (subscription, dimension, product, scale, aggregation) SELECT seq, ?, ?, ?, ? FROM subscription WHERE id = ?
+           ON CONFLICT (subscription, dimension) DO NOTHING`,
+          key.dimension,
+          kind.product,
+          kind.scale,
+          kind.aggregation,
+          key.subscription,
+        )
+        const meter = await sql.get(
+          'SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ? AND m.dimension = ?',
+          key.subscription,
+          key.dimension,
+        )
+        const seq = int(meter!.seq)
+        const taken = await sql.get(
+          'SELECT 1 AS one FROM bucket WHERE meter = ?1 AND hour = ?2 UNION ALL SELECT 1 FROM usage_record WHERE meter = ?1 AND hour = ?2',
+          seq,
+          key.hour,
+        )
+        if (taken !== undefined) return false
+        const { changes } = await sql.run(
+          'INSERT INTO bucket (meter, hour, status) VALUES (?, ?, 2) ON CONFLICT DO NOTHING',
+          seq,
+          key.hour,
+        )
+        if (changes === 1) await insertRecord(sql, seq, key, record, now)
+        return changes === 1
+      }),
+    openFinalBuckets: (subscription, hour) =>
+      database.transaction((sql) => openFinalBuckets(sql, subscription, hour)),
+
+    listSendable: (now) => database.read((sql) => listSendable(sql, now)),
+    claim: (options) => database.transaction((sql) => claim(sql, options)),
+    settle: (attempt, end, answers, judge) =>
+      database.transaction((sql) => settle(sql, attempt, end, answers, judge)),
+    expire: (now, limit, judge) => database.transaction((sql) => expire(sql, now, limit, judge)),
+    resolve: (record, verdict, actor, now) =>
+      database.transaction((sql) => resolveRecord(sql, record, verdict, actor, now)),
+    isolate: (product, kind, value, on) =>
+      database.transaction(async (sql) => {
+        if (on)
+          await sql.run('INSERT INTO isolation VALUES (?, ?, ?) ON CONFLICT DO NOTHING', product, kind, value)
+        else
+          await sql.run(
+            'DELETE FROM isolation WHERE product = ? AND kind = ? AND value = ?',
+            product,
+            kind,
+            value,
+          )
+      }),
+
+    halt: (halt) =>
+      database.transaction(async (sql) => {
+        // A person's stop is not loosened by an error's.
+        await sql.run(
+          `INSERT INTO halt VALUES (?, ?, ?, ?) ON CONFLICT (product) DO UPDATE SET reason = excluded.reason, probe_at = excluded.probe_at WHERE probe_at IS NOT NULL OR excluded.probe_at IS NULL`,
+          halt.product,
+          halt.reason,
+          halt.since,
+          halt.probeAt ?? null,
+        )
+      }),
+    resume: (product, actor, now) =>
+      database.transaction(async (sql) => {
+        const row = await sql.get('SELECT reason FROM halt WHERE product = ?', product)
+        if (row === undefined) return false
+        await sql.run('DELETE FROM halt WHERE product = ?', product)
+        await appendAudit(sql, {
+          at: now,
+          actor,
+          action: 'usage.resume',
+          subject: product,
+          before: { halted: text(row.reason) },
+          after: undefined,
+        })
+        return true
+      }),
+    listHalts: () =>
+      database.read(async (sql) =>
+        (await sql.all('SELECT * FROM halt ORDER BY product')).map((row) => ({
+          product: text(row.product),
+          reason: text(row.reason),
+          since: int(row.since),
+          probeAt: optionalInt(row.probe_at),
+        })),
+      ),
+    raise: (alarm) =>
+      database.transaction(async (sql) => {
+        await sql.run(
+          'INSERT INTO alarm (kind, subject, message, at) VALUES (?, ?, ?, ?)',
+          alarm.kind,
+          alarm.subject,
+          alarm.message,
+          alarm.at,
+        )
+      }),
+    listAlarms: (limit) =>
+      database.read(async (sql) =>
+        (await sql.all('SELECT kind, subject, message, at FROM alarm ORDER BY seq DESC LIMIT ?', limit)).map(
+          (row) => ({
+            kind: text(row.kind) as never,
+            subject: text(row.subject),
+            message: text(row.message),
+            at: int(row.at),
+          }),
+        ),
+      ),
+
+    listBuckets: (filter) => database.read((sql) => listBuckets(sql, filter)),
+    listRecords: (filter) => database.read((sql) => listRecords(sql, filter)),
+    getRecord: (id) => database.read((sql) => getRecord(sql, id)),
+    listAttempts: (record) => database.read((sql) => listAttempts(sql, record)),
+    listEvents: (key, limit) => database.read((sql) => listEvents(sql, key, limit)),
+    listTransfers: (key) => database.read((sql) => listTransfers(sql, key)),
+    status: (product) => database.read((sql) => readStatus(sql, product)),
+    audit: (visit) => database.snapshot((sql) => auditMeters(sql, visit, AUDIT_PAGE)),
+    purge: (horizon) =>
+      database.transaction(async (sql) => {
+        const purged = await purgeEvents(sql, horizon)
+        for (const day of writer.recentIds.days())
+          if ((day + 1) * 86_400_000 <= horizon) writer.recentIds.drop(day)
+        return purged
+      }),
+  }
+}
