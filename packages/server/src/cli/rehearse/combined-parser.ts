@@ -8,6 +8,7 @@ const HEAD = /^([^"[]+) \[([^\]["]{1,40})\] "/
 const STATUS_AND_SIZE = / (\d{3}) (\d{1,15}|-)(?= |$)/y
 const REQUEST = /^(\S+) (.+?)(?: (HTTP\/\S+))?$/s
 const ANOTHER_LINE = /\[\d{2}\/[A-Za-z]{3}\/\d{4}:\d{2}:\d{2}:\d{2}/
+const RUN_TOGETHER = 'another line begins within it, which is not counted'
 /** Values after the user agent that are kept (`extra_1`, …), where a server logs more than the format has. */
 const EXTRA_FIELDS_MAX = 16
 
@@ -42,8 +43,8 @@ function parseCombined(
   const fields = emptyFields()
   const words = head[1]!.split(' ')
   if (words.length > 3 && /:\d+$/.test(words[0]!) && isIP(words[1]!) !== 0) fields.vhost = words.shift()!
-  if (words.length < 3 || words[0] === '')
-    return malformed('has fewer than three words (address, identity, user) before its time')
+  if (!areHeadWords(words))
+    return malformed('has other words before its time than address, identity and user')
   fields.remote_addr = words[0]!
   fields.remote_user = words.slice(2).join(' ')
   const time = parseClfTime(head[2]!)
@@ -82,7 +83,7 @@ function parseCombined(
   damage = readTail(text, tailStart, fields) ?? damage
   if (line.cut) damage = 'is longer than a line may be'
   if (damage === undefined) return { logLine: { line: line.number, fields, truncated: false }, goesOn }
-  if (ANOTHER_LINE.test(text.slice(tailStart))) damage = 'another line begins within it, which is not counted'
+  if (ANOTHER_LINE.test(text.slice(tailStart))) damage = RUN_TOGETHER
   return {
     logLine: {
       line: line.number,
@@ -93,6 +94,16 @@ function parseCombined(
     },
     goesOn,
   }
+}
+
+/**
+ * Three words; more only where the user's name has spaces. Anything else may be the beginning of one line
+ * with another run into it, or a host before the address: somebody else would get the bill.
+ */
+function areHeadWords([address = '', identity, ...user]: readonly string[]): boolean {
+  if (address === '' || user.length === 0) return false
+  if (user.length === 1) return true
+  return identity === '-' && user.every((word) => word !== '-' && isIP(word) === 0)
 }
 
 /**
@@ -134,7 +145,10 @@ function readTail(text: string, start: number, fields: Record<string, string>): 
     const end = quoted ? closingQuote(text, at + 1) : nextSpace(text, at)
     const value = text.slice(quoted ? at + 1 : at, end)
     const name = (quoted ? names.shift() : undefined) ?? `extra_${++extras}`
-    if (!quoted) names.length = 0
+    if (!quoted) {
+      names.length = 0
+      if (ANOTHER_LINE.test(value)) return RUN_TOGETHER
+    }
     if (extras <= EXTRA_FIELDS_MAX) fields[name] = unescapeQuotes(value)
     if (quoted && end === undefined) return 'its last quote is not closed'
     if (!quoted && value.includes('"')) return 'a quote is out of place'
