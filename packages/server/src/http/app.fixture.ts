@@ -1,0 +1,116 @@
+import { pino } from 'pino'
+import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
+import type { KeyScope } from '../domain/keys/service-key.ts'
+import { createProductCatalog } from '../domain/products/product.ts'
+import { createRegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
+import { createIngestUsage } from '../domain/usage/ingest-usage.ts'
+import type { ResolvedCustomer } from '../domain/usage/metering-service.ts'
+import { aClock, aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
+import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
+import { openSqlite } from '../storage/sql/database.ts'
+import { migrate } from '../storage/sql/migrations.ts'
+import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
+import { createSqlSubscriptionStore } from '../storage/sql/subscription-store.ts'
+import { createSqlUsageStore } from '../storage/sql/usage-store.ts'
+import { createHttpApp } from './app.ts'
+import type { HttpDeps } from './deps.ts'
+import { LOGGER_OPTIONS } from './logging.ts'
+
+export const NOW = utc('2026-11-21T07:30')
+export const AN_HOUR = '2026-11-21T07:00:00Z'
+
+/** Two products, so that a key of one can be a stranger to the other. The first is seed 000's, with seed 001's metrics. */
+export const PRODUCTS = [
+  aProduct({
+    id: 'acme',
+    title: 'Acme Analytics',
+    productCode: 'acme0code0of0twenty0five0',
+    listing: 'acme',
+    dimensions: [
+      aDimension({ key: 'records_processed', name: 'Records', unitSize: 1000n }),
+      aDimension({
+        key: 'storage-gb',
+        name: 'Storage',
+        aggregation: 'max',
+        metrics: ['storageUsedGB'],
+        scale: 3,
+      }),
+      aDimension({ key: 'scans', name: 'Scans', aggregation: 'total', metrics: ['totalScans'] }),
+      aDimension({ key: 'users', name: 'Users', aggregation: 'max', metrics: ['totalUsers'] }),
+      aDimension({ key: 'findings', name: 'Findings', aggregation: 'total', metrics: ['totalFindings'] }),
+      aDimension({ key: 'api-calls', name: 'Calls', aggregation: 'total', metrics: ['apiCalls'] }),
+      aDimension({ key: 'ai-sessions', name: 'Sessions', aggregation: 'total', metrics: ['aiChatSessions'] }),
+      aDimension({ key: 'seats', name: 'Seats', aggregation: 'unique' }),
+      aDimension({ key: 'calls', name: 'Calls', aggregation: 'count' }),
+    ],
+  }),
+  aProduct({ id: 'other', title: 'Other', productCode: 'other0code0of0twenty0five', listing: 'other' }),
+] as const
+
+/** The app on the real ledger, in memory, with AWS's answer to a registration token as the test says. */
+export async function anApp(
+  given: Partial<HttpDeps> & { readonly resolve?: (token: string) => ResolvedCustomer } = {},
+) {
+  const database = openSqlite(':memory:')
+  await migrate(database)
+  const clock = aClock(NOW)
+  const usage = createSqlUsageStore(database)
+  const subscriptions = createSqlSubscriptionStore(database)
+  const keys = createSqlServiceKeyStore(database)
+  const catalog = createProductCatalog(PRODUCTS)
+  const lines: string[] = []
+  const deps: HttpDeps = {
+    ingest: createIngestUsage({
+      usage,
+      subscriptions,
+      catalog,
+      clock,
+      limits: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
+    }),
+    usage,
+    subscriptions,
+    register: createRegisterBuyer({
+      metering: {
+        resolveCustomer: async (_region, token) => {
+          if (given.resolve === undefined) throw new Error('this test registers nobody')
+          return given.resolve(token)
+        },
+      },
+      subscriptions,
+      catalog,
+      clock,
+    }),
+    keys,
+    audit: createSqlAuditTrail(database),
+    catalog,
+    clock,
+    mode: 'simulated',
+    metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' },
+    ready: async () => ({ ready: true, checks: { database: 'ok' } }),
+    logger: pino({ ...LOGGER_OPTIONS, level: 'info' }, { write: (line: string) => void lines.push(line) }),
+    version: '0.0.0-test',
+    overloadDelayMs: 0, // tests load the machine: being slow is not what they are about
+    ...given,
+  }
+  const app = await createHttpApp(deps)
+  const subscription = aSubscription({ product: 'acme', tenantId: 'tenant-a' })
+  await subscriptions.create(subscription, 'system')
+
+  const aKey = async (scopes: readonly KeyScope[], product?: string) =>
+    issueServiceKey(deps, { name: 'test', scopes, product }, 'cli:test')
+  const { secret } = await aKey(['usage:write', 'usage:read', 'admin'])
+  return {
+    app,
+    deps,
+    clock,
+    subscription,
+    secret,
+    aKey,
+    logged: () => lines.join(''),
+    auth: { authorization: `Bearer ${secret}` },
+    close: async () => {
+      await app.close()
+      await database.close()
+    },
+  }
+}

@@ -1,0 +1,83 @@
+import type { FastifyRequest } from 'fastify'
+import type { KeyScope, ServiceKey } from '../domain/keys/service-key.ts'
+import type { ServiceKeyVerifier } from '../domain/keys/verify-service-key.ts'
+import { DoorError } from './problem.ts'
+
+/**
+ * Who may call a route. Every route says so, or the app does not start.
+ *
+ * - a scope: a service key that has it
+ * - `public`: anybody
+ * - `loopback`: anybody on this machine
+ */
+export type Access = KeyScope | 'public' | 'loopback'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access
+  }
+  interface FastifyRequest {
+    /** The key that was shown; undefined on public routes. */
+    serviceKey: ServiceKey | undefined
+  }
+  interface FastifyInstance {
+    /** Call its `invalidate` after a revocation. */
+    keyVerifier: ServiceKeyVerifier
+    /** Every route with who may call it, for the tests that walk them. */
+    routeTable: readonly { readonly method: string; readonly url: string; readonly access: Access }[]
+  }
+}
+
+const BEARER = /^Bearer +(\S+) *$/i
+const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/
+
+/** Counts one more failed attempt of the request's address; seconds to wait where there were too many. */
+export type CountFailure = (request: FastifyRequest) => Promise<number | undefined>
+
+/**
+ * Lets a request in, or throws. A valid key always works: only failures are slowed, since behind a proxy or a
+ * company's gateway one address is many callers.
+ *
+ * @throws {DoorError} `key.unknown`, `key.scope_missing`, `request.too_many`, `request.loopback_only`
+ */
+export async function authorize(
+  request: FastifyRequest,
+  verifier: ServiceKeyVerifier,
+  countFailure: CountFailure,
+): Promise<void> {
+  const { access } = request.routeOptions.config
+  if (access === undefined || access === 'public') return // undefined: no such route
+  if (access === 'loopback') return checkLoopback(request)
+  const secret = BEARER.exec(request.headers.authorization ?? '')?.[1]
+  const key = secret === undefined ? undefined : await verifier.verify(secret)
+  if (key === undefined) {
+    const retryAfter = await countFailure(request)
+    if (retryAfter !== undefined) {
+      throw new DoorError('request.too_many', 'too many attempts without a valid key', {
+        'retry-after': String(retryAfter),
+      })
+    }
+    throw new DoorError(
+      'key.unknown',
+      secret === undefined
+        ? 'show a service key: Authorization: Bearer tk_… (tollkeeper key create)'
+        : 'this service key is not known here, or was revoked',
+      { 'www-authenticate': secret === undefined ? 'Bearer' : 'Bearer error="invalid_token"' },
+    )
+  }
+  if (!key.scopes.includes(access) && !key.scopes.includes('admin')) {
+    throw new DoorError('key.scope_missing', `this needs a key with the scope ${access}`, {
+      'www-authenticate': `Bearer error="insufficient_scope", scope="${access}"`,
+    })
+  }
+  request.serviceKey = key
+}
+
+/** By the socket's address; a request that says it was forwarded is not from this machine, whoever carried it here. */
+function checkLoopback(request: FastifyRequest): void {
+  const { headers, socket } = request
+  const local = LOOPBACK.test(socket.remoteAddress ?? '')
+  if (!local || headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) {
+    throw new DoorError('request.loopback_only', 'this is answered on the machine itself only')
+  }
+}

@@ -1,0 +1,40 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { AuditTrail } from '../domain/audit/audit-trail.ts'
+import type { Clock } from '../domain/clock.ts'
+import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
+import type { ProductCatalog } from '../domain/products/product.ts'
+import type { RegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
+import type { SubscriptionStore } from '../domain/subscriptions/subscription-store.ts'
+import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
+import type { UsageStore } from '../domain/usage/usage-store.ts'
+
+/** All that the HTTP door needs: use cases and ports, picked by `compose.ts`. */
+export interface HttpDeps {
+  readonly ingest: IngestUsage
+  readonly usage: UsageStore
+  readonly subscriptions: SubscriptionStore
+  readonly register: RegisterBuyer
+  readonly keys: ServiceKeyStore
+  readonly audit: AuditTrail
+  readonly catalog: ProductCatalog
+  readonly clock: Clock
+  readonly mode: 'simulated' | 'shadow' | 'live'
+  readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  /** May this process be sent requests? `checks` says in words what is wrong. */
+  readonly ready: () => Promise<{
+    readonly ready: boolean
+    readonly checks: Readonly<Record<string, string>>
+  }>
+  readonly logger: FastifyBaseLogger
+  readonly version: string
+  /** Where the simulator sells, in simulated mode. */
+  readonly storefrontUrl?: string | undefined
+  /** Addresses of proxies whose `X-Forwarded-For` is believed. None by default. */
+  readonly trustProxy?: readonly string[] | undefined
+  /** Log one line for each request. Off by default: it costs a tenth of a small request's time. */
+  readonly logRequests?: boolean | undefined
+  /** Answer 503 while the event loop lags more than this, ms; 0 never. */
+  readonly overloadDelayMs?: number | undefined
+}
+
+export const OVERLOAD_DELAY_MS = 1_000

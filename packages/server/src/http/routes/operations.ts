@@ -1,0 +1,111 @@
+import helmet from '@fastify/helmet'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import type { HttpDeps } from '../deps.ts'
+import { html, PAGE_POLICY, page } from '../html.ts'
+import { problems } from '../schemas.ts'
+
+/** Answered under load too: whoever watches us must see that we live. */
+const evenUnderPressure = { pressureHandler: () => undefined }
+
+/** Health, readiness, metrics, the API's description and the front page. */
+export function operationsRoutes(
+  deps: Pick<HttpDeps, 'mode' | 'version' | 'metrics' | 'ready' | 'storefrontUrl'>,
+): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/health',
+      {
+        config: { access: 'public', ...evenUnderPressure },
+        schema: {
+          operationId: 'getHealth',
+          summary: 'This process runs',
+          tags: ['operations'],
+          response: {
+            200: Type.Object({
+              status: Type.Literal('ok'),
+              mode: Type.Enum(['simulated', 'shadow', 'live']),
+              version: Type.String(),
+            }),
+          },
+        },
+      },
+      async () => ({ status: 'ok' as const, mode: deps.mode, version: deps.version }),
+    )
+
+    const Ready = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) })
+    app.get(
+      '/ready',
+      {
+        config: { access: 'public', ...evenUnderPressure },
+        schema: {
+          operationId: 'getReadiness',
+          summary: 'It can take requests now',
+          tags: ['operations'],
+          response: { 200: Ready, 503: Ready },
+        },
+      },
+      async (_request, reply) => {
+        const { ready, checks } = await deps.ready()
+        return reply.code(ready ? 200 : 503).send({ ready, checks: { ...checks } })
+      },
+    )
+
+    app.get(
+      '/metrics',
+      {
+        config: { access: 'loopback', ...evenUnderPressure },
+        schema: {
+          operationId: 'getMetrics',
+          summary: 'Prometheus metrics, on the machine itself only',
+          tags: ['operations'],
+          response: { 200: Type.String(), ...problems(403) },
+        },
+      },
+      async (_request, reply) => reply.type(deps.metrics.contentType).send(await deps.metrics.text()),
+    )
+
+    let document: string | undefined
+    app.get(
+      '/openapi.json',
+      {
+        config: { access: 'public' },
+        schema: { operationId: 'getOpenApi', summary: 'This document', tags: ['operations'] },
+      },
+      async (_request, reply) => {
+        document ??= JSON.stringify(app.swagger())
+        return reply.type('application/json; charset=utf-8').send(document)
+      },
+    )
+
+    await app.register(async (scope) => {
+      await scope.register(helmet, {
+        contentSecurityPolicy: { useDefaults: false, directives: { ...PAGE_POLICY } },
+      })
+      scope.get('/', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) =>
+        deps.mode === 'simulated'
+          ? reply.type('text/html; charset=utf-8').send(frontPage(deps.version, deps.storefrontUrl))
+          : reply.redirect('/docs', 302),
+      )
+    })
+  }
+}
+
+function frontPage(version: string, storefrontUrl: string | undefined): string {
+  return page({
+    title: 'Tollkeeper runs, simulated',
+    eyebrow: `Tollkeeper ${version}`,
+    tone: 'plain',
+    body: html`<p><strong>Nothing leaves this machine.</strong> AWS Marketplace is simulated here.</p>
+<ul>
+${storefrontUrl === undefined ? html`` : html`<li><a href="${storefrontUrl}">The simulated storefront</a>: subscribe as a buyer</li>`}
+<li><a href="/docs">The API</a>, with a form for each call</li>
+<li><a href="/openapi.json">Its OpenAPI document</a></li>
+<li><a href="/ready">Is it ready?</a></li>
+</ul>
+<p>Report usage with the service key that was printed at the start:</p>
+<pre><code>curl -X POST http://127.0.0.1:4000/meter \\
+  -H "Authorization: Bearer $TOLLKEEPER_KEY" -H "Content-Type: application/json" \\
+  -d '{"dimension":"requests","quantity":1,"usageTime":"…Z","correlationId":"my-first-event"}'</code></pre>`,
+  })
+}
