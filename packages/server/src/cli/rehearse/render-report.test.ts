@@ -195,7 +195,9 @@ describe('text on a terminal', () => {
   })
 
   it('shows what cannot be seen', () => {
-    expect(escapeControls('a\u200bb\ud800\u{e0001}')).toBe('a\\u200bb\\ud800\\u{e0001}')
+    expect(escapeControls(`a\u200bb${String.fromCharCode(0xd800)} \u{e0001}`)).toBe(
+      'a\\u200bb\\ud800 \\u{e0001}',
+    )
   })
 })
 

@@ -110,7 +110,7 @@ function renderBuyers({ report, dimensions }: RehearsalView, width: number, pain
   const rows = shown.map(({ buyer, units, amount }) =>
     toCells(
       fit(escapeControls(buyer), Math.min(NAME_WIDTH_MAX, Math.floor(width / 3))),
-      (key) => units[key] ?? 0,
+      (key) => unitsOf(units, key),
       amount,
     ),
   )
@@ -127,8 +127,13 @@ function renderBuyers({ report, dimensions }: RehearsalView, width: number, pain
   return table(header, rows, width, paint)
 }
 
+/** Not a plain look-up: a dimension may be named `constructor`. */
+function unitsOf(units: BuyerBill['units'], key: string): Units {
+  return Object.hasOwn(units, key) ? units[key]! : 0
+}
+
 function sumUnits(buyers: readonly BuyerBill[], key: string): string {
-  return buyers.reduce((sum, { units }) => sum + BigInt(units[key] ?? 0), 0n).toString()
+  return buyers.reduce((sum, { units }) => sum + BigInt(unitsOf(units, key)), 0n).toString()
 }
 
 function renderDimensions(
