@@ -7,8 +7,8 @@ import { createMarketplace, type Marketplace } from './marketplace/marketplace.t
 import type { SimulatedProduct } from './marketplace/product.ts'
 import { createQuota } from './marketplace/quota.ts'
 import type { Settings } from './marketplace/settings.ts'
-import { applyFact } from './marketplace/state.ts'
-import { damaged, type Journal, openJournal } from './state/journal.ts'
+import { applyFact, type MarketplaceState } from './marketplace/state.ts'
+import { damaged, type Journal, type JournalEntry, openJournal } from './state/journal.ts'
 import { type Call, createCallLog } from './wire/call-log.ts'
 import { type AwsReply, type AwsRequest, handleAws } from './wire/handle-aws.ts'
 
@@ -46,11 +46,14 @@ export interface Simulator {
 export async function createSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const clock = options.clock ?? createVirtualClock()
   const givenSeed = options.seed ?? randomInt(2 ** 32)
-  const journal = options.stateFile === undefined ? undefined : openJournal(options.stateFile, givenSeed)
+  if (options.stateFile === undefined) return startSimulator(options, clock, givenSeed)
+  const { journal, entries } = openJournal(options.stateFile, givenSeed)
   try {
-    return startSimulator(options, clock, journal, journal?.seed ?? givenSeed)
+    return startSimulator(options, clock, journal.seed, journal, (state) =>
+      restore(options.stateFile ?? '', entries, state, clock),
+    )
   } catch (error) {
-    journal?.close()
+    journal.close()
     throw error
   }
 }
@@ -58,8 +61,9 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
 function startSimulator(
   options: SimulatorOptions,
   clock: VirtualClock,
-  journal: Journal | undefined,
   seed: number,
+  journal?: Journal,
+  restoreInto?: (state: MarketplaceState) => void,
 ): Simulator {
   const calls = createCallLog()
   const { marketplace, context } = createMarketplace({
@@ -69,7 +73,7 @@ function startSimulator(
     calls: calls.counts,
     ...(journal !== undefined && { persist: journal.append }),
   })
-  if (journal !== undefined) restore(journal, options.stateFile ?? '')
+  restoreInto?.(context.state)
 
   const isNew = context.state.products.size === 0
   for (const product of options.products ?? (isNew ? DEMO_PRODUCTS : [])) marketplace.addProduct(product)
@@ -80,21 +84,6 @@ function startSimulator(
   const door = { context, faults, calls, quota }
   const stopWatching = journal === undefined ? undefined : clock.onChange(() => keepClock(journal))
   if (journal !== undefined) keepClock(journal)
-
-  function restore({ entries }: Journal, path: string): void {
-    let lastClock: ((typeof entries)[number] & { kind: 'clock' }) | undefined
-    for (const [index, entry] of entries.entries()) {
-      try {
-        if (entry.kind === 'clock') lastClock = entry
-        else applyFact(context.state, entry)
-      } catch (error) {
-        throw damaged(path, index + 2, (error as Error).message, error)
-      }
-    }
-    if (lastClock === undefined) return
-    clock.run(lastClock.running)
-    clock.set(lastClock.running ? Date.now() + lastClock.offsetMs : lastClock.now)
-  }
 
   function keepClock(to: Journal): void {
     const now = clock.now()
@@ -125,6 +114,27 @@ function startSimulator(
   }
   const server = createHttpServer(simulator)
   return simulator
+}
+
+/** @throws {SimulatorError} `state_file` for a line that does not fit those before it */
+function restore(
+  path: string,
+  entries: readonly JournalEntry[],
+  state: MarketplaceState,
+  clock: VirtualClock,
+): void {
+  let lastClock: (JournalEntry & { kind: 'clock' }) | undefined
+  for (const [index, entry] of entries.entries()) {
+    try {
+      if (entry.kind === 'clock') lastClock = entry
+      else applyFact(state, entry)
+    } catch (error) {
+      throw damaged(path, index + 2, (error as Error).message, error)
+    }
+  }
+  if (lastClock === undefined) return
+  clock.run(lastClock.running)
+  clock.set(lastClock.running ? Date.now() + lastClock.offsetMs : lastClock.now)
 }
 
 function statusOf(reply: AwsReply): number | 'cut' {

@@ -30,6 +30,7 @@ export interface Served extends Backstage {
 
 /** Most bytes of a body that are read at all; AWS calls have a lower limit of their own. */
 const BODY_BYTES_MAX = 4_000_000
+const KEEP_ALIVE_MS = 120_000
 
 export function createHttpServer(served: Served): HttpServer {
   let allowedHosts: readonly string[] = []
@@ -43,6 +44,10 @@ export function createHttpServer(served: Served): HttpServer {
   const server = createServer((incoming, outgoing) => {
     void serve(incoming, outgoing)
   })
+
+  // Longer than clients keep idle connections: one closed by us under a request looks like a fault nobody ordered.
+  server.keepAliveTimeout = KEEP_ALIVE_MS
+  server.headersTimeout = KEEP_ALIVE_MS + 5_000
 
   async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     try {

@@ -70,6 +70,11 @@ describe('a batch that fails leaves no trace', () => {
     ],
     ['six tags', { UsageAllocations: [{ AllocatedUsageQuantity: 5, Tags: tags(6) }] }, 'InvalidTagException'],
     [
+      'six tag keys over several allocations',
+      { Quantity: 6, UsageAllocations: tags(6).map((tag) => ({ AllocatedUsageQuantity: 1, Tags: [tag] })) },
+      'InvalidTagException',
+    ],
+    [
       'a tag key twice',
       { UsageAllocations: [{ AllocatedUsageQuantity: 5, Tags: [...tags(1), ...tags(1)] }] },
       'InvalidTagException',

@@ -278,6 +278,12 @@ describe('entitlements', () => {
     expect((await read(simulator)).Entitlements).toEqual([])
   })
 
+  it('are withheld while the account is suspended', async () => {
+    const { simulator, marketplace, subscription } = await aSubscribedBuyer({}, contract())
+    marketplace.suspend(subscription.id, true)
+    expect((await read(simulator)).Entitlements).toEqual([])
+  })
+
   it('follow an amendment, under the same license', async () => {
     const { simulator, marketplace, subscription } = await aSubscribedBuyer({}, contract())
     const amended = marketplace.amend(subscription.id, { seats: 40 })

@@ -90,6 +90,20 @@ describe('state in a file', () => {
     expect(readFileSync(file, 'utf8')).toBe(content)
   })
 
+  it('takes nothing that it cannot write down', async () => {
+    const simulator = await open()
+    const subscription = simulator.marketplace.subscribe({ productCode: 'prodcode1', startAt: utc('00:00') })
+    await simulator.close()
+    expect(await meter(simulator, [aRecord(subscription)])).toMatchObject({
+      status: 500,
+      body: { __type: 'InternalServiceErrorException' },
+    })
+    expect(simulator.marketplace.recordCount).toBe(0)
+    const again = await open()
+    expect(again.marketplace.recordCount).toBe(0)
+    await again.close()
+  })
+
   it('refuses a file in use, or in a folder that is not there', async () => {
     const first = await open()
     await expect(open()).rejects.toThrow('is in use by process')

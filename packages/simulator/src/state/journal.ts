@@ -20,8 +20,6 @@ import type { Fact } from '../marketplace/state.ts'
  */
 export interface Journal {
   readonly seed: number
-  /** What the file held when it was opened, oldest first. */
-  readonly entries: readonly JournalEntry[]
   append(entry: JournalEntry): void
   close(): void
 }
@@ -53,16 +51,20 @@ const openHere = new Set<string>()
 /**
  * Opens a state file, or begins one with `seed`.
  *
+ * @returns the journal, and what it held, oldest first: apart, since there may be millions, to be read once
  * @throws {SimulatorError} `state_file` if it cannot be read or written, is damaged, or is in use
  */
-export function openJournal(path: string, seed: number): Journal {
+export function openJournal(
+  path: string,
+  seed: number,
+): { journal: Journal; entries: readonly JournalEntry[] } {
   const lockPath = lock(path)
   let file: number | undefined
   try {
     file = openSync(path, 'a+')
     const { header, entries, length } = readEntries(path, readFileSync(file))
     if (length < fstatSync(file).size) ftruncateSync(file, length)
-    return startJournal({ path, lockPath, file, length, header, entries, seed })
+    return { journal: startJournal({ path, lockPath, file, length, header, seed }), entries }
   } catch (error) {
     if (file !== undefined) closeSync(file)
     unlock(lockPath)
@@ -76,19 +78,10 @@ interface OpenFile {
   readonly file: number
   readonly length: number
   readonly header: { readonly seed: number } | undefined
-  readonly entries: readonly JournalEntry[]
   readonly seed: number
 }
 
-function startJournal({
-  path,
-  lockPath,
-  file,
-  length: lengthAtStart,
-  header,
-  entries,
-  seed,
-}: OpenFile): Journal {
+function startJournal({ path, lockPath, file, length: lengthAtStart, header, seed }: OpenFile): Journal {
   let length = lengthAtStart
   let isOpen = true
 
@@ -107,7 +100,6 @@ function startJournal({
   if (header === undefined) writeLine({ format: FORMAT, version: VERSION, seed })
   return {
     seed: header?.seed ?? seed,
-    entries,
     append: writeLine,
     close() {
       if (!isOpen) return
