@@ -1,0 +1,118 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { SimulatedProduct } from '@tollkeeper/simulator'
+import { Command } from 'commander'
+import { composeEngine, composeServer, type Ledger, openLedger } from '../../compose.ts'
+import type { Config } from '../../config.ts'
+import type { Clock } from '../../domain/clock.ts'
+import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
+import { hashSecret } from '../../domain/keys/service-key.ts'
+import type { Product } from '../../domain/products/product.ts'
+import { type CommonOptions, configOf, DEV_DIRECTORY } from '../context.ts'
+import { CliError, guarded, integerOption } from '../output.ts'
+import { runUntilStopped, urlOf } from '../serving.ts'
+
+interface DevOptions extends CommonOptions {
+  readonly port?: string
+  readonly simulatorPort: string
+  readonly data: string
+}
+
+/** The whole of AWS Marketplace and of Tollkeeper on this machine, on one virtual clock. */
+export function devCommand(): Command {
+  return new Command('dev')
+    .description('run everything on this machine: server, simulated AWS Marketplace, a demo product')
+    .option('--config <file>', 'configuration file (default: tollkeeper.yaml, or else the demo)')
+    .option('--port <number>', 'port of the server; 0 takes any free one (default: server.port)')
+    .option('--simulator-port <number>', 'port of the simulator; 0 takes any free one', '4010')
+    .option('--data <directory>', 'where the simulator’s state and the key are kept', DEV_DIRECTORY)
+    .option('--json', 'write one JSON object when ready')
+    .action(guarded(runDev))
+}
+
+async function runDev(options: DevOptions): Promise<void> {
+  const given = configOf(options)
+  if (given.mode !== 'simulated') throw new CliError(`\`tollkeeper dev\` pretends, and the configuration says \`mode: ${given.mode}\`: use \`tollkeeper serve\`, or a configuration with \`mode: simulated\``)
+  const { host } = given.server
+  const port = options.port === undefined ? given.server.port : integerOption('--port', options.port, 0, 65_535)
+  const simulatorPort = integerOption('--simulator-port', options.simulatorPort, 0, 65_535)
+  mkdirSync(options.data, { recursive: true, mode: 0o700 })
+
+  const { createSimulator, createVirtualClock } = await import('@tollkeeper/simulator')
+  const clock = createVirtualClock({ running: true })
+  // First the server's address, which the products' fulfilment URLs need; the simulator then sells them.
+  const simulator = await createSimulator({ clock, products: [], stateFile: join(options.data, 'simulator.jsonl') })
+  const marketplace = await simulator.listen({ host: '127.0.0.1', port: simulatorPort })
+  try {
+    const config: Config = { ...given, aws: { ...given.aws, endpoint: marketplace.url } }
+    const ledger = await openLedger(config, clock)
+    const engine = await composeEngine(ledger, { clock })
+    const app = await composeServer(engine, { storefrontUrl: marketplace.url })
+    await app.listen({ host, port })
+    const address = app.server.address()
+    const url = urlOf(host, typeof address === 'object' && address !== null ? address.port : port)
+    for (const product of config.products) simulator.marketplace.addProduct(toSimulated(product, url))
+    const secret = await devKey(ledger, clock, options.data)
+    engine.jobs.start()
+    greet(options, { url, storefront: marketplace.url, key: secret, product: config.products[0] })
+    await runUntilStopped(engine, app, () => simulator.close())
+  } catch (error) {
+    await simulator.close()
+    throw error
+  }
+}
+
+/** What the marketplace sells, from what the ledger meters. */
+export function toSimulated(product: Product, serverUrl: string): SimulatedProduct {
+  return {
+    productCode: product.productCode,
+    title: product.title,
+    metering: product.metering,
+    pricing: 'usage',
+    fulfillmentUrl: `${serverUrl}/marketplace/register/${product.listing}`,
+    dimensions: product.dimensions.map(({ key, name, price }) => ({ key, name, ...(price !== undefined && { price }) })),
+  }
+}
+
+/** One key for this folder, kept where only its owner reads it, so that the printed command works after a restart. */
+async function devKey(ledger: Ledger, clock: Clock, directory: string): Promise<string> {
+  const file = join(directory, 'dev-key')
+  try {
+    const secret = readFileSync(file, 'utf8').trim()
+    const known = await ledger.keys.findByHash(hashSecret(secret))
+    if (known !== undefined && known.revokedAt === undefined) return secret
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const request = { name: 'tollkeeper dev', scopes: ['admin'] as const, product: undefined }
+  const { secret } = await issueServiceKey({ keys: ledger.keys, clock }, request, 'cli:dev')
+  writeFileSync(file, `${secret}\n`, { mode: 0o600 })
+  return secret
+}
+
+function greet(options: DevOptions, ready: { url: string; storefront: string; key: string; product: Product | undefined }): void {
+  const { url, storefront, key, product } = ready
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ mode: 'simulated', url, storefront, key })}\n`)
+    return
+  }
+  const dimension = product?.dimensions[0]
+  const body = `{"dimension":"${dimension?.key ?? 'requests'}",${dimension?.aggregation === 'count' ? '' : '"quantity":1,'}"usageTime":"'$(date -u +%FT%TZ)'","correlationId":"'$(date +%s%N)'"}`
+  process.stdout.write(`SIMULATED: nothing leaves this machine
+
+  Server      ${url}        docs at ${url}/docs
+  Storefront  ${storefront}
+
+1. Open the storefront, press "Subscribe", then "Set up your account".
+2. Report one use of it:
+
+   curl -s ${url}/meter \\
+     -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\
+     -d '${body}'
+
+3. Advance the hour on the storefront (or: tollkeeper simulator clock advance 2h).
+   The record is sealed, sent and accepted: tollkeeper usage status, and the storefront's usage page.
+
+Ctrl-C stops it; all is kept in ${options.data}/ for the next start.
+`)
+}

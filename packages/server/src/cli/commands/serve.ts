@@ -1,0 +1,57 @@
+import { Command } from 'commander'
+import { composeEngine, composeServer, openLedger } from '../../compose.ts'
+import { loadConfig } from '../../config.ts'
+import { systemClock } from '../../system-clock.ts'
+import { checkLive } from '../check-live.ts'
+import type { CommonOptions } from '../context.ts'
+import { guarded, integerOption } from '../output.ts'
+import { runUntilStopped, urlOf } from '../serving.ts'
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run the server and its jobs, by the machine’s own time')
+    .option('--config <file>', 'configuration file (default: tollkeeper.yaml)')
+    .option('--host <address>', 'address to listen on (default: server.host)')
+    .option('--port <number>', 'port to listen on; 0 takes any free one (default: server.port)')
+    .option('--no-jobs', 'only answer requests; another process runs `tollkeeper worker`')
+    .option('--json', 'write one JSON object when ready')
+    .action(
+      guarded(async (options: CommonOptions & { host?: string; port?: string; jobs: boolean }) => {
+        const config = loadConfig({ ...(options.config !== undefined && { file: options.config }), cwd: process.cwd(), env: process.env })
+        const host = options.host ?? config.server.host
+        const port = options.port === undefined ? config.server.port : integerOption('--port', options.port, 0, 65_535)
+        await checkLive(config)
+        const ledger = await openLedger(config, systemClock)
+        const engine = await composeEngine(ledger, { clock: systemClock })
+        const app = await composeServer(engine)
+        try {
+          await app.listen({ host, port })
+        } catch (error) {
+          ledger.close()
+          throw error
+        }
+        const address = app.server.address()
+        const url = urlOf(host, typeof address === 'object' && address !== null ? address.port : port)
+        process.stdout.write(options.json ? `${JSON.stringify({ url, mode: config.mode, store: config.store.url })}\n` : `Tollkeeper (${config.mode}) listens on ${url}\n`)
+        if (options.jobs) engine.jobs.start()
+        await runUntilStopped(engine, app)
+      }),
+    )
+}
+
+export function workerCommand(): Command {
+  return new Command('worker')
+    .description('run only the jobs: close hours, send records; safe beside other workers and servers')
+    .option('--config <file>', 'configuration file (default: tollkeeper.yaml)')
+    .option('--json', 'write one JSON object when ready')
+    .action(
+      guarded(async (options: CommonOptions) => {
+        const config = loadConfig({ ...(options.config !== undefined && { file: options.config }), cwd: process.cwd(), env: process.env })
+        await checkLive(config)
+        const engine = await composeEngine(await openLedger(config, systemClock), { clock: systemClock })
+        process.stdout.write(options.json ? `${JSON.stringify({ mode: config.mode, store: config.store.url })}\n` : `Tollkeeper worker (${config.mode}) on ${config.store.url}\n`)
+        engine.jobs.start()
+        await runUntilStopped(engine, undefined)
+      }),
+    )
+}

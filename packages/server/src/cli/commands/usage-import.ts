@@ -1,0 +1,76 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { Command } from 'commander'
+import { composeEngine } from '../../compose.ts'
+import type { EventStatus } from '../../domain/usage/usage-event.ts'
+import { createIngestUsage } from '../../domain/usage/ingest-usage.ts'
+import { readUsageReport } from '../read-usage-report.ts'
+import { type CommonOptions, withLedger } from '../context.ts'
+import { CliError, guarded, integerOption, print } from '../output.ts'
+
+const BATCH = 1_000
+const BACK_DAYS_MAX = 35
+const PROBLEMS_SHOWN_MAX = 20
+
+interface ImportReport {
+  readonly lines: number
+  readonly outcomes: Record<EventStatus, number>
+  readonly problems: { line: number; reason: string }[]
+}
+
+/** Events from a file of JSON lines, with their own window of time. */
+export function importCommand(): Command {
+  return new Command('import')
+    .description('take in usage events from a file of JSON lines (the body of POST /meter on each)')
+    .argument('<file>', 'NDJSON; - reads standard input')
+    .option('--back-days <n>', 'take events this many days back', '7')
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print JSON')
+    .action(
+      guarded(async (file: string, options: CommonOptions & { backDays: string }) => {
+        const backDays = integerOption('--back-days', options.backDays, 1, BACK_DAYS_MAX)
+        if (file !== '-' && !(await stat(file).then((found) => found.isFile(), () => false))) throw new CliError(`${file} is not a file that can be read`)
+        const report = await withLedger(options, async (ledger, clock) => {
+          const { usage, subscriptions, catalog, config } = ledger
+          const limits = { ...config.usage, acceptBackMs: backDays * 86_400_000 }
+          const ingest = createIngestUsage({ usage, subscriptions, catalog, clock, limits })
+          return importLines(file, ingest, options.json)
+        })
+        print(options.json, report, () =>
+          [
+            `${report.lines} lines: ${Object.entries(report.outcomes).filter(([, count]) => count > 0).map(([status, count]) => `${count} ${status}`).join(', ') || 'nothing'}.`,
+            ...report.problems.slice(0, PROBLEMS_SHOWN_MAX).map(({ line, reason }) => `line ${line}: ${reason}`),
+          ].join('\n'),
+        )
+        if (report.outcomes.refused + report.outcomes.conflict > 0) process.exitCode = 2
+      }),
+    )
+}
+
+async function importLines(file: string, ingest: Awaited<ReturnType<typeof composeEngine>>['ingest'], quiet: boolean | undefined): Promise<ImportReport> {
+  const report: ImportReport = { lines: 0, outcomes: { accepted: 0, late: 0, duplicate: 0, conflict: 0, refused: 0 }, problems: [] }
+  let lines = 0
+  let batch: { line: number; report: ReturnType<typeof readUsageReport> }[] = []
+  const flush = async () => {
+    const readable = batch.flatMap(({ report: read }) => ('problem' in read ? [] : [read]))
+    const outcomes = await ingest(readable)
+    let next = 0
+    for (const { line, report: read } of batch) {
+      const outcome = 'problem' in read ? { status: 'refused' as const, reason: read.problem } : outcomes[next++]!
+      report.outcomes[outcome.status]++
+      if ((outcome.status === 'refused' || outcome.status === 'conflict') && report.problems.length < 1_000) report.problems.push({ line, reason: outcome.reason ?? outcome.status })
+    }
+    batch = []
+    if (!quiet && process.stderr.isTTY) process.stderr.write(`\r${lines} lines`)
+  }
+  for await (const text of createInterface({ input: file === '-' ? process.stdin : createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+    lines++
+    if (text.trim() === '') continue
+    batch.push({ line: lines, report: readUsageReport(text) })
+    if (batch.length === BATCH) await flush()
+  }
+  await flush()
+  if (!quiet && process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  return { ...report, lines }
+}

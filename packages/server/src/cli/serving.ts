@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify'
+import type { Engine } from '../compose.ts'
+
+/** How long requests in progress may take to end when the process is asked to stop. */
+const DRAIN_MS = 10_000
+
+/** Runs until SIGINT or SIGTERM, then ends requests and jobs in progress, and closes the ledger. */
+export async function runUntilStopped(engine: Engine, app: FastifyInstance | undefined, onStop: () => Promise<void> = async () => {}): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+  const tooLong = setTimeout(() => process.exit(1), DRAIN_MS).unref()
+  await app?.close()
+  await engine.jobs.stop()
+  await onStop()
+  engine.ledger.close()
+  clearTimeout(tooLong)
+}
+
+/** The address to show to a person. */
+export function urlOf(host: string, port: number): string {
+  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  return `http://${shown}:${port}`
+}

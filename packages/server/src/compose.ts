@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+import { type Logger, pino } from 'pino'
+import type { Config } from './config.ts'
+import type { AuditTrail } from './domain/audit/audit-trail.ts'
+import type { Clock } from './domain/clock.ts'
+import type { ServiceKeyStore } from './domain/keys/service-key.ts'
+import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
+import { createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
+import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
+import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
+import { createIngestUsage, type IngestUsage } from './domain/usage/ingest-usage.ts'
+import type { MeteringService } from './domain/usage/metering-service.ts'
+import { reportSilence } from './domain/usage/report-silence.ts'
+import { submitDueRecords } from './domain/usage/submit-due-records.ts'
+import type { UsageStore } from './domain/usage/usage-store.ts'
+import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
+import { createMetrics } from './metrics.ts'
+import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
+import { openSqlite } from './storage/sql/database.ts'
+import { checkDimensions, claimLedger } from './storage/sql/ledger-identity.ts'
+import { migrate } from './storage/sql/migrations.ts'
+import { createSqlServiceKeyStore } from './storage/sql/service-key-store.ts'
+import { createSqlSubscriptionStore } from './storage/sql/subscription-store.ts'
+import { createSqlUsageStore } from './storage/sql/usage-store.ts'
+
+/** The ledger and what belongs to it, opened. */
+export interface Ledger {
+  readonly config: Config
+  readonly catalog: ProductCatalog
+  readonly usage: UsageStore
+  readonly subscriptions: SubscriptionStore
+  readonly keys: ServiceKeyStore
+  readonly audit: AuditTrail
+  /** Names of the migrations that ran when it was opened. */
+  readonly migrated: readonly string[]
+  close(): void
+}
+
+/** Ids are kept a day longer than events are accepted: a repeat at the very edge is still known. */
+const KEEP_IDS_EXTRA_MS = 86_400_000
+
+/**
+ * Opens the ledger that a configuration names, brings its tables to this version, and adds the declared subscriptions.
+ *
+ * @throws {DomainError} `ledger.mode_mismatch`, `ledger.dimension_changed`
+ */
+export async function openLedger(config: Config, clock: Clock): Promise<Ledger> {
+  const database = openSqlite(config.store.url.slice('sqlite:'.length))
+  try {
+    const migrated = await migrate(database)
+    await claimLedger(database, { mode: config.mode, accountId: config.aws.accountId })
+    const catalog = createProductCatalog(config.products)
+    await checkDimensions(database, catalog)
+    const subscriptions = createSqlSubscriptionStore(database)
+    for (const declared of config.subscriptions) {
+      const now = clock.now()
+      await subscriptions.create(
+        { ...declared, id: `sub_${randomUUID()}`, status: 'active', accessEnd: undefined, finalWindowEnd: undefined, successor: undefined, createdAt: now },
+        'config',
+      )
+    }
+    return {
+      config,
+      catalog,
+      usage: createSqlUsageStore(database),
+      subscriptions,
+      keys: createSqlServiceKeyStore(database),
+      audit: createSqlAuditTrail(database),
+      migrated,
+      close: () => database.close(),
+    }
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** The parts that act on an open ledger. */
+export interface Engine {
+  readonly ledger: Ledger
+  readonly clock: Clock
+  readonly ingest: IngestUsage
+  readonly metering: MeteringService
+  readonly jobs: Jobs
+  readonly logger: Logger
+}
+
+export async function composeEngine(
+  ledger: Ledger,
+  options: { clock: Clock; metering?: MeteringService; logger?: Logger; onJobReport?: (report: JobReport) => void },
+): Promise<Engine> {
+  const { config, usage, subscriptions, catalog } = ledger
+  const { clock } = options
+  const logger = options.logger ?? createLogger(config)
+  const metering = options.metering ?? (await createMetering(config))
+  const limits = config.usage
+  const ingest = createIngestUsage({ usage, subscriptions, catalog, clock, limits })
+  const deps = { usage, subscriptions, catalog }
+  const jobs = createJobs({
+    clock,
+    intervalMs: config.jobs.intervalMs,
+    onError: (step, error) => logger.error({ step, err: error }, 'a job failed; the next run tries again'),
+    ...(options.onJobReport && { onReport: options.onJobReport }),
+    steps: {
+      closeDue: (now, signal) => closeDueBuckets(deps, now, signal),
+      reportSilence: (now, signal) => reportSilence(deps, now, signal),
+      submitDue: (signal) => submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs }, signal),
+      purge: (now) => usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS),
+    },
+  })
+  return { ledger, clock, ingest, metering, jobs, logger }
+}
+
+/** The HTTP door to an engine. `withJobs` also runs its jobs while it listens. */
+export async function composeServer(engine: Engine, options: { storefrontUrl?: string } = {}): Promise<FastifyInstance> {
+  const { createHttpApp } = await import('./http/app.ts')
+  const { ledger, clock, ingest, metering, jobs, logger } = engine
+  const { usage, subscriptions, catalog, keys, audit, config } = ledger
+  return createHttpApp({
+    ingest,
+    usage,
+    subscriptions,
+    register: createRegisterBuyer({ metering, subscriptions, catalog, clock }),
+    keys,
+    audit,
+    catalog,
+    clock,
+    mode: config.mode,
+    metrics: createMetrics({ usage, clock, jobs, mode: config.mode }),
+    ready: async () => {
+      try {
+        await usage.epoch()
+        return { ready: true, checks: { ledger: 'ok' } }
+      } catch (error) {
+        return { ready: false, checks: { ledger: error instanceof Error ? error.message : 'unreadable' } }
+      }
+    },
+    logger,
+    version: VERSION,
+    storefrontUrl: options.storefrontUrl,
+  })
+}
+
+async function createMetering(config: Config): Promise<MeteringService> {
+  const { createAwsMetering } = await import('./marketplace/aws-metering.ts')
+  return createAwsMetering({ mode: config.mode, endpoint: config.aws.endpoint, timeoutMs: config.aws.timeoutMs })
+}
+
+export function createLogger(config: Pick<Config, 'log'>): Logger {
+  return pino({
+    level: config.log.level,
+    redact: ['req.headers.authorization', 'req.headers.cookie', '*.token', '*.secret'],
+  })
+}
+
+export const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
+/** The account that the ambient AWS credentials are of, as AWS itself says. */
+export async function findAwsAccount(config: Config): Promise<string> {
+  const { getAccountId } = await import('./marketplace/aws-identity.ts')
+  return getAccountId(config.aws.region)
+}
