@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import files from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,6 +17,9 @@ interface Call {
   readonly body: string
 }
 type Answer = (response: ServerResponse, call: Call) => void
+
+/** The SDK keeps `readFile` as it finds it when it is first imported: the spy must be there before. */
+const reads = vi.spyOn(files, 'readFile')
 
 const closing: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -335,6 +339,7 @@ describe('what certainly never left', () => {
     vi.stubEnv('AWS_CONFIG_FILE', join(directory, 'none'))
     vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(directory, 'none'))
     vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
+    reads.mockClear()
     const service = createAwsMetering({
       mode: 'live',
       endpoint: 'https://metering.invalid',
@@ -346,6 +351,7 @@ describe('what certainly never left', () => {
       code: 'CredentialsUnavailable',
     })
     expect(result.error).toMatchObject({ code: 'CredentialsUnavailable' })
+    expect(reads).toHaveBeenCalledWith(join(directory, 'none'), 'utf8')
   })
 
   it('is a host without an address', async () => {
@@ -408,9 +414,12 @@ describe('pretend and real', () => {
       AWS_USE_FIPS_ENDPOINT: 'perhaps',
       AWS_USE_DUALSTACK_ENDPOINT: 'perhaps',
       AWS_DEFAULTS_MODE: 'none',
+      AWS_DISABLE_CLOCK_SKEW_CORRECTION: 'perhaps',
     }
     for (const [name, value] of Object.entries(ambient)) vi.stubEnv(name, value)
+    reads.mockClear()
     const { calls, first } = await send(success)
+    expect(reads).not.toHaveBeenCalled()
     expect(first).toMatchObject({ status: 'Success' })
     expect(calls[0]?.headers.authorization).toMatch(/Credential=SIMULATED\/\d{8}\/us-east-1\//)
     expect(JSON.stringify(calls)).not.toMatch(/AKID|x-amz-security-token/i)

@@ -119,6 +119,7 @@ const NOTHING_AMBIENT = {
   defaultsMode: 'legacy',
   useDualstackEndpoint: false,
   useFipsEndpoint: false,
+  disableClockSkewCorrection: false,
   userAgentAppId: async () => undefined,
   authSchemePreference: ['sigv4'],
 } satisfies MarketplaceMeteringClientConfig
