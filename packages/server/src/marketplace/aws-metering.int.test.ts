@@ -82,6 +82,68 @@ async function send(answer: Answer, records: readonly UsageRecord[] = [aUsageRec
   return { result, calls, first: result.answers.get('rec_1') }
 }
 
+// First, since the SDK reads some settings once in a process: later tests would find them read.
+describe('pretend and real', () => {
+  it('never mix: an address that does not fit the mode throws', () => {
+    const create = (mode: 'simulated' | 'shadow' | 'live', endpoint?: string) => () =>
+      createAwsMetering({ mode, endpoint, timeoutMs: 1_000 })
+    expect(create('simulated', 'https://metering.marketplace.us-east-1.amazonaws.com')).toThrow(
+      'must be on this machine',
+    )
+    expect(create('simulated', 'http://0.0.0.0:4010')).toThrow('must be on this machine')
+    expect(create('simulated')).toThrow('needs the simulator')
+    expect(create('live', 'http://127.0.0.1:4010')).toThrow('must not be on this machine')
+    expect(create('live', 'http://localhost:4010')).toThrow('must not be on this machine')
+    expect(create('shadow', 'http://[::1]:4010')).toThrow('must not be on this machine')
+  })
+
+  it('never mix: simulated mode sends the made-up key and reads nothing of AWS’s environment', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tollkeeper-aws-'))
+    closing.push(() => rmSync(directory, { recursive: true }))
+    const file = join(directory, 'credentials')
+    writeFileSync(
+      file,
+      '[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = file\nregion = eu-west-3\n',
+    )
+    const ambient = {
+      AWS_ACCESS_KEY_ID: 'AKIDREAL',
+      AWS_SECRET_ACCESS_KEY: 'real',
+      AWS_SESSION_TOKEN: 'token',
+      AWS_REGION: 'ap-south-1',
+      AWS_PROFILE: 'does-not-exist',
+      AWS_CONFIG_FILE: file,
+      AWS_SHARED_CREDENTIALS_FILE: file,
+      AWS_ENDPOINT_URL: 'https://aws.invalid',
+      AWS_ENDPOINT_URL_MARKETPLACE_METERING: 'https://aws.invalid',
+      // Each of these would throw if it were read.
+      AWS_MAX_ATTEMPTS: 'many',
+      AWS_RETRY_MODE: 'never',
+      AWS_USE_FIPS_ENDPOINT: 'perhaps',
+      AWS_USE_DUALSTACK_ENDPOINT: 'perhaps',
+      AWS_DEFAULTS_MODE: 'none',
+      AWS_DISABLE_CLOCK_SKEW_CORRECTION: 'perhaps',
+    }
+    for (const [name, value] of Object.entries(ambient)) vi.stubEnv(name, value)
+    reads.mockClear()
+    const { calls, first } = await send(success)
+    expect(reads).not.toHaveBeenCalled()
+    expect(first).toMatchObject({ status: 'Success' })
+    expect(calls[0]?.headers.authorization).toMatch(/Credential=SIMULATED\/\d{8}\/us-east-1\//)
+    expect(JSON.stringify(calls)).not.toMatch(/AKID|x-amz-security-token/i)
+  })
+
+  it('never mix: the environment cannot lead live mode to this machine', async () => {
+    const { endpoint, calls } = await aServer(success)
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDREAL')
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'real')
+    vi.stubEnv('AWS_ENDPOINT_URL', endpoint)
+    const service = createAwsMetering({ mode: 'live', timeoutMs: 5_000 })
+    const result = await service.batchMeterUsage('us-east-1', [aUsageRecord()])
+    expect(calls).toHaveLength(0)
+    expect(result.error).toMatchObject({ code: 'EndpointNotAllowed' })
+  })
+})
+
 const tagged = aUsageRecord({
   id: 'rec_2',
   dimension: 'gb',
@@ -373,67 +435,6 @@ describe('what certainly never left', () => {
       kind: 'refused_request',
       message: 'shadow mode sends no usage',
     })
-  })
-})
-
-describe('pretend and real', () => {
-  it('never mix: an address that does not fit the mode throws', () => {
-    const create = (mode: 'simulated' | 'shadow' | 'live', endpoint?: string) => () =>
-      createAwsMetering({ mode, endpoint, timeoutMs: 1_000 })
-    expect(create('simulated', 'https://metering.marketplace.us-east-1.amazonaws.com')).toThrow(
-      'must be on this machine',
-    )
-    expect(create('simulated', 'http://0.0.0.0:4010')).toThrow('must be on this machine')
-    expect(create('simulated')).toThrow('needs the simulator')
-    expect(create('live', 'http://127.0.0.1:4010')).toThrow('must not be on this machine')
-    expect(create('live', 'http://localhost:4010')).toThrow('must not be on this machine')
-    expect(create('shadow', 'http://[::1]:4010')).toThrow('must not be on this machine')
-  })
-
-  it('never mix: simulated mode sends the made-up key and reads nothing of AWS’s environment', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'tollkeeper-aws-'))
-    closing.push(() => rmSync(directory, { recursive: true }))
-    const file = join(directory, 'credentials')
-    writeFileSync(
-      file,
-      '[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = file\nregion = eu-west-3\n',
-    )
-    const ambient = {
-      AWS_ACCESS_KEY_ID: 'AKIDREAL',
-      AWS_SECRET_ACCESS_KEY: 'real',
-      AWS_SESSION_TOKEN: 'token',
-      AWS_REGION: 'ap-south-1',
-      AWS_PROFILE: 'does-not-exist',
-      AWS_CONFIG_FILE: file,
-      AWS_SHARED_CREDENTIALS_FILE: file,
-      AWS_ENDPOINT_URL: 'https://aws.invalid',
-      AWS_ENDPOINT_URL_MARKETPLACE_METERING: 'https://aws.invalid',
-      // Each of these would throw if it were read.
-      AWS_MAX_ATTEMPTS: 'many',
-      AWS_RETRY_MODE: 'never',
-      AWS_USE_FIPS_ENDPOINT: 'perhaps',
-      AWS_USE_DUALSTACK_ENDPOINT: 'perhaps',
-      AWS_DEFAULTS_MODE: 'none',
-      AWS_DISABLE_CLOCK_SKEW_CORRECTION: 'perhaps',
-    }
-    for (const [name, value] of Object.entries(ambient)) vi.stubEnv(name, value)
-    reads.mockClear()
-    const { calls, first } = await send(success)
-    expect(reads).not.toHaveBeenCalled()
-    expect(first).toMatchObject({ status: 'Success' })
-    expect(calls[0]?.headers.authorization).toMatch(/Credential=SIMULATED\/\d{8}\/us-east-1\//)
-    expect(JSON.stringify(calls)).not.toMatch(/AKID|x-amz-security-token/i)
-  })
-
-  it('never mix: the environment cannot lead live mode to this machine', async () => {
-    const { endpoint, calls } = await aServer(success)
-    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDREAL')
-    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'real')
-    vi.stubEnv('AWS_ENDPOINT_URL', endpoint)
-    const service = createAwsMetering({ mode: 'live', timeoutMs: 5_000 })
-    const result = await service.batchMeterUsage('us-east-1', [aUsageRecord()])
-    expect(calls).toHaveLength(0)
-    expect(result.error).toMatchObject({ code: 'EndpointNotAllowed' })
   })
 })
 
