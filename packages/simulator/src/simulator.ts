@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { createVirtualClock, type VirtualClock } from './clock/virtual-clock.ts'
 import { DEMO_PRODUCTS } from './demo-products.ts'
+import { SimulatorError } from './errors.ts'
 import { createFaultBook, type FaultBook } from './faults/faults.ts'
 import { createHttpServer, type ListenOptions } from './http/http-server.ts'
 import { createMarketplace, type Marketplace } from './marketplace/marketplace.ts'
@@ -46,6 +47,9 @@ export interface Simulator {
 export async function createSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const clock = options.clock ?? createVirtualClock()
   const givenSeed = options.seed ?? randomInt(2 ** 32)
+  if (!Number.isInteger(givenSeed) || givenSeed < 0 || givenSeed >= 2 ** 32) {
+    throw new SimulatorError('invalid', `seed must be a whole number below 2^32, not ${givenSeed}`)
+  }
   if (options.stateFile === undefined) return startSimulator(options, clock, givenSeed)
   const { journal, entries } = openJournal(options.stateFile, givenSeed)
   try {

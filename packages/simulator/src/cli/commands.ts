@@ -146,7 +146,7 @@ function guarded<Given extends unknown[]>(action: (...given: Given) => Promise<v
     try {
       await action(...given)
     } catch (error) {
-      console.error(`error: ${(error as Error).message}`)
+      console.error(`error: ${(error as Error).message.replace(/\s+/g, ' ')}`)
       process.exitCode = 1
     }
   }

@@ -84,12 +84,6 @@ function readConfig(path: string): Pick<SimulatorOptions, 'products' | 'settings
     const [unknown] = Object.keys(rest)
     if (unknown !== undefined) throw new Error(`unknown ${unknown}; it may have products, settings and seed`)
     if (products !== undefined && !Array.isArray(products)) throw new Error('products must be a list')
-    if (
-      seed !== undefined &&
-      !(Number.isInteger(seed) && (seed as number) >= 0 && (seed as number) < 2 ** 32)
-    ) {
-      throw new Error('seed must be a whole number below 2^32')
-    }
     return {
       ...(products !== undefined && { products: products.map(parseProduct) }),
       ...(settings !== undefined && { settings: parseSettings(settings) }),

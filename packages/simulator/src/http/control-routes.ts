@@ -1,6 +1,6 @@
 import type { VirtualClock } from '../clock/virtual-clock.ts'
 import { SimulatorError } from '../errors.ts'
-import type { FaultBook } from '../faults/faults.ts'
+import { type FaultBook, parseFault } from '../faults/faults.ts'
 import type { LedgerRecord } from '../marketplace/ledger.ts'
 import type { Marketplace, Order, Terms } from '../marketplace/marketplace.ts'
 import { parseProduct } from '../marketplace/product.ts'
@@ -36,7 +36,7 @@ const ROUTES: readonly { readonly method: string; readonly path: RegExp; readonl
     return jsonResponse(clockView(clock))
   }),
   route('GET', 'faults', ({ faults }) => jsonResponse({ faults: faults.list() })),
-  route('POST', 'faults', ({ faults }, { body }) => jsonResponse(faults.order(body as never), 201)),
+  route('POST', 'faults', ({ faults }, { body }) => jsonResponse(faults.order(parseFault(body)), 201)),
   route('DELETE', 'faults', ({ faults }) => {
     faults.clear()
     return NO_CONTENT

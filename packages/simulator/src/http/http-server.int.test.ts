@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
 import { decode, encode, Tagged } from 'cborg'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -152,6 +153,13 @@ describe('the wire of AWS', () => {
       ).status,
     ).toBe(403)
   })
+})
+
+it('takes as long as a slow answer was ordered to take', async () => {
+  simulator.faults.order({ kind: 'slow', delayMs: 40, times: 1 })
+  const startedAt = performance.now()
+  expect((await postAws({ UsageRecords: [] }, signed())).status).toBe(200)
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(38)
 })
 
 describe('strangers', () => {
@@ -409,6 +417,28 @@ describe('whatever it is sent', () => {
     )
     expect((await fetch(`${url}/health`)).status).toBe(200)
     expect((await fetch(`${url}/usage`)).status).toBe(200)
+  })
+
+  it.each([
+    'GET / HTTP/1.0\r\n\r\n',
+    'GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    'OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    'GET //..//%00?%%% HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    'BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf',
+    '\0\0\0',
+  ])('survives the bytes %j', async (bytes) => {
+    const answer = await new Promise<string>((resolve) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.end(bytes))
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk
+      })
+      socket.on('error', () => resolve(text))
+      socket.on('close', () => resolve(text))
+    })
+    expect(answer).not.toMatch(/^HTTP\/1.1 5/)
+    expect((await fetch(`${url}/health`)).status).toBe(200)
   })
 
   it('refuses a body that never ends', async () => {
