@@ -605,6 +605,14 @@ describe('what comes with it', () => {
     ])
   })
 
+  it('is a demo that nothing can make real', () => {
+    const env = { TOLLKEEPER_MODE: 'live', TOLLKEEPER_AWS_ACCOUNT_ID: '123456789012' }
+    expect(() => demoConfig({ env })).toThrow('environment: TOLLKEEPER_MODE must be `simulated` for the demo')
+    expect(() => demoConfig({ env: { TOLLKEEPER_AWS_ENDPOINT: 'https://metering.example' } })).toThrow(
+      'environment: TOLLKEEPER_AWS_ENDPOINT must be on this machine in simulated mode',
+    )
+  })
+
   it('is a template that can be used as it is', () => {
     expect(parse(CONFIG_TEMPLATE).products).toMatchObject([{ id: 'my-product' }])
     expect(parse(CONFIG_TEMPLATE, { MP_PRODUCT_CODE: 'abc' }).products[0]?.productCode).toBe('abc')

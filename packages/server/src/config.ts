@@ -113,6 +113,12 @@ export function loadConfig(options: { file?: string; cwd: string; env: Environme
  */
 export function demoConfig(options: { directory?: string; env?: Environment } = {}): Config {
   const { directory = '.', env = {} } = options
+  const mode = readEnvironment(env, 'TOLLKEEPER_MODE')
+  if (mode !== undefined && mode !== 'simulated') {
+    const message =
+      'must be `simulated` for the demo: unset it, or run `tollkeeper serve` with a file of your own'
+    throw new ConfigError([{ ...wholeFile('environment', message), path: 'TOLLKEEPER_MODE' }])
+  }
   return parseConfig(DEMO_CONFIG, { name: 'the demo', directory: resolve(directory), env })
 }
 
