@@ -25,7 +25,10 @@ if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_MIN) {
     )
     process.exit(1)
   }
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  // The channel tells the child when we are gone, even by SIGKILL, so that it never lives on alone.
+  const child = spawn(node, [main, ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0)))
 }

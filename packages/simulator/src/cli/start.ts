@@ -42,9 +42,10 @@ export async function startSimulator(options: StartOptions): Promise<void> {
       await simulator.close()
       throw new SimulatorError('invalid', listenFailure(error, options))
     })
+  // Ctrl-C may come twice: from the terminal, and from the process that started this one.
   const stop = () => void simulator.close().then(() => process.exit(0))
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
 
   if (options.json)
     console.log(JSON.stringify({ url, now: new Date(clock.now()).toISOString(), running: clock.running }))

@@ -73,7 +73,7 @@ function subscriptionTable(
   products: readonly SimulatedProduct[],
 ): Html {
   const titles = new Map(products.map(({ productCode, title }) => [productCode, title]))
-  return html`<div class="table"><table>
+  return html`<div class="table" tabindex="0" role="region" aria-label="Your subscriptions"><table>
 <thead><tr><th scope="col">Product</th><th scope="col">Buyer</th><th scope="col">State</th><th scope="col">Accepted</th><th scope="col"></th></tr></thead>
 <tbody>${subscriptions.map(
     (subscription) => html`<tr>
@@ -156,7 +156,7 @@ ${recordTable(records)}`
 function billTable({ lines, total, currency }: Bill): Html {
   if (lines.length === 0) return html`<p class="empty">Nothing to invoice yet.</p>`
   const shown = lines.slice(0, ROWS_MAX)
-  return html`<div class="table"><table>
+  return html`<div class="table" tabindex="0" role="region" aria-label="Bill"><table>
 <thead><tr><th scope="col">Month</th><th scope="col">Account</th><th scope="col">Subscription</th><th scope="col">Dimension</th><th scope="col" class="num">Units</th><th scope="col" class="num">Price</th><th scope="col" class="num">Amount</th></tr></thead>
 <tbody>${shown.map(
     (line) =>
@@ -170,7 +170,7 @@ function recordTable(records: readonly LedgerRecord[]): Html {
   if (records.length === 0) {
     return html`<p class="empty">None yet. Subscribe, set up your account, use the product, and advance the clock: usage is sent for hours that are over.</p>`
   }
-  return html`<div class="table"><table>
+  return html`<div class="table" tabindex="0" role="region" aria-label="Usage records"><table>
 <thead><tr><th scope="col">Hour</th><th scope="col">Account</th><th scope="col">Dimension</th><th scope="col" class="num">Quantity</th><th scope="col">Region</th><th scope="col">Received</th><th scope="col">Metering record</th></tr></thead>
 <tbody>${records.map(
     (record) =>

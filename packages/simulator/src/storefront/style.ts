@@ -39,7 +39,7 @@ button.quiet { background: transparent; color: var(--accent); } button.danger { 
 .bar button { background: #ffffff1a; color: var(--bar-ink); border-color: #ffffff66; padding: .35rem .9rem; }
 .table { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 14px; }
 table { border-collapse: collapse; width: 100%; } th, td { padding: .65rem 1rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: middle; }
-tbody:last-child tr:last-child > *, tfoot tr > * { border-bottom: 0; } td time, td code { white-space: nowrap; } th { font-size: .8rem; color: var(--muted); font-weight: 600; white-space: nowrap; }
+tbody:last-child tr:last-child > *, tfoot tr > * { border-bottom: 0; } td, time { white-space: nowrap; } th { font-size: .8rem; color: var(--muted); font-weight: 600; white-space: nowrap; }
 .num { text-align: right; font-variant-numeric: tabular-nums; } tfoot td, tfoot th { font-weight: 700; font-size: 1rem; color: var(--ink); }
 .empty { background: var(--card); border: 1px dashed var(--line); border-radius: 14px; padding: 1.5rem; color: var(--muted); }
 .facts { margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: .45rem 1.5rem; } .facts dt { color: var(--muted); } .facts dd { margin: 0; overflow-wrap: anywhere; }
