@@ -127,7 +127,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
 }
 
 /** Keeps the table of routes, and does not let one in that has not said who may call it. */
-function collectRoutes(app: HttpApp): void {
+export function collectRoutes(app: FastifyInstance): void {
   const table: { method: string; url: string; access: Access }[] = []
   app.decorate('routeTable', table)
   app.addHook('onRoute', (route) => {
