@@ -1,0 +1,33 @@
+import { pino } from 'pino'
+import { createHttpApp } from './app.ts'
+
+/** The API as an OpenAPI 3.1 document, without a server to ask. */
+export async function describeApi(version: string): Promise<unknown> {
+  const app = await createHttpApp({
+    ingest: unreachable(),
+    usage: unreachable(),
+    subscriptions: unreachable(),
+    register: unreachable(),
+    keys: unreachable(),
+    audit: unreachable(),
+    catalog: unreachable(),
+    clock: unreachable(),
+    mode: 'simulated',
+    metrics: unreachable(),
+    ready: unreachable(),
+    logger: pino({ level: 'silent' }),
+    version,
+    overloadDelayMs: 0,
+  })
+  const document = app.swagger()
+  await app.close()
+  return document
+}
+
+/** A port that no route is asked through: describing calls nothing. */
+function unreachable<T extends object>(): T {
+  const complain = (): never => {
+    throw new Error('describing the API calls nothing')
+  }
+  return new Proxy(complain, { get: complain, apply: complain }) as unknown as T
+}
