@@ -57,7 +57,15 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
     for (const declared of config.subscriptions) {
       const now = clock.now()
       await subscriptions.create(
-        { ...declared, id: `sub_${randomUUID()}`, status: 'active', accessEnd: undefined, finalWindowEnd: undefined, successor: undefined, createdAt: now },
+        {
+          ...declared,
+          id: `sub_${randomUUID()}`,
+          status: 'active',
+          accessEnd: undefined,
+          finalWindowEnd: undefined,
+          successor: undefined,
+          createdAt: now,
+        },
         'config',
       )
     }
@@ -89,7 +97,12 @@ export interface Engine {
 
 export async function composeEngine(
   ledger: Ledger,
-  options: { clock: Clock; metering?: MeteringService; logger?: Logger; onJobReport?: (report: JobReport) => void },
+  options: {
+    clock: Clock
+    metering?: MeteringService
+    logger?: Logger
+    onJobReport?: (report: JobReport) => void
+  },
 ): Promise<Engine> {
   const { config, usage, subscriptions, catalog } = ledger
   const { clock } = options
@@ -106,7 +119,8 @@ export async function composeEngine(
     steps: {
       closeDue: (now, signal) => closeDueBuckets(deps, now, signal),
       reportSilence: (now, signal) => reportSilence(deps, now, signal),
-      submitDue: (signal) => submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs }, signal),
+      submitDue: (signal) =>
+        submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs }, signal),
       purge: (now) => usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS),
     },
   })
@@ -114,7 +128,10 @@ export async function composeEngine(
 }
 
 /** The HTTP door to an engine. `withJobs` also runs its jobs while it listens. */
-export async function composeServer(engine: Engine, options: { storefrontUrl?: string } = {}): Promise<FastifyInstance> {
+export async function composeServer(
+  engine: Engine,
+  options: { storefrontUrl?: string } = {},
+): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
   const { ledger, clock, ingest, metering, jobs, logger } = engine
   const { usage, subscriptions, catalog, keys, audit, config } = ledger
@@ -145,7 +162,11 @@ export async function composeServer(engine: Engine, options: { storefrontUrl?: s
 
 async function createMetering(config: Config): Promise<MeteringService> {
   const { createAwsMetering } = await import('./marketplace/aws-metering.ts')
-  return createAwsMetering({ mode: config.mode, endpoint: config.aws.endpoint, timeoutMs: config.aws.timeoutMs })
+  return createAwsMetering({
+    mode: config.mode,
+    endpoint: config.aws.endpoint,
+    timeoutMs: config.aws.timeoutMs,
+  })
 }
 
 export function createLogger(config: Pick<Config, 'log'>): Logger {
@@ -155,7 +176,9 @@ export function createLogger(config: Pick<Config, 'log'>): Logger {
   })
 }
 
-export const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+export const VERSION: string = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+).version
 
 /** The account that the ambient AWS credentials are of, as AWS itself says. */
 export async function findAwsAccount(config: Config): Promise<string> {

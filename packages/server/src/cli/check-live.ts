@@ -12,6 +12,8 @@ export async function checkLive(config: Config): Promise<void> {
   if (config.mode !== 'live') return
   const account = await findAwsAccount(config)
   if (account !== config.aws.accountId) {
-    throw new CliError(`live mode: the AWS credentials are of account ${account}, aws.accountId says ${config.aws.accountId}; use the seller's role, or mend aws.accountId`)
+    throw new CliError(
+      `live mode: the AWS credentials are of account ${account}, aws.accountId says ${config.aws.accountId}; use the seller's role, or mend aws.accountId`,
+    )
   }
 }

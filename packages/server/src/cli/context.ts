@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { userInfo } from 'node:os'
-import { openLedger, type Ledger } from '../compose.ts'
+import { join } from 'node:path'
+import { type Ledger, openLedger } from '../compose.ts'
 import { type Config, demoConfig, loadConfig } from '../config.ts'
 import type { Clock } from '../domain/clock.ts'
 import { systemClock } from '../system-clock.ts'
@@ -17,18 +17,31 @@ export const DEV_DIRECTORY = '.tollkeeper'
 
 /** The configuration of this folder; where there is none, the demo that `tollkeeper dev` runs. */
 export function configOf(options: CommonOptions, cwd = process.cwd()): Config {
-  if (options.config !== undefined || existsSync(join(cwd, 'tollkeeper.yaml')) || process.env.TOLLKEEPER_CONFIG) {
-    return loadConfig({ ...(options.config !== undefined && { file: options.config }), cwd, env: process.env })
+  if (
+    options.config !== undefined ||
+    existsSync(join(cwd, 'tollkeeper.yaml')) ||
+    process.env.TOLLKEEPER_CONFIG
+  ) {
+    return loadConfig({
+      ...(options.config !== undefined && { file: options.config }),
+      cwd,
+      env: process.env,
+    })
   }
   return demoConfig({ directory: join(cwd, DEV_DIRECTORY), env: process.env })
 }
 
 /** Runs on the ledger of this folder, and closes it whatever happens. */
-export async function withLedger<T>(options: CommonOptions, work: (ledger: Ledger, clock: Clock) => Promise<T>): Promise<T> {
+export async function withLedger<T>(
+  options: CommonOptions,
+  work: (ledger: Ledger, clock: Clock) => Promise<T>,
+): Promise<T> {
   const config = configOf(options)
   const file = config.store.url.slice('sqlite:'.length)
   if (file !== ':memory:' && !existsSync(file)) {
-    throw new CliError(`there is no ledger at ${file} yet: start \`tollkeeper dev\` or \`tollkeeper serve\`, or run \`tollkeeper db migrate\``)
+    throw new CliError(
+      `there is no ledger at ${file} yet: start \`tollkeeper dev\` or \`tollkeeper serve\`, or run \`tollkeeper db migrate\``,
+    )
   }
   const clock = await clockOf(config)
   const ledger = await openLedger(config, clock)
@@ -43,7 +56,9 @@ export async function withLedger<T>(options: CommonOptions, work: (ledger: Ledge
 export async function clockOf(config: Config): Promise<Clock> {
   if (config.mode !== 'simulated' || config.aws.endpoint === undefined) return systemClock
   try {
-    const response = await fetch(new URL('/_control/clock', config.aws.endpoint), { signal: AbortSignal.timeout(1_000) })
+    const response = await fetch(new URL('/_control/clock', config.aws.endpoint), {
+      signal: AbortSignal.timeout(1_000),
+    })
     const { now } = (await response.json()) as { now: string }
     const offset = Date.parse(now) - Date.now()
     if (!Number.isFinite(offset)) return systemClock

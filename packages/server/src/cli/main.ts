@@ -17,7 +17,10 @@ const program = new Command('tollkeeper')
   .version(VERSION)
   .showHelpAfterError('(--help shows what there is)')
   .configureHelp({ showGlobalOptions: true })
-  .addHelpText('after', '\nStart with `tollkeeper dev`: a whole AWS Marketplace on this machine, nothing leaves it.')
+  .addHelpText(
+    'after',
+    '\nStart with `tollkeeper dev`: a whole AWS Marketplace on this machine, nothing leaves it.',
+  )
 
 for (const command of [
   initCommand(),
@@ -39,7 +42,9 @@ if (process.argv[2] === 'simulator') {
   const { createSimulatorCommands } = await import('@tollkeeper/simulator/cli')
   program.addCommand(createSimulatorCommands())
 } else {
-  program.command('simulator').description('AWS Marketplace on this machine: start it, move its clock, order faults')
+  program
+    .command('simulator')
+    .description('AWS Marketplace on this machine: start it, move its clock, order faults')
 }
 
 try {

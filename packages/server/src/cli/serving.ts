@@ -5,7 +5,11 @@ import type { Engine } from '../compose.ts'
 const DRAIN_MS = 10_000
 
 /** Runs until SIGINT or SIGTERM, then ends requests and jobs in progress, and closes the ledger. */
-export async function runUntilStopped(engine: Engine, app: FastifyInstance | undefined, onStop: () => Promise<void> = async () => {}): Promise<void> {
+export async function runUntilStopped(
+  engine: Engine,
+  app: FastifyInstance | undefined,
+  onStop: () => Promise<void> = async () => {},
+): Promise<void> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })

@@ -67,6 +67,8 @@ export interface FaultBook {
   withdraw(id: string): void
   clear(): void
   readonly isEmpty: boolean
+  /** How many calls each kind has hit since the start, by orders that are over too. */
+  hits(): Readonly<Partial<Record<FaultKind, number>>>
   /** The fault that hits a call, if any; counts the hit. `productOf` is only asked if a fault wants to know. */
   strike(operation: Operation, productOf: () => string | undefined): Fault | undefined
   /** Picks a record with the chance `share`, from the seed. */
@@ -81,6 +83,7 @@ const FAULTS_MAX = 1_000
 export function createFaultBook(clock: VirtualClock, seed: number): FaultBook {
   const faults = new Map<string, Fault>()
   const random = createRandom(seed)
+  const hits = new Map<FaultKind, number>()
   let ordered = 0
 
   const chance = (share: number) => share >= 1 || random() < share
@@ -103,12 +106,14 @@ export function createFaultBook(clock: VirtualClock, seed: number): FaultBook {
     get isEmpty() {
       return faults.size === 0
     },
+    hits: () => Object.fromEntries(hits),
     strike(operation, productOf) {
       const now = clock.now()
       for (const fault of faults.values()) {
         if (!fits(fault, operation, now)) continue
         if (fault.productCode !== undefined && fault.productCode !== productOf()) continue
         if (fault.kind !== 'unprocessed' && !chance(fault.share ?? 1)) continue
+        hits.set(fault.kind, (hits.get(fault.kind) ?? 0) + 1)
         const left = fault.remaining === undefined ? undefined : fault.remaining - 1
         if (left === 0) faults.delete(fault.id)
         else

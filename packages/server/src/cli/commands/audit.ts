@@ -14,13 +14,20 @@ export function auditCommands(): Command {
     .action(
       guarded(async (options: CommonOptions & { limit: string; subject?: string }) => {
         const limit = integerOption('--limit', options.limit, 1, 10_000)
-        const { items } = await withLedger(options, (ledger) => ledger.audit.list({ limit, subject: options.subject }))
+        const { items } = await withLedger(options, (ledger) =>
+          ledger.audit.list({ limit, subject: options.subject }),
+        )
         print(options.json, { entries: items }, () =>
           items.length === 0
             ? 'Nothing yet.'
             : table(
                 ['at', 'actor', 'action', 'subject'],
-                items.map((entry) => [new Date(entry.at).toISOString(), entry.actor, entry.action, entry.subject]),
+                items.map((entry) => [
+                  new Date(entry.at).toISOString(),
+                  entry.actor,
+                  entry.action,
+                  entry.subject,
+                ]),
               ),
         )
       }),

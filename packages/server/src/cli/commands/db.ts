@@ -18,7 +18,9 @@ export function dbCommand(): Command {
         ledger.close()
         const { migrated } = ledger
         print(options.json, { store: config.store.url, mode: config.mode, migrated }, () =>
-          migrated.length === 0 ? `${config.store.url} is up to date.` : `${config.store.url}: ran ${migrated.join(', ')}.`,
+          migrated.length === 0
+            ? `${config.store.url} is up to date.`
+            : `${config.store.url}: ran ${migrated.join(', ')}.`,
         )
       }),
     )

@@ -32,16 +32,24 @@ export function devCommand(): Command {
 
 async function runDev(options: DevOptions): Promise<void> {
   const given = configOf(options)
-  if (given.mode !== 'simulated') throw new CliError(`\`tollkeeper dev\` pretends, and the configuration says \`mode: ${given.mode}\`: use \`tollkeeper serve\`, or a configuration with \`mode: simulated\``)
+  if (given.mode !== 'simulated')
+    throw new CliError(
+      `\`tollkeeper dev\` pretends, and the configuration says \`mode: ${given.mode}\`: use \`tollkeeper serve\`, or a configuration with \`mode: simulated\``,
+    )
   const { host } = given.server
-  const port = options.port === undefined ? given.server.port : integerOption('--port', options.port, 0, 65_535)
+  const port =
+    options.port === undefined ? given.server.port : integerOption('--port', options.port, 0, 65_535)
   const simulatorPort = integerOption('--simulator-port', options.simulatorPort, 0, 65_535)
   mkdirSync(options.data, { recursive: true, mode: 0o700 })
 
   const { createSimulator, createVirtualClock } = await import('@tollkeeper/simulator')
   const clock = createVirtualClock({ running: true })
   // First the server's address, which the products' fulfilment URLs need; the simulator then sells them.
-  const simulator = await createSimulator({ clock, products: [], stateFile: join(options.data, 'simulator.jsonl') })
+  const simulator = await createSimulator({
+    clock,
+    products: [],
+    stateFile: join(options.data, 'simulator.jsonl'),
+  })
   const marketplace = await simulator.listen({ host: '127.0.0.1', port: simulatorPort })
   try {
     const config: Config = { ...given, aws: { ...given.aws, endpoint: marketplace.url } }
@@ -70,7 +78,11 @@ export function toSimulated(product: Product, serverUrl: string): SimulatedProdu
     metering: product.metering,
     pricing: 'usage',
     fulfillmentUrl: `${serverUrl}/marketplace/register/${product.listing}`,
-    dimensions: product.dimensions.map(({ key, name, price }) => ({ key, name, ...(price !== undefined && { price }) })),
+    dimensions: product.dimensions.map(({ key, name, price }) => ({
+      key,
+      name,
+      ...(price !== undefined && { price }),
+    })),
   }
 }
 
@@ -90,7 +102,10 @@ async function devKey(ledger: Ledger, clock: Clock, directory: string): Promise<
   return secret
 }
 
-function greet(options: DevOptions, ready: { url: string; storefront: string; key: string; product: Product | undefined }): void {
+function greet(
+  options: DevOptions,
+  ready: { url: string; storefront: string; key: string; product: Product | undefined },
+): void {
   const { url, storefront, key, product } = ready
   if (options.json) {
     process.stdout.write(`${JSON.stringify({ mode: 'simulated', url, storefront, key })}\n`)

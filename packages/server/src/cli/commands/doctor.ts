@@ -2,8 +2,8 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
 import { findAwsAccount, openLedger } from '../../compose.ts'
-import { auditUsage } from '../../domain/usage/audit-usage.ts'
 import type { Config } from '../../config.ts'
+import { auditUsage } from '../../domain/usage/audit-usage.ts'
 import { systemClock } from '../../system-clock.ts'
 import { type CommonOptions, configOf } from '../context.ts'
 import { guarded, print } from '../output.ts'
@@ -30,7 +30,14 @@ export function doctorCommand(): Command {
       guarded(async (options: CommonOptions) => {
         const config = configOf(options)
         const checks = [
-          { name: 'configuration', ok: true, says: config.file === undefined ? 'none here: the demo' : `${config.file}, mode ${config.mode}, ${config.products.length} products` },
+          {
+            name: 'configuration',
+            ok: true,
+            says:
+              config.file === undefined
+                ? 'none here: the demo'
+                : `${config.file}, mode ${config.mode}, ${config.products.length} products`,
+          },
           { name: 'node', ...checkNode() },
           { name: 'disk', ...checkDisk(config) },
           { name: 'ledger', ...(await checkLedger(config)) },
@@ -38,7 +45,11 @@ export function doctorCommand(): Command {
           ...(await checkMarketplace(config)),
         ]
         const ok = checks.every((check) => check.ok)
-        print(options.json, { ok, checks }, () => checks.map((check) => `${check.ok ? 'ok  ' : 'FAIL'} ${check.name.padEnd(14)} ${check.says}`).join('\n'))
+        print(options.json, { ok, checks }, () =>
+          checks
+            .map((check) => `${check.ok ? 'ok  ' : 'FAIL'} ${check.name.padEnd(14)} ${check.says}`)
+            .join('\n'),
+        )
         if (!ok) process.exitCode = 2
       }),
     )
@@ -48,34 +59,56 @@ type Finding = Omit<Check, 'name'>
 
 function checkNode(): Finding {
   const major = Number.parseInt(process.versions.node, 10)
-  return { ok: major >= 24, says: major >= 24 ? `Node.js ${process.versions.node}` : `Node.js ${process.versions.node} is too old: npm install node@24` }
+  return {
+    ok: major >= 24,
+    says:
+      major >= 24
+        ? `Node.js ${process.versions.node}`
+        : `Node.js ${process.versions.node} is too old: npm install node@24`,
+  }
 }
 
 function checkDisk(config: Config): Finding {
   const file = config.store.url.slice('sqlite:'.length)
-  if (file === ':memory:') return { ok: config.mode === 'simulated', says: 'the ledger is in memory: it is lost with the process; set store.url to a file' }
+  if (file === ':memory:')
+    return {
+      ok: config.mode === 'simulated',
+      says: 'the ledger is in memory: it is lost with the process; set store.url to a file',
+    }
   let directory = dirname(file)
   while (!existsSync(directory)) directory = dirname(directory)
   try {
     accessSync(directory, constants.W_OK)
   } catch {
-    return { ok: false, says: `${directory} cannot be written: give this user permission, or change store.url` }
+    return {
+      ok: false,
+      says: `${directory} cannot be written: give this user permission, or change store.url`,
+    }
   }
   const { bavail, bsize } = statfsSync(directory)
   const free = bavail * bsize
-  return { ok: free >= FREE_BYTES_MIN, says: `${(free / 1e9).toFixed(1)} GB free at ${directory}${free < FREE_BYTES_MIN ? ': make room, a full disk stops metering' : ''}` }
+  return {
+    ok: free >= FREE_BYTES_MIN,
+    says: `${(free / 1e9).toFixed(1)} GB free at ${directory}${free < FREE_BYTES_MIN ? ': make room, a full disk stops metering' : ''}`,
+  }
 }
 
 async function checkLedger(config: Config): Promise<Finding> {
   const file = config.store.url.slice('sqlite:'.length)
-  if (file !== ':memory:' && !existsSync(file)) return { ok: true, says: `none yet at ${file}: it is made at the first start` }
+  if (file !== ':memory:' && !existsSync(file))
+    return { ok: true, says: `none yet at ${file}: it is made at the first start` }
   try {
     const ledger = await openLedger(config, systemClock)
     try {
       const audit = await auditUsage(ledger.usage)
       const halts = await ledger.usage.listHalts()
-      if (!audit.balanced) return { ok: false, says: `${audit.discrepancies.length} discrepancies: see tollkeeper usage audit` }
-      if (halts.length > 0) return { ok: false, says: `sending is stopped for ${halts.map(({ product }) => product).join(', ')}: see tollkeeper usage status` }
+      if (!audit.balanced)
+        return { ok: false, says: `${audit.discrepancies.length} discrepancies: see tollkeeper usage audit` }
+      if (halts.length > 0)
+        return {
+          ok: false,
+          says: `sending is stopped for ${halts.map(({ product }) => product).join(', ')}: see tollkeeper usage status`,
+        }
       return { ok: true, says: `${audit.meters} meters, balanced` }
     } finally {
       ledger.close()
@@ -96,19 +129,48 @@ function checkRegions(config: Config): Finding {
 async function checkMarketplace(config: Config): Promise<Check[]> {
   if (config.mode === 'simulated') {
     const found = await dateOf(new URL('/_control/clock', config.aws.endpoint))
-    return [{ name: 'simulator', ok: true, says: found === undefined ? `does not run at ${config.aws.endpoint} (tollkeeper dev or tollkeeper simulator start runs it)` : `runs at ${config.aws.endpoint}` }]
+    return [
+      {
+        name: 'simulator',
+        ok: true,
+        says:
+          found === undefined
+            ? `does not run at ${config.aws.endpoint} (tollkeeper dev or tollkeeper simulator start runs it)`
+            : `runs at ${config.aws.endpoint}`,
+      },
+    ]
   }
   const checks: Check[] = []
-  const date = await dateOf(new URL(config.aws.endpoint ?? `https://metering.marketplace.${config.aws.region}.amazonaws.com`))
-  if (date === undefined) checks.push({ name: 'clock', ok: false, says: `AWS's metering service in ${config.aws.region} cannot be reached: check network and region` })
+  const date = await dateOf(
+    new URL(config.aws.endpoint ?? `https://metering.marketplace.${config.aws.region}.amazonaws.com`),
+  )
+  if (date === undefined)
+    checks.push({
+      name: 'clock',
+      ok: false,
+      says: `AWS's metering service in ${config.aws.region} cannot be reached: check network and region`,
+    })
   else {
     const skew = Math.abs(Date.now() - date)
-    checks.push({ name: 'clock', ok: skew <= SKEW_MAX_MS, says: skew <= SKEW_MAX_MS ? `within ${Math.ceil(skew / 1000)} s of AWS` : `${Math.round(skew / 1000)} s away from AWS's: set up time synchronisation (NTP)` })
+    checks.push({
+      name: 'clock',
+      ok: skew <= SKEW_MAX_MS,
+      says:
+        skew <= SKEW_MAX_MS
+          ? `within ${Math.ceil(skew / 1000)} s of AWS`
+          : `${Math.round(skew / 1000)} s away from AWS's: set up time synchronisation (NTP)`,
+    })
   }
   try {
     const account = await findAwsAccount(config)
     const same = config.aws.accountId === undefined || account === config.aws.accountId
-    checks.push({ name: 'credentials', ok: same, says: same ? `of account ${account}` : `are of account ${account}; aws.accountId says ${config.aws.accountId}` })
+    checks.push({
+      name: 'credentials',
+      ok: same,
+      says: same
+        ? `of account ${account}`
+        : `are of account ${account}; aws.accountId says ${config.aws.accountId}`,
+    })
   } catch (error) {
     checks.push({ name: 'credentials', ok: false, says: messageOf(error) })
   }

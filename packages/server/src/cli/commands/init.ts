@@ -14,7 +14,11 @@ export function initCommand(): Command {
         const path = resolve(file)
         if (existsSync(path)) throw new CliError(`${file} is there already: nothing was written`)
         writeFileSync(path, CONFIG_TEMPLATE, { flag: 'wx' })
-        print(options.json, { file: path }, () => `Wrote ${file}. Edit it, then: tollkeeper doctor, tollkeeper dev.`)
+        print(
+          options.json,
+          { file: path },
+          () => `Wrote ${file}. Edit it, then: tollkeeper doctor, tollkeeper dev.`,
+        )
       }),
     )
 }

@@ -20,11 +20,19 @@ export function keyCommand(): Command {
         if (wrong !== undefined) throw new CliError(`--scope ${wrong} is none: use ${KEY_SCOPES.join(', ')}`)
         await withLedger(options, async (ledger, clock) => {
           const product = options.product === undefined ? undefined : ledger.catalog.find(options.product)
-          if (options.product !== undefined && product === undefined) throw new CliError(`no product ${options.product} in the configuration`)
+          if (options.product !== undefined && product === undefined)
+            throw new CliError(`no product ${options.product} in the configuration`)
           const request = { name: options.name, scopes: options.scope as KeyScope[], product: product?.id }
           const { key, secret } = await issueServiceKey({ keys: ledger.keys, clock }, request, cliActor())
-          print(options.json, { id: key.id, name: key.name, scopes: key.scopes, product: key.product, secret }, () =>
-            [`${secret}`, '', `Key ${key.id} (${key.scopes.join(', ')}${key.product ? `, product ${key.product}` : ''}). Keep the secret: it is not shown again.`].join('\n'),
+          print(
+            options.json,
+            { id: key.id, name: key.name, scopes: key.scopes, product: key.product, secret },
+            () =>
+              [
+                `${secret}`,
+                '',
+                `Key ${key.id} (${key.scopes.join(', ')}${key.product ? `, product ${key.product}` : ''}). Keep the secret: it is not shown again.`,
+              ].join('\n'),
           )
         })
       }),
@@ -41,7 +49,14 @@ export function keyCommand(): Command {
         print(options.json, { keys: shown }, () =>
           table(
             ['key', 'name', 'scopes', 'product', 'created', 'revoked'],
-            shown.map((key) => [key.id, key.name, key.scopes.join(' '), key.product ?? 'all', day(key.createdAt), key.revokedAt === undefined ? '' : day(key.revokedAt)]),
+            shown.map((key) => [
+              key.id,
+              key.name,
+              key.scopes.join(' '),
+              key.product ?? 'all',
+              day(key.createdAt),
+              key.revokedAt === undefined ? '' : day(key.revokedAt),
+            ]),
           ),
         )
       }),

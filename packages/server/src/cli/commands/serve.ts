@@ -17,9 +17,14 @@ export function serveCommand(): Command {
     .option('--json', 'write one JSON object when ready')
     .action(
       guarded(async (options: CommonOptions & { host?: string; port?: string; jobs: boolean }) => {
-        const config = loadConfig({ ...(options.config !== undefined && { file: options.config }), cwd: process.cwd(), env: process.env })
+        const config = loadConfig({
+          ...(options.config !== undefined && { file: options.config }),
+          cwd: process.cwd(),
+          env: process.env,
+        })
         const host = options.host ?? config.server.host
-        const port = options.port === undefined ? config.server.port : integerOption('--port', options.port, 0, 65_535)
+        const port =
+          options.port === undefined ? config.server.port : integerOption('--port', options.port, 0, 65_535)
         await checkLive(config)
         const ledger = await openLedger(config, systemClock)
         const engine = await composeEngine(ledger, { clock: systemClock })
@@ -32,7 +37,11 @@ export function serveCommand(): Command {
         }
         const address = app.server.address()
         const url = urlOf(host, typeof address === 'object' && address !== null ? address.port : port)
-        process.stdout.write(options.json ? `${JSON.stringify({ url, mode: config.mode, store: config.store.url })}\n` : `Tollkeeper (${config.mode}) listens on ${url}\n`)
+        process.stdout.write(
+          options.json
+            ? `${JSON.stringify({ url, mode: config.mode, store: config.store.url })}\n`
+            : `Tollkeeper (${config.mode}) listens on ${url}\n`,
+        )
         if (options.jobs) engine.jobs.start()
         await runUntilStopped(engine, app)
       }),
@@ -46,10 +55,18 @@ export function workerCommand(): Command {
     .option('--json', 'write one JSON object when ready')
     .action(
       guarded(async (options: CommonOptions) => {
-        const config = loadConfig({ ...(options.config !== undefined && { file: options.config }), cwd: process.cwd(), env: process.env })
+        const config = loadConfig({
+          ...(options.config !== undefined && { file: options.config }),
+          cwd: process.cwd(),
+          env: process.env,
+        })
         await checkLive(config)
         const engine = await composeEngine(await openLedger(config, systemClock), { clock: systemClock })
-        process.stdout.write(options.json ? `${JSON.stringify({ mode: config.mode, store: config.store.url })}\n` : `Tollkeeper worker (${config.mode}) on ${config.store.url}\n`)
+        process.stdout.write(
+          options.json
+            ? `${JSON.stringify({ mode: config.mode, store: config.store.url })}\n`
+            : `Tollkeeper worker (${config.mode}) on ${config.store.url}\n`,
+        )
         engine.jobs.start()
         await runUntilStopped(engine, undefined)
       }),

@@ -15,13 +15,23 @@ export function subscriptionCommand(): Command {
     .action(
       guarded(async (options: CommonOptions & { product?: string; limit: string }) => {
         const limit = integerOption('--limit', options.limit, 1, 10_000)
-        const items = await withLedger(options, (ledger) => ledger.subscriptions.list({ product: options.product, limit }))
+        const items = await withLedger(options, (ledger) =>
+          ledger.subscriptions.list({ product: options.product, limit }),
+        )
         print(options.json, { subscriptions: items }, () =>
           items.length === 0
             ? 'No subscriptions yet.'
             : table(
                 ['subscription', 'product', 'tenant', 'status', 'account', 'access from', 'to'],
-                items.map((s) => [s.id, s.product, s.tenantId ?? '', s.status, s.customerAwsAccountId ?? s.customerIdentifier ?? '', minute(s.accessStart), s.accessEnd === undefined ? '' : minute(s.accessEnd)]),
+                items.map((s) => [
+                  s.id,
+                  s.product,
+                  s.tenantId ?? '',
+                  s.status,
+                  s.customerAwsAccountId ?? s.customerIdentifier ?? '',
+                  minute(s.accessStart),
+                  s.accessEnd === undefined ? '' : minute(s.accessEnd),
+                ]),
               ),
         )
       }),
@@ -38,10 +48,24 @@ export function subscriptionCommand(): Command {
       guarded(async (id: string, options: CommonOptions & { at?: string; successor?: string }) => {
         const ended = await withLedger(options, async (ledger, clock) => {
           const endedAt = options.at === undefined ? clock.now() : Date.parse(options.at)
-          if (Number.isNaN(endedAt)) throw new CliError(`--at must be a time such as 2026-11-21T07:00:00Z, not ${JSON.stringify(options.at)}`)
-          return endSubscription(ledger, id, { endedAt, successor: options.successor }, cliActor(), clock.now())
+          if (Number.isNaN(endedAt))
+            throw new CliError(
+              `--at must be a time such as 2026-11-21T07:00:00Z, not ${JSON.stringify(options.at)}`,
+            )
+          return endSubscription(
+            ledger,
+            id,
+            { endedAt, successor: options.successor },
+            cliActor(),
+            clock.now(),
+          )
         })
-        print(options.json, ended, () => `${id} is ${ended.status}; AWS takes its final usage until ${new Date(ended.finalWindowEnd ?? 0).toISOString()}.`)
+        print(
+          options.json,
+          ended,
+          () =>
+            `${id} is ${ended.status}; AWS takes its final usage until ${new Date(ended.finalWindowEnd ?? 0).toISOString()}.`,
+        )
       }),
     )
   return command

@@ -17,7 +17,8 @@ export function explainCommand(): Command {
         const limit = integerOption('--events', options.events, 1, 100_000)
         const found = await withLedger(options, async ({ usage, catalog }) => {
           const record = await usage.getRecord(id)
-          const scale = catalog.find(record.product)?.dimensions.find(({ key }) => key === record.dimension)?.scale ?? 0
+          const scale =
+            catalog.find(record.product)?.dimensions.find(({ key }) => key === record.dimension)?.scale ?? 0
           return {
             record,
             scale,
@@ -35,12 +36,20 @@ export function explainCommand(): Command {
             `Sent as ${identityText(record.identity)} in ${record.region}, timestamp ${new Date(record.timestamp).toISOString()}; AWS takes it until ${new Date(record.deadline).toISOString()}.`,
             '',
             'How the hour was booked:',
-            ...transfers.map((transfer) => `  ${amount(transfer.amount).padStart(16)}  ${transfer.from} → ${transfer.to}  ${new Date(transfer.at).toISOString()}`),
+            ...transfers.map(
+              (transfer) =>
+                `  ${amount(transfer.amount).padStart(16)}  ${transfer.from} → ${transfer.to}  ${new Date(transfer.at).toISOString()}`,
+            ),
             '',
             `Events (${events.length}${events.length === limit ? ' or more' : ''}):`,
             table(
               ['time', 'id', 'counted', 'status'],
-              events.map((event) => [new Date(event.time).toISOString(), event.id, amount(event.counted), event.status]),
+              events.map((event) => [
+                new Date(event.time).toISOString(),
+                event.id,
+                amount(event.counted),
+                event.status,
+              ]),
             ),
             '',
             'Attempts:',
@@ -55,7 +64,11 @@ export function explainCommand(): Command {
     )
 }
 
-function identityText(identity: { kind: 'license'; licenseArn: string; customerAwsAccountId: string } | { kind: 'legacy'; productCode: string; customerIdentifier: string }): string {
+function identityText(
+  identity:
+    | { kind: 'license'; licenseArn: string; customerAwsAccountId: string }
+    | { kind: 'legacy'; productCode: string; customerIdentifier: string },
+): string {
   return identity.kind === 'license'
     ? `license ${identity.licenseArn.slice(identity.licenseArn.lastIndexOf(':') + 1)} of account ${identity.customerAwsAccountId}`
     : `customer ${identity.customerIdentifier} of product ${identity.productCode}`

@@ -2,12 +2,12 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
-import { composeEngine } from '../../compose.ts'
-import type { EventStatus } from '../../domain/usage/usage-event.ts'
+import type { composeEngine } from '../../compose.ts'
 import { createIngestUsage } from '../../domain/usage/ingest-usage.ts'
-import { readUsageReport } from '../read-usage-report.ts'
+import type { EventStatus } from '../../domain/usage/usage-event.ts'
 import { type CommonOptions, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print } from '../output.ts'
+import { readUsageReport } from '../read-usage-report.ts'
 
 const BATCH = 1_000
 const BACK_DAYS_MAX = 35
@@ -30,7 +30,14 @@ export function importCommand(): Command {
     .action(
       guarded(async (file: string, options: CommonOptions & { backDays: string }) => {
         const backDays = integerOption('--back-days', options.backDays, 1, BACK_DAYS_MAX)
-        if (file !== '-' && !(await stat(file).then((found) => found.isFile(), () => false))) throw new CliError(`${file} is not a file that can be read`)
+        if (
+          file !== '-' &&
+          !(await stat(file).then(
+            (found) => found.isFile(),
+            () => false,
+          ))
+        )
+          throw new CliError(`${file} is not a file that can be read`)
         const report = await withLedger(options, async (ledger, clock) => {
           const { usage, subscriptions, catalog, config } = ledger
           const limits = { ...config.usage, acceptBackMs: backDays * 86_400_000 }
@@ -39,8 +46,15 @@ export function importCommand(): Command {
         })
         print(options.json, report, () =>
           [
-            `${report.lines} lines: ${Object.entries(report.outcomes).filter(([, count]) => count > 0).map(([status, count]) => `${count} ${status}`).join(', ') || 'nothing'}.`,
-            ...report.problems.slice(0, PROBLEMS_SHOWN_MAX).map(({ line, reason }) => `line ${line}: ${reason}`),
+            `${report.lines} lines: ${
+              Object.entries(report.outcomes)
+                .filter(([, count]) => count > 0)
+                .map(([status, count]) => `${count} ${status}`)
+                .join(', ') || 'nothing'
+            }.`,
+            ...report.problems
+              .slice(0, PROBLEMS_SHOWN_MAX)
+              .map(({ line, reason }) => `line ${line}: ${reason}`),
           ].join('\n'),
         )
         if (report.outcomes.refused + report.outcomes.conflict > 0) process.exitCode = 2
@@ -48,8 +62,16 @@ export function importCommand(): Command {
     )
 }
 
-async function importLines(file: string, ingest: Awaited<ReturnType<typeof composeEngine>>['ingest'], quiet: boolean | undefined): Promise<ImportReport> {
-  const report: ImportReport = { lines: 0, outcomes: { accepted: 0, late: 0, duplicate: 0, conflict: 0, refused: 0 }, problems: [] }
+async function importLines(
+  file: string,
+  ingest: Awaited<ReturnType<typeof composeEngine>>['ingest'],
+  quiet: boolean | undefined,
+): Promise<ImportReport> {
+  const report: ImportReport = {
+    lines: 0,
+    outcomes: { accepted: 0, late: 0, duplicate: 0, conflict: 0, refused: 0 },
+    problems: [],
+  }
   let lines = 0
   let batch: { line: number; report: ReturnType<typeof readUsageReport> }[] = []
   const flush = async () => {
@@ -57,14 +79,19 @@ async function importLines(file: string, ingest: Awaited<ReturnType<typeof compo
     const outcomes = await ingest(readable)
     let next = 0
     for (const { line, report: read } of batch) {
-      const outcome = 'problem' in read ? { status: 'refused' as const, reason: read.problem } : outcomes[next++]!
+      const outcome =
+        'problem' in read ? { status: 'refused' as const, reason: read.problem } : outcomes[next++]!
       report.outcomes[outcome.status]++
-      if ((outcome.status === 'refused' || outcome.status === 'conflict') && report.problems.length < 1_000) report.problems.push({ line, reason: outcome.reason ?? outcome.status })
+      if ((outcome.status === 'refused' || outcome.status === 'conflict') && report.problems.length < 1_000)
+        report.problems.push({ line, reason: outcome.reason ?? outcome.status })
     }
     batch = []
     if (!quiet && process.stderr.isTTY) process.stderr.write(`\r${lines} lines`)
   }
-  for await (const text of createInterface({ input: file === '-' ? process.stdin : createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of createInterface({
+    input: file === '-' ? process.stdin : createReadStream(file),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
     lines++
     if (text.trim() === '') continue
     batch.push({ line: lines, report: readUsageReport(text) })

@@ -2,17 +2,19 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { composeEngine, type Ledger } from '../../compose.ts'
 import type { Clock } from '../../domain/clock.ts'
-import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { auditUsage } from '../../domain/usage/audit-usage.ts'
 import { decideHold, type HoldVerdict } from '../../domain/usage/decide-hold.ts'
 import { hourOf, hourText } from '../../domain/usage/hour.ts'
+import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { type CommonOptions, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
 import { explainCommand } from './usage-explain.ts'
 import { importCommand } from './usage-import.ts'
 
 export function usageCommand(): Command {
-  const command = new Command('usage').description('the ledger: what was used, what AWS was told, what is at risk')
+  const command = new Command('usage').description(
+    'the ledger: what was used, what AWS was told, what is at risk',
+  )
   command.addCommand(statusCommand())
   command.addCommand(submitCommand())
   command.addCommand(auditCommand())
@@ -26,11 +28,17 @@ export function usageCommand(): Command {
 }
 
 function onLedger(name: string, description: string): Command {
-  return new Command(name).description(description).option('--config <file>', 'configuration file').option('--json', 'print JSON')
+  return new Command(name)
+    .description(description)
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print JSON')
 }
 
 function statusCommand(): Command {
-  return onLedger('status', 'usage at risk: the oldest hour that AWS does not have, and how long it still takes it')
+  return onLedger(
+    'status',
+    'usage at risk: the oldest hour that AWS does not have, and how long it still takes it',
+  )
     .option('--product <id>', 'only of this product')
     .action(
       guarded(async (options: CommonOptions & { product?: string }) => {
@@ -40,7 +48,12 @@ function statusCommand(): Command {
           alarms: await usage.listAlarms(20),
           now: clock.now(),
         }))
-        const oldest = status.oldest && { ...status.oldest, hour: hourText(status.oldest.hour), deadline: new Date(status.oldest.deadline).toISOString(), timeLeftMs: status.oldest.deadline - now }
+        const oldest = status.oldest && {
+          ...status.oldest,
+          hour: hourText(status.oldest.hour),
+          deadline: new Date(status.oldest.deadline).toISOString(),
+          timeLeftMs: status.oldest.deadline - now,
+        }
         print(options.json, { at: new Date(now).toISOString(), ...status, oldest, halts, alarms }, () =>
           [
             oldest === undefined
@@ -52,10 +65,19 @@ function statusCommand(): Command {
               ['records', 'count'],
               Object.entries(status.records).filter(([, count]) => count > 0),
             ),
-            ...status.pending.map(({ product, dimension, units }) => `not accepted yet: ${units} ${dimension} of ${product}`),
-            ...status.unbillable.map(({ product, dimension, base }) => `unbillable: ${base} base units of ${product}/${dimension}`),
-            ...(status.lateAcrossMonths > 0 ? [`${status.lateAcrossMonths} late events were billed in another month than their own`] : []),
-            ...halts.map(({ product, reason, probeAt }) => `STOPPED: ${product}: ${reason}${probeAt === undefined ? ' (tollkeeper usage resume ends it)' : ''}`),
+            ...status.pending.map(
+              ({ product, dimension, units }) => `not accepted yet: ${units} ${dimension} of ${product}`,
+            ),
+            ...status.unbillable.map(
+              ({ product, dimension, base }) => `unbillable: ${base} base units of ${product}/${dimension}`,
+            ),
+            ...(status.lateAcrossMonths > 0
+              ? [`${status.lateAcrossMonths} late events were billed in another month than their own`]
+              : []),
+            ...halts.map(
+              ({ product, reason, probeAt }) =>
+                `STOPPED: ${product}: ${reason}${probeAt === undefined ? ' (tollkeeper usage resume ends it)' : ''}`,
+            ),
             ...alarms.map(({ at, kind, message }) => `${new Date(at).toISOString()} ${kind}: ${message}`),
           ].join('\n'),
         )
@@ -82,13 +104,24 @@ function submitCommand(): Command {
 }
 
 async function dryRun({ usage }: Ledger, options: CommonOptions): Promise<void> {
-  const records = [...(await usage.listRecords({ state: 'ready', limit: 10_000 })).items, ...(await usage.listRecords({ state: 'sent', limit: 10_000 })).items]
+  const records = [
+    ...(await usage.listRecords({ state: 'ready', limit: 10_000 })).items,
+    ...(await usage.listRecords({ state: 'sent', limit: 10_000 })).items,
+  ]
   print(options.json, { records }, () =>
     records.length === 0
       ? 'Nothing is sealed and unsent.'
       : table(
           ['record', 'product', 'dimension', 'hour', 'units', 'state', 'deadline'],
-          records.map((r) => [r.id, r.product, r.dimension, hourText(r.hour), r.quantity, r.state, new Date(r.deadline).toISOString()]),
+          records.map((r) => [
+            r.id,
+            r.product,
+            r.dimension,
+            hourText(r.hour),
+            r.quantity,
+            r.state,
+            new Date(r.deadline).toISOString(),
+          ]),
         ),
   )
 }
@@ -105,7 +138,12 @@ function auditCommand(): Command {
       print(options.json, report, () =>
         report.balanced
           ? `Balanced: ${report.meters} meters, no discrepancy.`
-          : [`NOT BALANCED: ${report.discrepancies.length} discrepancies in ${report.meters} meters.`, ...report.discrepancies.map(({ subscription, dimension, what }) => `${subscription} ${dimension}: ${what}`)].join('\n'),
+          : [
+              `NOT BALANCED: ${report.discrepancies.length} discrepancies in ${report.meters} meters.`,
+              ...report.discrepancies.map(
+                ({ subscription, dimension, what }) => `${subscription} ${dimension}: ${what}`,
+              ),
+            ].join('\n'),
       )
       if (!report.balanced) process.exitCode = 2
     }),
@@ -125,7 +163,11 @@ function holdCommand(): Command {
           (await usage.listHeld(undefined, 1_000)).map(({ bucket }) => ({
             ...bucket,
             hour: hourText(bucket.hour),
-            shown: formatBaseUnits(bucket.quantity, catalog.find(bucket.product)?.dimensions.find(({ key }) => key === bucket.dimension)?.scale ?? 0),
+            shown: formatBaseUnits(
+              bucket.quantity,
+              catalog.find(bucket.product)?.dimensions.find(({ key }) => key === bucket.dimension)?.scale ??
+                0,
+            ),
           })),
         )
         print(options.json, { held }, () =>
@@ -133,7 +175,13 @@ function holdCommand(): Command {
             ? 'Nothing is held.'
             : table(
                 ['subscription', 'dimension', 'hour', 'quantity', 'why'],
-                held.map((bucket) => [bucket.subscription, bucket.dimension, bucket.hour, bucket.shown, bucket.hold?.reason ?? '']),
+                held.map((bucket) => [
+                  bucket.subscription,
+                  bucket.dimension,
+                  bucket.hour,
+                  bucket.shown,
+                  bucket.hold?.reason ?? '',
+                ]),
               ),
         )
       }),
@@ -144,15 +192,35 @@ function holdCommand(): Command {
     ['lower', 'bill only --units of it, waive the rest'],
     ['waive', 'bill none of it'],
   ] as const) {
-    const decide = onLedger(verb, description).argument('<subscription>').argument('<dimension>').argument('<hour>', 'ISO 8601, such as 2026-11-21T07:00Z')
+    const decide = onLedger(verb, description)
+      .argument('<subscription>')
+      .argument('<dimension>')
+      .argument('<hour>', 'ISO 8601, such as 2026-11-21T07:00Z')
     if (verb === 'lower') decide.requiredOption('--units <n>', 'whole units to bill')
     command.addCommand(
       decide.action(
         guarded(async (subscription: string, dimension: string, hour: string, options: HoldOptions) => {
           const time = Date.parse(hour)
-          if (Number.isNaN(time)) throw new CliError(`the hour must be a time such as 2026-11-21T07:00Z, not ${JSON.stringify(hour)}`)
-          const verdict: HoldVerdict = verb === 'lower' ? { kind: verb, units: BigInt(integerOption('--units', options.units ?? '', 0, Number.MAX_SAFE_INTEGER)) } : { kind: verb }
-          await withLedger(options, (ledger, clock) => decideHold(ledger, { subscription, dimension, hour: hourOf(time) }, verdict, cliActor(), clock.now()))
+          if (Number.isNaN(time))
+            throw new CliError(
+              `the hour must be a time such as 2026-11-21T07:00Z, not ${JSON.stringify(hour)}`,
+            )
+          const verdict: HoldVerdict =
+            verb === 'lower'
+              ? {
+                  kind: verb,
+                  units: BigInt(integerOption('--units', options.units ?? '', 0, Number.MAX_SAFE_INTEGER)),
+                }
+              : { kind: verb }
+          await withLedger(options, (ledger, clock) =>
+            decideHold(
+              ledger,
+              { subscription, dimension, hour: hourOf(time) },
+              verdict,
+              cliActor(),
+              clock.now(),
+            ),
+          )
           print(options.json, { subscription, dimension, hour, verdict: verb }, () => `Done: ${verb}.`)
         }),
       ),
@@ -169,10 +237,27 @@ function pauseCommand(): Command {
       guarded(async (product: string, options: CommonOptions & { reason: string }) => {
         await withLedger(options, async (ledger, clock) => {
           const now = clock.now()
-          await ledger.usage.halt({ product: knownProduct(ledger, product), reason: options.reason, since: now, probeAt: undefined })
-          await ledger.audit.append({ at: now, actor: cliActor(), action: 'usage.pause', subject: product, before: undefined, after: { reason: options.reason } })
+          await ledger.usage.halt({
+            product: knownProduct(ledger, product),
+            reason: options.reason,
+            since: now,
+            probeAt: undefined,
+          })
+          await ledger.audit.append({
+            at: now,
+            actor: cliActor(),
+            action: 'usage.pause',
+            subject: product,
+            before: undefined,
+            after: { reason: options.reason },
+          })
         })
-        print(options.json, { product, paused: true }, () => `Paused ${product}: AWS still takes an hour for 24 h at most. End it with: tollkeeper usage resume ${product}`)
+        print(
+          options.json,
+          { product, paused: true },
+          () =>
+            `Paused ${product}: AWS still takes an hour for 24 h at most. End it with: tollkeeper usage resume ${product}`,
+        )
       }),
     )
 }
@@ -182,15 +267,25 @@ function resumeCommand(): Command {
     .argument('<product>')
     .action(
       guarded(async (product: string, options: CommonOptions) => {
-        const resumed = await withLedger(options, (ledger, clock) => ledger.usage.resume(knownProduct(ledger, product), cliActor(), clock.now()))
-        print(options.json, { product, resumed }, () => (resumed ? `Resumed ${product}.` : `${product} was not stopped.`))
+        const resumed = await withLedger(options, (ledger, clock) =>
+          ledger.usage.resume(knownProduct(ledger, product), cliActor(), clock.now()),
+        )
+        print(options.json, { product, resumed }, () =>
+          resumed ? `Resumed ${product}.` : `${product} was not stopped.`,
+        )
       }),
     )
 }
 
 function knownProduct({ catalog }: Ledger, name: string): string {
   const product = catalog.find(name)
-  if (product === undefined) throw new CliError(`no product ${name} in the configuration; it has ${catalog.list().map(({ id }) => id).join(', ')}`)
+  if (product === undefined)
+    throw new CliError(
+      `no product ${name} in the configuration; it has ${catalog
+        .list()
+        .map(({ id }) => id)
+        .join(', ')}`,
+    )
   return product.id
 }
 
@@ -200,8 +295,11 @@ function resolveCommand(): Command {
     .argument('<verdict>', 'accepted or refused')
     .action(
       guarded(async (record: string, verdict: string, options: CommonOptions) => {
-        if (verdict !== 'accepted' && verdict !== 'refused') throw new CliError(`the verdict must be accepted or refused, not ${JSON.stringify(verdict)}`)
-        const resolved = await withLedger(options, ({ usage }, clock: Clock) => usage.resolve(record, verdict, cliActor(), clock.now()))
+        if (verdict !== 'accepted' && verdict !== 'refused')
+          throw new CliError(`the verdict must be accepted or refused, not ${JSON.stringify(verdict)}`)
+        const resolved = await withLedger(options, ({ usage }, clock: Clock) =>
+          usage.resolve(record, verdict, cliActor(), clock.now()),
+        )
         print(options.json, resolved, () => `${record} is ${resolved.state} now.`)
       }),
     )
