@@ -15,6 +15,8 @@ const current = existsSync(FILE) ? readFileSync(FILE, 'utf8') : undefined
 
 if (!process.argv.includes('--check')) writeFileSync(FILE, text)
 else if (text !== current) {
-  console.error('not current: packages/server/openapi.gen.json: run `node scripts/generate-openapi.ts` and commit')
+  console.error(
+    'not current: packages/server/openapi.gen.json: run `node scripts/generate-openapi.ts` and commit',
+  )
   process.exitCode = 1
 }
