@@ -5,20 +5,24 @@ import { type Logger, pino } from 'pino'
 import type { Config } from './config.ts'
 import type { AuditTrail } from './domain/audit/audit-trail.ts'
 import type { Clock } from './domain/clock.ts'
+import { DomainError } from './domain/error.ts'
 import type { ServiceKeyStore } from './domain/keys/service-key.ts'
 import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
 import { createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestUsage } from './domain/usage/ingest-usage.ts'
+import type { LedgerGuard } from './domain/usage/ledger-guard.ts'
 import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
+import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
 import { createMetrics } from './metrics.ts'
 import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
 import { openSqlite } from './storage/sql/database.ts'
+import { createLedgerGuard } from './storage/sql/ledger-guard.ts'
 import { checkDimensions, claimLedger } from './storage/sql/ledger-identity.ts'
 import { migrate } from './storage/sql/migrations.ts'
 import { createSqlServiceKeyStore } from './storage/sql/service-key-store.ts'
@@ -33,6 +37,7 @@ export interface Ledger {
   readonly subscriptions: SubscriptionStore
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
+  readonly guard: LedgerGuard
   /** Names of the migrations that ran when it was opened. */
   readonly migrated: readonly string[]
   close(): void
@@ -76,6 +81,7 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
       subscriptions,
       keys: createSqlServiceKeyStore(database),
       audit: createSqlAuditTrail(database),
+      guard: await createLedgerGuard(database, clock.now()),
       migrated,
       close: () => database.close(),
     }
@@ -107,9 +113,13 @@ export async function composeEngine(
   const { config, usage, subscriptions, catalog } = ledger
   const { clock } = options
   const logger = options.logger ?? createLogger(config)
-  const metering = options.metering ?? (await createMetering(config))
+  const aws = options.metering ?? (await createMetering(config))
+  const metering = config.mode === 'shadow' ? createShadowMetering(aws) : aws
   const limits = config.usage
-  const ingest = createIngestUsage({ usage, subscriptions, catalog, clock, limits })
+  const ingest = whileReleased(
+    ledger.guard,
+    createIngestUsage({ usage, subscriptions, catalog, clock, limits }),
+  )
   const deps = { usage, subscriptions, catalog }
   const jobs = createJobs({
     clock,
@@ -117,6 +127,10 @@ export async function composeEngine(
     onError: (step, error) => logger.error({ step, err: error }, 'a job failed; the next run tries again'),
     ...(options.onJobReport && { onReport: options.onJobReport }),
     steps: {
+      mayRun: async (now) => {
+        await ledger.guard.beat(now)
+        return ledger.guard.waiting() === undefined
+      },
       closeDue: (now, signal) => closeDueBuckets(deps, now, signal),
       reportSilence: (now, signal) => reportSilence(deps, now, signal),
       submitDue: (signal) =>
@@ -127,7 +141,20 @@ export async function composeEngine(
   return { ledger, clock, ingest, metering, jobs, logger }
 }
 
-/** The HTTP door to an engine. `withJobs` also runs its jobs while it listens. */
+/** A ledger that waits for a person takes nothing in: the caller keeps its events and tries again. */
+function whileReleased(guard: LedgerGuard, ingest: IngestUsage): IngestUsage {
+  return async (reports, scope) => {
+    const wait = guard.waiting()
+    if (wait !== undefined)
+      throw new DomainError(
+        'ledger.waiting_for_release',
+        `${wait.reason}; a person must let it go on with \`tollkeeper usage resolve ledger\``,
+      )
+    return ingest(reports, scope)
+  }
+}
+
+/** The HTTP door to an engine. */
 export async function composeServer(
   engine: Engine,
   options: { storefrontUrl?: string } = {},
@@ -149,7 +176,10 @@ export async function composeServer(
     ready: async () => {
       try {
         await usage.epoch()
-        return { ready: true, checks: { ledger: 'ok' } }
+        const wait = ledger.guard.waiting()
+        return wait === undefined
+          ? { ready: true, checks: { ledger: 'ok' } }
+          : { ready: false, checks: { ledger: wait.reason } }
       } catch (error) {
         return { ready: false, checks: { ledger: error instanceof Error ? error.message : 'unreadable' } }
       }

@@ -9,18 +9,36 @@ export interface Metrics {
 }
 
 /** What an operator watches, read from the ledger when it is asked for. Names end in their unit. */
-export function createMetrics(deps: { usage: UsageStore; clock: Clock; jobs: Jobs | undefined; mode: string }): Metrics {
+export function createMetrics(deps: {
+  usage: UsageStore
+  clock: Clock
+  jobs: Jobs | undefined
+  mode: string
+}): Metrics {
   const registry = new Registry()
   const gauge = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
     new Gauge({ name, help, labelNames, registers: [registry] })
   const records = gauge('tollkeeper_usage_records', 'Usage records by state', ['state'])
-  const oldest = gauge('tollkeeper_usage_at_risk_oldest_hour_age_seconds', 'Age of the oldest hour that AWS has not taken yet; 0 where there is none')
-  const left = gauge('tollkeeper_usage_at_risk_time_left_seconds', 'How long AWS still takes that hour; NaN where there is none')
-  const pending = gauge('tollkeeper_usage_at_risk_units', 'Units sealed but not accepted yet', ['product', 'dimension'])
+  const oldest = gauge(
+    'tollkeeper_usage_at_risk_oldest_hour_age_seconds',
+    'Age of the oldest hour that AWS has not taken yet; 0 where there is none',
+  )
+  const left = gauge(
+    'tollkeeper_usage_at_risk_time_left_seconds',
+    'How long AWS still takes that hour; NaN where there is none',
+  )
+  const pending = gauge('tollkeeper_usage_at_risk_units', 'Units sealed but not accepted yet', [
+    'product',
+    'dimension',
+  ])
   const buckets = gauge('tollkeeper_usage_buckets', 'Hours that are not closed yet', ['status'])
-  const halted = gauge('tollkeeper_usage_product_halted', '1 where submission of a product is stopped', ['product'])
+  const halted = gauge('tollkeeper_usage_product_halted', '1 where submission of a product is stopped', [
+    'product',
+  ])
   const lastRun = gauge('tollkeeper_jobs_last_run_timestamp_seconds', 'When the jobs last ran')
-  gauge('tollkeeper_mode', 'Always 1; the label says whether the ledger is simulated, shadow or live', ['mode']).set({ mode: deps.mode }, 1)
+  gauge('tollkeeper_mode', 'Always 1; the label says whether the ledger is simulated, shadow or live', [
+    'mode',
+  ]).set({ mode: deps.mode }, 1)
 
   async function collect(): Promise<void> {
     const status = await deps.usage.status(undefined)
@@ -29,7 +47,8 @@ export function createMetrics(deps: { usage: UsageStore; clock: Clock; jobs: Job
     oldest.set(status.oldest === undefined ? 0 : (now - status.oldest.hour * 3_600_000) / 1000)
     left.set(status.oldest === undefined ? Number.NaN : (status.oldest.deadline - now) / 1000)
     pending.reset()
-    for (const { product, dimension, units } of status.pending) pending.set({ product, dimension }, Number(units))
+    for (const { product, dimension, units } of status.pending)
+      pending.set({ product, dimension }, Number(units))
     buckets.set({ status: 'open' }, status.openBuckets)
     buckets.set({ status: 'held' }, status.heldBuckets)
     halted.reset()

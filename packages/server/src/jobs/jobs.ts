@@ -11,6 +11,8 @@ export interface JobReport {
 }
 
 export interface JobSteps {
+  /** `false` while the ledger waits for a person. */
+  mayRun(now: number): Promise<boolean>
   closeDue(now: number, signal: AbortSignal): Promise<CloseReport>
   reportSilence(now: number, signal: AbortSignal): Promise<number>
   submitDue(signal: AbortSignal): Promise<SubmitReport>
@@ -29,6 +31,8 @@ export interface Jobs {
 
 const NOTHING_CLOSED: CloseReport = { closed: 0, held: 0, expired: 0 }
 const NOTHING_SENT: SubmitReport = { calls: 0, accepted: 0, unanswered: 0, expired: 0, halted: [] }
+
+const NOTHING: JobReport = { close: NOTHING_CLOSED, silence: 0, submit: NOTHING_SENT, purged: 0 }
 
 /** Runs the ledger's jobs again and again. Safe in several processes at once: each step claims what it does. */
 export function createJobs(deps: {
@@ -54,6 +58,7 @@ export function createJobs(deps: {
   async function runOnce(): Promise<JobReport> {
     const { steps, clock } = deps
     const { signal } = stopping
+    if (!(await attempt('beat', () => steps.mayRun(clock.now()), false))) return NOTHING
     const close = await attempt('close', () => steps.closeDue(clock.now(), signal), NOTHING_CLOSED)
     const silence = await attempt('silence', () => steps.reportSilence(clock.now(), signal), 0)
     const submit = await attempt('submit', () => steps.submitDue(signal), NOTHING_SENT)

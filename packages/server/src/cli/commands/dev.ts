@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SimulatedProduct } from '@tollkeeper/simulator'
 import { Command } from 'commander'
-import { composeEngine, composeServer, type Ledger, openLedger } from '../../compose.ts'
+import { composeEngine, composeServer, createLogger, type Ledger, openLedger } from '../../compose.ts'
 import type { Config } from '../../config.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
@@ -54,7 +54,11 @@ async function runDev(options: DevOptions): Promise<void> {
   try {
     const config: Config = { ...given, aws: { ...given.aws, endpoint: marketplace.url } }
     const ledger = await openLedger(config, clock)
-    const engine = await composeEngine(ledger, { clock })
+    // Requests and jobs are not told one by one here: the screen belongs to what there is to click.
+    const logger = createLogger({
+      log: { level: process.env.LOG_LEVEL === undefined ? 'warn' : config.log.level },
+    })
+    const engine = await composeEngine(ledger, { clock, logger })
     const app = await composeServer(engine, { storefrontUrl: marketplace.url })
     await app.listen({ host, port })
     const address = app.server.address()
@@ -112,7 +116,7 @@ function greet(
     return
   }
   const dimension = product?.dimensions[0]
-  const body = `{"dimension":"${dimension?.key ?? 'requests'}",${dimension?.aggregation === 'count' ? '' : '"quantity":1,'}"usageTime":"'$(date -u +%FT%TZ)'","correlationId":"'$(date +%s%N)'"}`
+  const body = `{"dimension":"${dimension?.key ?? 'requests'}",${dimension?.aggregation === 'count' ? '' : '"quantity":1,'}"usageTime":"'$(curl -s ${storefront}/_control/clock | grep -o '20[0-9T:.-]*Z')'","correlationId":"'$(date +%s%N)'"}`
   process.stdout.write(`SIMULATED: nothing leaves this machine
 
   Server      ${url}        docs at ${url}/docs

@@ -290,19 +290,33 @@ function knownProduct({ catalog }: Ledger, name: string): string {
 }
 
 function resolveCommand(): Command {
-  return onLedger('resolve', 'end a doubt about a record: AWS has it, or has not')
-    .argument('<record>', 'rec_…')
-    .argument('<verdict>', 'accepted or refused')
+  return onLedger(
+    'resolve',
+    'end a doubt: AWS has a record or has not; `resolve ledger` lets a restored or copied ledger go on',
+  )
+    .argument('<record>', 'rec_…, or `ledger`')
+    .argument('[verdict]', 'accepted or refused')
     .action(
-      guarded(async (record: string, verdict: string, options: CommonOptions) => {
-        if (verdict !== 'accepted' && verdict !== 'refused')
-          throw new CliError(`the verdict must be accepted or refused, not ${JSON.stringify(verdict)}`)
+      guarded(async (record: string, verdict: string | undefined, options: CommonOptions) => {
+        if (record === 'ledger') return releaseLedger(options)
+        if (verdict !== 'accepted' && verdict !== 'refused') {
+          throw new CliError(`the verdict must be accepted or refused, not ${JSON.stringify(verdict ?? '')}`)
+        }
         const resolved = await withLedger(options, ({ usage }, clock: Clock) =>
           usage.resolve(record, verdict, cliActor(), clock.now()),
         )
         print(options.json, resolved, () => `${record} is ${resolved.state} now.`)
       }),
     )
+}
+
+async function releaseLedger(options: CommonOptions): Promise<void> {
+  const wait = await withLedger(options, ({ guard }, clock) => guard.release(cliActor(), clock.now()))
+  print(options.json, { released: wait !== undefined, wait }, () =>
+    wait === undefined
+      ? 'The ledger did not wait for anything.'
+      : `The ledger goes on. It waited because ${wait.reason}; records from ${hourText(wait.from)} on start in doubt.`,
+  )
 }
 
 export function duration(ms: number): string {

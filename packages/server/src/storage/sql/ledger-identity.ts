@@ -11,16 +11,25 @@ export type LedgerMode = 'simulated' | 'shadow' | 'live'
  *
  * @throws {DomainError} `ledger.mode_mismatch`
  */
-export function claimLedger(database: SqlDatabase, wanted: { mode: LedgerMode; accountId: string | undefined }): Promise<void> {
+export function claimLedger(
+  database: SqlDatabase,
+  wanted: { mode: LedgerMode; accountId: string | undefined },
+): Promise<void> {
   return database.transaction(async (sql) => {
     const mode = await claim(sql, 'mode', wanted.mode)
     if (mode !== wanted.mode) {
-      throw new DomainError('ledger.mode_mismatch', `the ledger at ${database.file} is ${mode} for good; set \`mode: ${mode}\`, or give \`store.url\` another file for ${wanted.mode}`)
+      throw new DomainError(
+        'ledger.mode_mismatch',
+        `the ledger at ${database.file} is ${mode} for good; set \`mode: ${mode}\`, or give \`store.url\` another file for ${wanted.mode}`,
+      )
     }
     if (wanted.accountId !== undefined) {
       const account = await claim(sql, 'account', wanted.accountId)
       if (account !== wanted.accountId) {
-        throw new DomainError('ledger.mode_mismatch', `the ledger at ${database.file} is of AWS account ${account}, the configuration of ${wanted.accountId}`)
+        throw new DomainError(
+          'ledger.mode_mismatch',
+          `the ledger at ${database.file} is of AWS account ${account}, the configuration of ${wanted.accountId}`,
+        )
       }
     }
     await claim(sql, 'id', randomUUID())
@@ -49,7 +58,10 @@ export function checkDimensions(database: SqlDatabase, catalog: ProductCatalog):
         ['aggregation', text(row.aggregation), dimension.aggregation],
       ] as const) {
         if (before !== now) {
-          throw new DomainError('ledger.dimension_changed', `${row.product}/${row.dimension} is counted with ${what} ${before}, the configuration says ${now}: a dimension keeps it; add a new dimension instead`)
+          throw new DomainError(
+            'ledger.dimension_changed',
+            `${row.product}/${row.dimension} is counted with ${what} ${before}, the configuration says ${now}: a dimension keeps it; add a new dimension instead`,
+          )
         }
       }
     }

@@ -175,9 +175,10 @@ export async function insertRecord(
   record: SealedRecord,
   now: number,
 ): Promise<number> {
+  const unanswered = (await isDoubtful(sql, key.hour)) ? 1 : 0
   const { lastId } = await sql.run(
     `INSERT INTO usage_record (id, product, meter, dimension, hour, region, identity_key, identity, timestamp, quantity, unit_base, allocations,
-       state, deadline, sealed_at, next_attempt_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?, ?)`,
+       state, deadline, sealed_at, next_attempt_at, unanswered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?, ?, ?)`,
     record.id,
     record.product,
     meter,
@@ -193,8 +194,17 @@ export async function insertRecord(
     record.deadline,
     now,
     now,
+    unanswered,
   )
   return lastId
+}
+
+/** After a restore: another copy of this ledger may have sent this hour's record. */
+async function isDoubtful(sql: Sql, hour: Hour): Promise<boolean> {
+  const row = await sql.get(`SELECT value FROM ledger WHERE name = 'doubt'`)
+  if (row === undefined) return false
+  const doubt = JSON.parse(text(row.value)) as { from: Hour; to: Hour }
+  return hour >= doubt.from && hour <= doubt.to
 }
 
 export async function insertTransfer(

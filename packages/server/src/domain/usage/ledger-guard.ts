@@ -1,0 +1,23 @@
+import type { Hour } from './hour.ts'
+
+/** Why a ledger waits for a person, and which hours nobody can be sure of. */
+export interface LedgerWait {
+  readonly reason: string
+  /** Hours in which another copy of this ledger may have sent records. */
+  readonly from: Hour
+  readonly to: Hour
+}
+
+/**
+ * Knows a ledger that was restored from a backup or copied from elsewhere. The copy it came from may have sent
+ * what this one believes unsent: until a person lets it go on, it takes no usage and sends nothing; then every hour
+ * between the backup and now starts in doubt, so that AWS's `DuplicateRecord` is taken for our own.
+ */
+export interface LedgerGuard {
+  /** Undefined while all is well. */
+  waiting(): LedgerWait | undefined
+  /** Says that this copy is alive, and sees whether a person has let it go on. */
+  beat(now: number): Promise<void>
+  /** @returns what it waited for; undefined where it did not wait */
+  release(actor: string, now: number): Promise<LedgerWait | undefined>
+}
