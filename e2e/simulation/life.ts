@@ -1,0 +1,79 @@
+import type { SqlDatabase } from '../../packages/server/src/storage/sql/database.ts'
+
+/** The process is gone: nothing that it still had to do happens. */
+export class Crash extends Error {
+  constructor() {
+    super('the process was killed')
+    this.name = 'Crash'
+  }
+}
+
+/** One process's life: it may end between any two steps that reach the disk or AWS. */
+export interface Life {
+  readonly dead: boolean
+  /** Dies at the `steps`-th point from now. */
+  arm(steps: number): void
+  disarm(): void
+  /** A place at which the process may die. */
+  point(): void
+  /** A place at which other processes may do something. */
+  pause(): Promise<void>
+}
+
+export function createLife(others: () => Promise<void>): Life {
+  let dead = false
+  let fuse: number | undefined
+  return {
+    get dead() {
+      return dead
+    },
+    arm: (steps) => {
+      fuse = steps
+    },
+    disarm: () => {
+      fuse = undefined
+    },
+    point() {
+      if (!dead && fuse !== undefined && fuse-- <= 0) dead = true
+      if (dead) throw new Crash()
+    },
+    pause: others,
+  }
+}
+
+/** The database as a mortal process sees it: it may die before a transaction, inside it, or just after its commit. */
+export function mortalDatabase(database: SqlDatabase, life: Life): SqlDatabase {
+  const around = async <T>(commit: (step: () => void) => Promise<T>): Promise<T> => {
+    await life.pause()
+    life.point()
+    const result = await commit(() => life.point())
+    life.point()
+    return result
+  }
+  return {
+    handle: database.handle,
+    file: database.file,
+    close: () => database.close(),
+    read: (step) => {
+      if (life.dead) return Promise.reject(new Crash())
+      return database.read(step)
+    },
+    snapshot: (step) => database.snapshot(step),
+    transaction: (step) =>
+      around((last) =>
+        database.transaction(async (sql) => {
+          const result = await step(sql)
+          last()
+          return result
+        }),
+      ),
+    transactionSync: (step) =>
+      around((last) =>
+        database.transactionSync(() => {
+          const result = step()
+          last()
+          return result
+        }),
+      ),
+  }
+}
