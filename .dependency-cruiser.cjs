@@ -3,8 +3,10 @@
  * and never one another, and only compose.ts sees all. `scripts/lint-imports.test.ts` shows that this bites.
  */
 const SERVER = '^packages/server/src'
-const DOORS = ['http', 'jobs', 'cli', 'lambda']
 const ADAPTERS = ['storage', 'marketplace']
+const DOORS = ['http', 'jobs', 'lambda']
+/** Beside compose.ts: what is read once at start, and what it hands on. */
+const ROOT_PARTS = ['config', 'metrics', 'system-clock']
 const TESTS = '\\.(test|contract|fixture)\\.ts$'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -21,20 +23,33 @@ module.exports = {
       name: 'adapters-know-only-the-domain',
       severity: 'error',
       from: { path: `${SERVER}/(${ADAPTERS.join('|')})/`, pathNot: TESTS },
-      to: { path: `^packages/`, pathNot: [`${SERVER}/domain/`, `${SERVER}/$1/`] },
+      to: { path: '^packages/', pathNot: [`${SERVER}/domain/`, `${SERVER}/$1/`] },
     },
     {
       name: 'doors-know-only-the-domain',
       comment: 'a door calls use cases; the CLI alone starts the composed program',
       severity: 'error',
-      from: { path: `${SERVER}/(http|jobs|lambda)/`, pathNot: TESTS },
-      to: { path: `^packages/`, pathNot: [`${SERVER}/domain/`, `${SERVER}/$1/`] },
+      from: { path: `${SERVER}/(${DOORS.join('|')})/`, pathNot: TESTS },
+      to: { path: '^packages/', pathNot: [`${SERVER}/domain/`, `${SERVER}/$1/`] },
     },
     {
       name: 'cli-goes-through-compose',
       severity: 'error',
       from: { path: `${SERVER}/cli/`, pathNot: TESTS },
-      to: { path: `${SERVER}/(storage|marketplace|http|jobs|lambda)/` },
+      to: { path: `${SERVER}/(${[...ADAPTERS, ...DOORS].join('|')})/` },
+    },
+    {
+      name: 'only-compose-picks-a-store',
+      severity: 'error',
+      from: { path: `${SERVER}/(${ROOT_PARTS.join('|')})[./]`, pathNot: TESTS },
+      to: { path: `${SERVER}/(compose\\.ts|(storage|http|cli)/)` },
+    },
+    {
+      name: 'only-the-cli-runs-the-simulator',
+      comment: 'what meters for real money must not know that AWS can be simulated',
+      severity: 'error',
+      from: { path: SERVER, pathNot: [`${SERVER}/cli/`, TESTS] },
+      to: { path: '^packages/simulator/' },
     },
     {
       name: 'simulator-imports-nothing-of-ours',
