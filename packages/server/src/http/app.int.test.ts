@@ -26,6 +26,12 @@ describe('every error', () => {
     ['a name that is too long', { url: `/usage/records/${'x'.repeat(300)}` }, 414, 'request.invalid'],
     ['an unknown filter', { url: '/usage/buckets?subscripton=a' }, 400, 'request.invalid'],
     ['a filter twice', { url: '/usage/buckets?product=acme&product=other' }, 400, 'request.invalid'],
+    [
+      'a limit beyond all numbers',
+      { url: `/usage/buckets?limit=${'9'.repeat(400)}` },
+      400,
+      'request.invalid',
+    ],
     ['a filter that no text is', { url: '/usage/buckets?subscription=%00' }, 400, 'request.invalid'],
     ['an unknown product', { url: '/usage/buckets?product=nope' }, 404, 'product.not_found'],
     ['a cursor of one’s own', { url: '/usage/records?cursor=MTIz' }, 400, 'request.invalid'],
@@ -37,6 +43,14 @@ describe('every error', () => {
     expect(response.json()).toMatchObject({ type: 'about:blank', status, code, detail: expect.any(String) })
     expect(response.statusCode).toBe(status)
   })
+
+  it.each(['/meter', '/usage', '/marketplace/subscriptions/sub_1/meter'])(
+    'of a request without any body is a problem: %s',
+    async (url) => {
+      const { statusCode } = await seller.app.inject({ method: 'POST', url, headers: seller.auth })
+      expect(statusCode).toBe(400)
+    },
+  )
 
   it('of a method says which are allowed', async () => {
     const { headers } = await seller.app.inject({ method: 'DELETE', url: '/marketplace/register/acme' })

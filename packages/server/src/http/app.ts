@@ -57,8 +57,14 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     trustProxy: deps.trustProxy === undefined ? false : [...deps.trustProxy],
     routerOptions: { maxParamLength: 255 },
-    // A misspelt filter must not answer with everything.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
+    ajv: {
+      customOptions: {
+        removeAdditional: false, // a misspelt filter must not answer with everything
+        coerceTypes: true,
+        useDefaults: true,
+        strictNumbers: false, // else `maximum` is not checked of what was coerced to Infinity
+      },
+    },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
     clientErrorHandler: answerBrokenRequest,
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -71,7 +77,10 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   const overloadDelayMs = deps.overloadDelayMs ?? OVERLOAD_DELAY_MS
   if (overloadDelayMs > 0)
     await app.register(underPressure, { maxEventLoopDelay: overloadDelayMs, retryAfter: 5 })
-  await app.register(rateLimit, { global: false })
+  await app.register(rateLimit, {
+    global: false,
+    errorResponseBuilder: () => new DoorError('request.too_many', 'too many requests; see Retry-After'),
+  })
   const countFailure = failureCounter(app)
   app.addHook('onRequest', (request) => authorize(request, verifier, countFailure))
   if (deps.logRequests) logRequests(app)

@@ -94,6 +94,7 @@ const nearly = fc
   .map(({ base, changed }) => ({ ...base, ...changed }))
 
 const body = fc.oneof(
+  fc.constant(''),
   json.map((value) => JSON.stringify(value)),
   nearly.map((event) => JSON.stringify(event)),
   fc.array(fc.oneof(nearly, json), { maxLength: 5 }).map((events) => JSON.stringify(events)),
@@ -158,6 +159,7 @@ const request = fc.record({
   query,
   body,
   contentType,
+  address: fc.ipV4(), // each its own: else most would only be told to wait
   withKey: fc.integer({ min: 0, max: 9 }).map((number) => number > 0),
   headers: fc.dictionary(
     fc.constantFrom(
@@ -182,6 +184,7 @@ function toInject(given: typeof request extends fc.Arbitrary<infer T> ? T : neve
   const hasBody = chosen !== 'GET' && chosen !== 'HEAD'
   return {
     method: chosen,
+    remoteAddress: given.address,
     url: search === '' ? path : `${path}?${search}`,
     headers: {
       ...Object.fromEntries(

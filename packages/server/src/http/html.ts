@@ -37,8 +37,8 @@ h1 { margin: 0 0 .75rem; font-size: 1.6rem; line-height: 1.25 }
 .eyebrow { margin: 0 0 .5rem; color: var(--soft); font-size: .9rem }
 .good h1 { color: var(--good) } .bad h1 { color: var(--bad) }
 p, ul { margin: 0 0 1rem } ul { padding-left: 1.25rem }
-a { color: var(--accent) } a:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; border-radius: 3px }
-code { font-size: .9em } pre { padding: 1rem; overflow-x: auto; background: var(--ground); border-radius: 8px }
+a { color: var(--accent) } a:focus-visible, pre:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; border-radius: 3px }
+code { font: .875em/1.6 ui-monospace, monospace } pre { padding: 1rem; overflow-x: auto; background: var(--ground); border-radius: 8px }
 footer { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .9rem }
 `
 

@@ -96,6 +96,23 @@ describe('the fulfilment URL', () => {
     await close()
   })
 
+  it('is slowed where one address registers too often', async () => {
+    const { app, close } = await anApp({ resolve: () => CUSTOMER })
+    const post = () =>
+      app.inject({
+        method: 'POST',
+        url: '/marketplace/register/acme',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        payload: 'x-amzn-marketplace-token=a',
+      })
+    for (let count = 0; count < 60; count++) expect((await post()).statusCode).toBe(303)
+    const refused = await post()
+    expect(refused.statusCode).toBe(429)
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+    expect(refused.payload).toContain('wait a minute')
+    await close()
+  })
+
   it('shows the token nowhere: no header, no page, no log, not even when AWS’s client quotes it in an error', async () => {
     const failing = await register((token) => {
       throw new Error(`request {"RegistrationToken":"${token}"} failed`)

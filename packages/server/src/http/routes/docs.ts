@@ -57,6 +57,11 @@ async function loadReference(): Promise<Reference> {
       withDefaultFonts: false,
       telemetry: false,
       hideClientButton: true,
+      // What these offer is done on somebody else's machines.
+      agent: { disabled: true },
+      mcp: { disabled: true },
+      showDeveloperTools: 'never',
+      authentication: { preferredSecurityScheme: 'serviceKey' },
     },
   })
   const document = (await inner.inject('/docs/')).payload.replaceAll(

@@ -82,16 +82,18 @@ export function operationsRoutes(
       await scope.register(helmet, {
         contentSecurityPolicy: { useDefaults: false, directives: { ...PAGE_POLICY } },
       })
-      scope.get('/', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) =>
+      scope.get('/', { config: { access: 'public' }, schema: { hide: true } }, async (request, reply) =>
         deps.mode === 'simulated'
-          ? reply.type('text/html; charset=utf-8').send(frontPage(deps.version, deps.storefrontUrl))
+          ? reply
+              .type('text/html; charset=utf-8')
+              .send(frontPage(deps.version, request.host, deps.storefrontUrl))
           : reply.redirect('/docs', 302),
       )
     })
   }
 }
 
-function frontPage(version: string, storefrontUrl: string | undefined): string {
+function frontPage(version: string, host: string, storefrontUrl: string | undefined): string {
   return page({
     title: 'Tollkeeper runs, simulated',
     eyebrow: `Tollkeeper ${version}`,
@@ -104,8 +106,11 @@ ${storefrontUrl === undefined ? html`` : html`<li><a href="${storefrontUrl}">The
 <li><a href="/ready">Is it ready?</a></li>
 </ul>
 <p>Report usage with the service key that was printed at the start:</p>
-<pre><code>curl -X POST http://127.0.0.1:4000/meter \\
-  -H "Authorization: Bearer $TOLLKEEPER_KEY" -H "Content-Type: application/json" \\
-  -d '{"dimension":"requests","quantity":1,"usageTime":"…Z","correlationId":"my-first-event"}'</code></pre>`,
+<pre tabindex="0"><code>curl http://${/^[\w.:[\]-]+$/.test(host) ? host : '127.0.0.1:4000'}/meter \\
+  -H "Authorization: Bearer $KEY" \\
+  -H "Content-Type: application/json" \\
+  -d '{"dimension": "requests", "quantity": 1,
+       "usageTime": "'$(date -u +%FT%TZ)'",
+       "correlationId": "my-first-event"}'</code></pre>`,
   })
 }

@@ -43,7 +43,7 @@ export function usageRoutes(deps: Pick<HttpDeps, 'ingest'>): FastifyPluginAsyncT
       )
     }
     app.setValidatorCompiler(() => () => true) // events are checked one by one: a bad one is refused alone
-    app.post<{ Body: Batch }>(
+    app.post<{ Body: Batch | undefined }>(
       '/usage',
       {
         config: { access: 'usage:write' },
@@ -73,7 +73,11 @@ export function usageRoutes(deps: Pick<HttpDeps, 'ingest'>): FastifyPluginAsyncT
           },
         },
       },
-      async (request) => ({ outcomes: await ingestBatch(deps, request.body, request.serviceKey?.product) }),
+      async (request) => {
+        // Without a body there was nothing to parse, whatever its type.
+        if (request.body === undefined) throw new DomainError('request.invalid', 'the body is empty')
+        return { outcomes: await ingestBatch(deps, request.body, request.serviceKey?.product) }
+      },
     )
   }
 }
