@@ -20,7 +20,9 @@ async function checkRecords(run: Run, worker: Worker): Promise<void> {
   const atAws = new Map<string, { quantity: number; foreign: boolean }>()
   for (const row of run.world.simulator.marketplace.ledger().records) {
     const customer =
-      row.licenseArn === undefined ? `${row.productCode} ${row.customerIdentifier}` : row.licenseArn.split(':').at(-1)
+      row.licenseArn === undefined
+        ? `${row.productCode} ${row.customerIdentifier}`
+        : row.licenseArn.split(':').at(-1)
     atAws.set(`${row.region} ${customer} ${row.dimension} ${row.hourStart / HOUR_MS}`, {
       quantity: row.quantity,
       foreign: run.foreign.has(row.meteringRecordId),
@@ -121,7 +123,9 @@ function checkGroup(run: Run, group: Group, records: readonly UsageRecord[]): vo
   const product = run.scenario.products.find(({ id }) => id === group.product)!
   const dimension = product.dimensions.find(({ key }) => key === group.dimension)!
   const unit = dimension.unitSize * 10n ** BigInt(dimension.scale)
-  const deals = run.deals.filter(({ product: id, account }) => id === group.product && account === group.account)
+  const deals = run.deals.filter(
+    ({ product: id, account }) => id === group.product && account === group.account,
+  )
 
   // AWS's own figure, without anything that somebody else metered.
   const subscriptions = new Set(deals.map(({ aws }) => aws))
@@ -150,13 +154,15 @@ function checkGroup(run: Run, group: Group, records: readonly UsageRecord[]): vo
   const ended = BigInt(deals.length - live)
   const carry = kept.carry!
   const wasHuge = units > 2_000_000_000n || carry > 1_000_000_000n * unit
-  if (!wasHuge && carry >= BigInt(Math.max(live, 1)) * unit) throw new Error(`${where}: ${carry} is still carried`)
+  if (!wasHuge && carry >= BigInt(Math.max(live, 1)) * unit)
+    throw new Error(`${where}: ${carry} is still carried`)
   if (live === 0 && carry !== 0n) throw new Error(`${where}: everybody left, and ${carry} is still carried`)
   const forgiven = kept.forgiven! < 0n ? -kept.forgiven! : kept.forgiven!
   if (forgiven > ended * unit) throw new Error(`${where}: ${forgiven} is too much to forgive`)
   if (kept.held !== 0n) throw new Error(`${where}: ${kept.held} is still held`)
   if (product.plans.length === 0 && kept.included !== 0n) throw new Error(`${where}: nothing is included`)
-  if (dimension.holdAbove === undefined && kept.waived !== 0n) throw new Error(`${where}: nothing was ever held`)
+  if (dimension.holdAbove === undefined && kept.waived !== 0n)
+    throw new Error(`${where}: nothing was ever held`)
   if (live === deals.length && kept.refused! > 0n && run.foreign.size === 0 && !resolved(records, group))
     throw new Error(`${where}: ${kept.refused} refused, though the buyer is still there`)
   if (run.calm && !wasHuge) {
@@ -171,7 +177,9 @@ function checkGroup(run: Run, group: Group, records: readonly UsageRecord[]): vo
 function resolved(records: readonly UsageRecord[], group: Group): boolean {
   return records.some(
     (record) =>
-      record.dimension === group.dimension && record.state === 'refused' && record.note?.startsWith('resolved') === true,
+      record.dimension === group.dimension &&
+      record.state === 'refused' &&
+      record.note?.startsWith('resolved') === true,
   )
 }
 

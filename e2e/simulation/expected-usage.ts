@@ -88,7 +88,8 @@ export function createExpectedUsage(): ExpectedUsage {
           if (before === undefined) keep(event, true)
           break
         case 'conflict':
-          if (before !== undefined && same) throw new Error(`${event.id} is told to be a conflict with itself`)
+          if (before !== undefined && same)
+            throw new Error(`${event.id} is told to be a conflict with itself`)
           if (known === undefined && event.aggregation !== 'total')
             throw new Error(`${event.id} is told to be a conflict, and is new`)
           break
@@ -124,7 +125,10 @@ function fold(taken: readonly Taken[]): Expected {
   const tags = new Map<string, bigint>()
   for (const event of billable) {
     if (event.aggregation !== 'sum' && event.aggregation !== 'count') continue
-    tags.set(event.tags, (tags.get(event.tags) ?? 0n) + (event.aggregation === 'sum' ? event.base : event.one))
+    tags.set(
+      event.tags,
+      (tags.get(event.tags) ?? 0n) + (event.aggregation === 'sum' ? event.base : event.one),
+    )
   }
   return {
     billable: amountOf(billable),
@@ -168,5 +172,7 @@ function periodOf(event: DeliveredEvent): string {
   const date = new Date(event.time)
   const month = `${date.getUTCFullYear()} ${date.getUTCMonth()}`
   if (event.per === 'month') return month
-  return event.per === 'day' ? `${month} ${date.getUTCDate()}` : `${month} ${date.getUTCDate()} ${date.getUTCHours()}`
+  return event.per === 'day'
+    ? `${month} ${date.getUTCDate()}`
+    : `${month} ${date.getUTCDate()} ${date.getUTCHours()}`
 }

@@ -63,7 +63,8 @@ async function main(args: readonly string[]): Promise<number> {
   process.stdout.write(
     `${done} seeds, ${events} events, ${records} records, ${crashes} crashes in ${seconds} s: ${failed.length} failed\n`,
   )
-  if (failed[0] !== undefined) process.stdout.write(`again: npm run simulate -- --seed ${failed[0].seed} --trace\n`)
+  if (failed[0] !== undefined)
+    process.stdout.write(`again: npm run simulate -- --seed ${failed[0].seed} --trace\n`)
   return failed.length === 0 ? 0 : 1
 }
 

@@ -1,4 +1,7 @@
-import type { MeteringAnswer, MeteringService } from '../../packages/server/src/domain/usage/metering-service.ts'
+import type {
+  MeteringAnswer,
+  MeteringService,
+} from '../../packages/server/src/domain/usage/metering-service.ts'
 import type { UsageRecord } from '../../packages/server/src/domain/usage/usage-record.ts'
 import { meteringAnswer } from '../../packages/server/src/marketplace/aws-answer.ts'
 import { createAwsMetering } from '../../packages/server/src/marketplace/aws-metering.ts'
@@ -42,7 +45,11 @@ export function createSimulatedMetering(deps: {
           message: 'refused',
         })
       }
-      const reply = await simulator.handleAws({ target: 'AWSMPMeteringService.BatchMeterUsage', body, region })
+      const reply = await simulator.handleAws({
+        target: 'AWSMPMeteringService.BatchMeterUsage',
+        body,
+        region,
+      })
       await life.pause()
       life.point()
       return read(records, reply)
@@ -85,7 +92,8 @@ function remember(wire: Wire, region: string, records: readonly UsageRecord[]): 
         : `${identity.productCode} ${identity.customerIdentifier}`
     const key = `${region} ${customer} ${record.dimension} ${Math.floor(record.timestamp / 3_600_000)}`
     const other = wire.keys.get(key)
-    if (other !== undefined && other !== record.id) throw new Error(`${key} is sent by ${other} and ${record.id}`)
+    if (other !== undefined && other !== record.id)
+      throw new Error(`${key} is sent by ${other} and ${record.id}`)
     wire.keys.set(key, record.id)
   }
 }

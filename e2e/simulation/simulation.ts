@@ -1,6 +1,9 @@
 import type { Dimension, Product } from '../../packages/server/src/domain/products/product.ts'
 import { endSubscription } from '../../packages/server/src/domain/subscriptions/end-subscription.ts'
-import type { Subscription, SubscriptionReference } from '../../packages/server/src/domain/subscriptions/subscription.ts'
+import type {
+  Subscription,
+  SubscriptionReference,
+} from '../../packages/server/src/domain/subscriptions/subscription.ts'
 import { decideHold } from '../../packages/server/src/domain/usage/decide-hold.ts'
 import type { IngestOutcome, UsageReport } from '../../packages/server/src/domain/usage/ingest-usage.ts'
 import type { FaultOrder } from '../../packages/simulator/src/index.ts'
@@ -119,7 +122,11 @@ function createPlayer(run: Run) {
   const log = (text: string) => trace.push(`${new Date(clock.now()).toISOString()} ${text}`)
 
   /** Runs a step of a process that may die in it. @returns whether it lived */
-  async function alive(worker: Worker, what: string, step: (worker: Worker) => Promise<unknown>): Promise<boolean> {
+  async function alive(
+    worker: Worker,
+    what: string,
+    step: (worker: Worker) => Promise<unknown>,
+  ): Promise<boolean> {
     log(`${worker.name}: ${what}`)
     try {
       await step(worker)
@@ -166,9 +173,13 @@ function createPlayer(run: Run) {
     if (batch.length === 0) return
     let outcomes: readonly IngestOutcome[] = []
     for (const { event } of batch) expected.doubt(event)
-    const lived = await alive(worker, `ingest ${batch.map(({ event }) => describe(event)).join(', ')}`, async (living) => {
-      outcomes = await living.ingest(batch.map(({ report }) => report))
-    })
+    const lived = await alive(
+      worker,
+      `ingest ${batch.map(({ event }) => describe(event)).join(', ')}`,
+      async (living) => {
+        outcomes = await living.ingest(batch.map(({ report }) => report))
+      },
+    )
     if (!lived) {
       retries.push(...batch)
       return
@@ -192,7 +203,9 @@ function createPlayer(run: Run) {
         throw new Error(`${event.id} names its subscription and is told to be ambiguous`)
     }
     if (answer === 'unbillable') {
-      const own = deals.filter(({ account, product }) => account === event.account && product === event.product)
+      const own = deals.filter(
+        ({ account, product }) => account === event.account && product === event.product,
+      )
       if (run.calm && own.length === 1 && !own[0]!.ended && outcome.code === 'subscription_ended')
         throw new Error(`${event.id} is told to be unbillable, and its buyer never left`)
     }
@@ -223,7 +236,8 @@ function createPlayer(run: Run) {
     const dimension = productOf(deal.product).dimensions.find(({ key }) => key === before.event.dimension)!
     const { id, source, time } = before.event
     const same = { id, source, value: before.report.value, base: before.event.base, tags: before.report.tags }
-    if (kind < 0.8) return toDelivery(deal, dimension, { ...same, time: clock.now() - random.int(0, HOUR_MS) })
+    if (kind < 0.8)
+      return toDelivery(deal, dimension, { ...same, time: clock.now() - random.int(0, HOUR_MS) })
     return toDelivery(deal, dimension, { ...same, time, ...amountOf(dimension) })
   }
 
@@ -318,7 +332,8 @@ function createPlayer(run: Run) {
 
   function referenceTo(deal: Deal, aggregation: Dimension['aggregation']): SubscriptionReference {
     // What counts by period belongs to one agreement and its renewals; only sums and counts can be told for any.
-    if ((aggregation !== 'sum' && aggregation !== 'count') || random.chance(0.5)) return { subscriptionId: deal.id! }
+    if ((aggregation !== 'sum' && aggregation !== 'count') || random.chance(0.5))
+      return { subscriptionId: deal.id! }
     const aws = marketplace.getSubscription(deal.aws)
     if (random.chance(0.4)) return { tenantId: deal.tenant }
     if (aws.licenseArn === undefined) return { customerIdentifier: aws.customerIdentifier! }
@@ -475,11 +490,18 @@ function createPlayer(run: Run) {
         : { CustomerAWSAccountId: aws.accountId, LicenseArn: aws.licenseArn }
     const body = JSON.stringify({
       ...(aws.licenseArn === undefined && { ProductCode: product.productCode }),
-      UsageRecords: [{ Timestamp: timestamp / 1000, Dimension: dimension, Quantity: 987_654_321, ...customer }],
+      UsageRecords: [
+        { Timestamp: timestamp / 1000, Dimension: dimension, Quantity: 987_654_321, ...customer },
+      ],
     })
     const before = marketplace.recordCount
-    await simulator.handleAws({ target: 'AWSMPMeteringService.BatchMeterUsage', body, region: product.region })
-    for (const record of marketplace.listRecords({ from: before, limit: 1 })) run.foreign.add(record.meteringRecordId)
+    await simulator.handleAws({
+      target: 'AWSMPMeteringService.BatchMeterUsage',
+      body,
+      region: product.region,
+    })
+    for (const record of marketplace.listRecords({ from: before, limit: 1 }))
+      run.foreign.add(record.meteringRecordId)
     log(`somebody else meters ${deal.aws} ${dimension}`)
   }
 
@@ -523,14 +545,18 @@ function createPlayer(run: Run) {
       { kind: 'lower', units: 0n },
       { kind: 'lower', units: 1n },
     ] as const)
-    await alive(worker, `${verdict.kind} ${bucket.subscription}/${bucket.dimension}/${bucket.hour}`, async (living) => {
-      try {
-        await decideHold(living, bucket, verdict, 'person', clock.now())
-      } catch (error) {
-        const code = (error as { code?: string }).code ?? ''
-        if (!['hold.quantity_too_large', 'bucket.not_held'].includes(code)) throw error
-      }
-    })
+    await alive(
+      worker,
+      `${verdict.kind} ${bucket.subscription}/${bucket.dimension}/${bucket.hour}`,
+      async (living) => {
+        try {
+          await decideHold(living, bucket, verdict, 'person', clock.now())
+        } catch (error) {
+          const code = (error as { code?: string }).code ?? ''
+          if (!['hold.quantity_too_large', 'bucket.not_held'].includes(code)) throw error
+        }
+      },
+    )
   }
 
   async function resolveDoubt(worker: Worker): Promise<void> {

@@ -2,7 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../packages/server/src/domain/clock.ts'
-import { createProductCatalog, type ProductCatalog } from '../../packages/server/src/domain/products/product.ts'
+import {
+  createProductCatalog,
+  type ProductCatalog,
+} from '../../packages/server/src/domain/products/product.ts'
 import type { SubscriptionStore } from '../../packages/server/src/domain/subscriptions/subscription-store.ts'
 import { closeDueBuckets } from '../../packages/server/src/domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestUsage } from '../../packages/server/src/domain/usage/ingest-usage.ts'

@@ -1,3 +1,4 @@
+import { MARGINS } from '../usage/aws-rules.ts'
 import { isLive, type Subscription } from './subscription.ts'
 
 /** Whose usage is it, and from when on may it be billed there? */
@@ -24,16 +25,34 @@ export function chooseSubscription(
   if (matches.length === 0) return { kind: 'none' }
   const live = matches.filter(isLive)
   if (live.length > 1) return { kind: 'ambiguous', subscriptions: live }
+  const [going] = live
   const covering = matches.find((subscription) => !isLive(subscription) && covers(subscription, time))
-  if (covering !== undefined && (live[0] === undefined || !covers(live[0], time))) {
-    if (covering.finalWindowEnd !== undefined && now < covering.finalWindowEnd) return chosen(covering, time)
-    const heir = lastSuccessor(covering, successorOf)
-    if (heir !== undefined) return chosen(heir, Math.max(time, heir.accessStart))
-    return chosen(covering, time)
+  if (covering !== undefined && (going === undefined || !covers(going, time))) {
+    if (stillSealed(covering, now)) return chosen(covering, time)
+    return inherited(covering, time, successorOf) ?? chosen(covering, time)
   }
-  if (live[0] !== undefined) return chosen(live[0], time)
-  const heir = lastSuccessor(matches[0]!, successorOf)
-  return heir === undefined ? chosen(matches[0]!, time) : chosen(heir, Math.max(time, heir.accessStart))
+  // AWS's end of one agreement and its start of the next may lie apart: what is used between them is the heir's.
+  const before = matches.find(
+    ({ accessEnd, successor }) => successor !== undefined && accessEnd !== undefined && accessEnd <= time,
+  )
+  const heir = before && inherited(before, time, successorOf)
+  if (going !== undefined)
+    return heir?.kind === 'chosen' && heir.subscription.id === going.id ? heir : chosen(going, time)
+  return heir ?? inherited(matches[0]!, time, successorOf) ?? chosen(matches[0]!, time)
+}
+
+/** May usage still become part of its final record? */
+function stillSealed({ finalWindowEnd }: Subscription, now: number): boolean {
+  return finalWindowEnd !== undefined && now < finalWindowEnd - MARGINS.lastSealBeforeGoodbyeMs
+}
+
+function inherited(
+  subscription: Subscription,
+  time: number,
+  successorOf: (subscription: Subscription) => Subscription | undefined,
+): Choice | undefined {
+  const heir = lastSuccessor(subscription, successorOf)
+  return heir && chosen(heir, Math.max(time, heir.accessStart))
 }
 
 function chosen(subscription: Subscription, time: number): Choice {

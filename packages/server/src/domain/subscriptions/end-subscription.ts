@@ -1,6 +1,4 @@
 import { AWS_RULES } from '../usage/aws-rules.ts'
-import { hourOf } from '../usage/hour.ts'
-import type { UsageStore } from '../usage/usage-store.ts'
 import type { Subscription } from './subscription.ts'
 import type { SubscriptionStore } from './subscription-store.ts'
 
@@ -15,7 +13,7 @@ import type { SubscriptionStore } from './subscription-store.ts'
  * @throws {DomainError} `subscription.not_found`
  */
 export async function endSubscription(
-  deps: { subscriptions: SubscriptionStore; usage: UsageStore },
+  deps: { subscriptions: SubscriptionStore },
   id: string,
   end: { endedAt: number; successor?: string | undefined },
   actor: string,
@@ -24,7 +22,7 @@ export async function endSubscription(
   const subscription = await deps.subscriptions.get(id)
   if (subscription.accessEnd !== undefined) return subscription
   const accessEnd = Math.max(end.endedAt, subscription.accessStart)
-  const ended = await deps.subscriptions.change(
+  return deps.subscriptions.change(
     id,
     {
       status: end.successor === undefined ? 'cancelling' : 'superseded',
@@ -35,6 +33,4 @@ export async function endSubscription(
     actor,
     now,
   )
-  await deps.usage.openFinalBuckets(id, hourOf(Math.max(accessEnd - 1, subscription.accessStart)))
-  return ended
 }

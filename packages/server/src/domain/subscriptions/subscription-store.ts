@@ -33,6 +33,11 @@ export interface SubscriptionStore {
    * as it is. Registering twice is not an error.
    */
   create(subscription: Subscription, actor: string): Promise<{ subscription: Subscription; created: boolean }>
-  /** @throws {DomainError} `subscription.not_found` */
+  /**
+   * With a new `accessEnd`, in the same step: for every meter its last hour (or the first open one after it) opens and takes
+   * what later ones hold, and records that wait are due before `finalWindowEnd`.
+   *
+   * @throws {DomainError} `subscription.not_found`
+   */
   change(id: string, change: SubscriptionChange, actor: string, now: number): Promise<Subscription>
 }

@@ -41,7 +41,11 @@ export function splitUnits(
     const floor = base > 0n ? base / unitBase : 0n
     return { key, units: floor, rest: base - floor * unitBase }
   })
-  let left = units - shares.reduce((a, share) => a + share.units, 0n)
+  const whole = shares.reduce((a, share) => a + share.units, 0n)
+  // Far fewer than there are (more than AWS takes at once, or debts of others): each set gets its part of them.
+  if (whole - units > BigInt(shares.length))
+    return apportion(units, new Map(shares.map((share) => [share.key, share.units])))
+  let left = units - whole
   const byRest = shares.sort((a, b) =>
     a.rest === b.rest ? (a.key < b.key ? -1 : 1) : a.rest > b.rest ? -1 : 1,
   )

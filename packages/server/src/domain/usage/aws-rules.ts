@@ -49,6 +49,8 @@ export const MARGINS = {
   holdBeforeDeadlineMs: HOUR_MS,
   /** A held hour of a subscription that ended is decided this long before its final window closes. */
   holdBeforeGoodbyeMs: 15 * MINUTE_MS,
+  /** Less than this before a final window closes, nothing more is sealed: time must remain to send it. */
+  lastSealBeforeGoodbyeMs: 20 * MINUTE_MS,
   /** Calls per second that we allow ourselves. */
   callsPerSecond: 9,
   /** Share of AWS's byte limit that a packed call may take: headers and the envelope need the rest. */

@@ -73,6 +73,8 @@ export function createIngestUsage(deps: {
   return async (reports, scope = {}) => {
     const outcomes = new Array<IngestOutcome>(reports.length)
     let pending = reports.map((_, index) => index)
+    /** Reports whose own agreement takes no more: it was renewed. */
+    const inherited = new Set<number>()
     for (let round = 0; pending.length > 0; round++) {
       if (round > STALE_RETRIES_MAX) throw new Error('subscriptions keep changing: usage could not be routed')
       const now = deps.clock.now()
@@ -81,7 +83,7 @@ export function createIngestUsage(deps: {
       const indexes: number[] = []
       const epoch = await deps.usage.epoch()
       for (const index of pending) {
-        const result = await route(deps, resolve, reports[index]!, scope.product, now)
+        const result = await route(deps, resolve, reports[index]!, scope.product, now, inherited.has(index))
         if ('refused' in result) outcomes[index] = result.refused
         else {
           routed.push(result.routed)
@@ -92,7 +94,8 @@ export function createIngestUsage(deps: {
       pending = []
       for (const [position, index] of indexes.entries()) {
         const result = recorded[position]!
-        if (result.status === 'stale') pending.push(index)
+        if (result.status === 'superseded') inherited.add(index)
+        if (result.status === 'stale' || result.status === 'superseded') pending.push(index)
         else outcomes[index] = toOutcome(routed[position]!, result)
       }
     }
@@ -104,7 +107,8 @@ type Resolve = (
   product: string | undefined,
   reference: SubscriptionReference,
   time: number,
-) => Promise<Choice>
+  isInherited: boolean,
+) => Promise<Choice & { readonly heir?: Subscription | undefined }>
 
 /** One look-up for each buyer named in a batch, however often it is named. */
 function createResolver(
@@ -113,7 +117,7 @@ function createResolver(
   now: number,
 ): Resolve {
   const cache = new Map<string, { matches: readonly Subscription[]; heirs: Map<string, Subscription> }>()
-  return async (product, reference, time) => {
+  return async (product, reference, time, isInherited) => {
     const cacheKey = JSON.stringify([product, reference])
     let found = cache.get(cacheKey)
     if (found === undefined) {
@@ -123,9 +127,16 @@ function createResolver(
       cache.set(cacheKey, found)
     }
     const { matches, heirs } = found
-    return chooseSubscription(matches, time, now, (subscription) =>
-      subscription.successor === undefined ? undefined : heirs.get(subscription.successor),
+    const successorOf = (subscription: Subscription) =>
+      subscription.successor === undefined ? undefined : heirs.get(subscription.successor)
+    // As if its final window were over.
+    const choice = chooseSubscription(
+      matches,
+      time,
+      isInherited ? Number.POSITIVE_INFINITY : now,
+      successorOf,
     )
+    return choice.kind === 'chosen' ? { ...choice, heir: successorOf(choice.subscription) } : choice
   }
 }
 
@@ -152,6 +163,7 @@ async function route(
   report: UsageReport,
   scope: string | undefined,
   now: number,
+  isInherited: boolean,
 ): Promise<Routing> {
   const id = report.id ?? ''
   const refuse = (code: RefusalCode, reason: string, candidates?: readonly Subscription[]): Routing => ({
@@ -174,7 +186,7 @@ async function route(
   if (report.time < now - deps.limits.acceptBackMs) {
     return refuse('time_too_old', `time is more than ${deps.limits.acceptBackMs / 86_400_000} days back`)
   }
-  const choice = await resolve(product?.id, report.reference, report.time)
+  const choice = await resolve(product?.id, report.reference, report.time, isInherited)
   if (choice.kind === 'none')
     return refuse(
       'subscription_unknown',
@@ -211,6 +223,7 @@ async function route(
       hours,
       unbillable,
       period: periodKey(dimension.per, report.time),
+      hasHeir: choice.heir !== undefined && !isInherited,
     },
   }
 }
@@ -313,7 +326,8 @@ function toOutcome(routed: RoutedEvent, recorded: RecordedEvent): IngestOutcome 
         reason: 'the hour would exceed what the ledger can count exactly',
       }
     case 'stale':
-      throw new Error('a stale event has no outcome')
+    case 'superseded':
+      throw new Error(`a ${recorded.status} event has no outcome`)
   }
 }
 

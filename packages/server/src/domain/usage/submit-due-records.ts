@@ -101,18 +101,25 @@ async function book(
     await raiseAlarm(deps.usage, record, now)
   }
   if (answer.outcome === 'unanswered') report.unanswered++
-  if (settled.some(({ state }) => state === 'accepted')) await welcomeBack(deps, batch, now)
+  // AWS speaks of records again, whatever it says of these: the product is no longer refused as a whole.
+  const spoke =
+    answer.outcome === 'answered' && (answer.error === undefined || isSplittingError(answer.error.code))
+  if (batch.probe && spoke) await deps.usage.resume(batch.product, 'system', now)
+  await endIsolation(deps, batch, settled)
   return settled
 }
 
-/** A success alone ends an isolation; any success ends a stop that was waiting for a try. */
-async function welcomeBack(deps: SubmitDeps, batch: ClaimedBatch, now: number): Promise<void> {
-  if (batch.alone) {
+/** A success alone ends an isolation. */
+async function endIsolation(
+  deps: SubmitDeps,
+  batch: ClaimedBatch,
+  settled: readonly UsageRecord[],
+): Promise<void> {
+  if (batch.alone && settled.some(({ state }) => state === 'accepted')) {
     const [record] = batch.records
     await deps.usage.isolate(batch.product, 'dimension', record!.dimension, false)
     await deps.usage.isolate(batch.product, 'identity', awsIdentityKey(record!.identity), false)
   }
-  if (batch.probe) await deps.usage.resume(batch.product, 'system', now)
 }
 
 async function handleError(

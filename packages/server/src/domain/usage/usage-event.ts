@@ -33,6 +33,8 @@ export interface RoutedEvent {
   readonly unbillable: UnbillableReason
   /** For `max` and `unique`: the period its own time lies in. */
   readonly period: string
+  /** Its agreement was renewed: where none of the hours is open any more, it is the successor's. */
+  readonly hasHeir: boolean
 }
 
 export type UnbillableReason = 'subscription_ended' | 'before_access'
@@ -56,7 +58,10 @@ export interface EventOutcome {
   readonly meteringRecordId?: string
 }
 
-/** The reply of the store for one routed event. `stale`: subscriptions changed since it was routed; route again. */
+/**
+ * The reply of the store for one routed event. `stale`: subscriptions changed since it was routed; route again.
+ * `superseded`: it has an heir and its own agreement's hours are all sealed; route again, to the heir. Nothing was written.
+ */
 export interface RecordedEvent {
   readonly status:
     | 'accepted'
@@ -66,6 +71,7 @@ export interface RecordedEvent {
     | 'unbillable'
     | 'too_old'
     | 'stale'
+    | 'superseded'
     | 'overflow'
   readonly reason?: string
 }

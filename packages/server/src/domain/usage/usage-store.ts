@@ -290,8 +290,6 @@ export interface UsageStore {
    * Seals an empty bucket with a record of zero, unless the hour already has a bucket or AWS's key is taken.
    */
   sealSilence(key: BucketKey, meter: MeterKind, record: SealedRecord, now: number): Promise<boolean>
-  /** Opens an empty bucket in the hour for every meter of an ended subscription that still carries something. */
-  openFinalBuckets(subscription: string, hour: Hour): Promise<void>
 
   /** Products that have records to send now. */
   listSendable(now: number): Promise<readonly { product: string; deadline: number }[]>

@@ -9,6 +9,9 @@ import { createRecentIds, type RecentIds } from './recent-ids.ts'
 const ACCEPTED = 0
 const LATE = 1
 const UNBILLABLE = 2
+/** Statuses of a bucket that takes usage: open, or so far only with what nobody is billed for. */
+const OPEN = 0
+const UNTOUCHED = 3
 /** A bucket, and all that a meter ever counts, stays far below 2^63. */
 const BUCKET_MAX = 4_000_000_000_000_000_000n
 /** Rows in one insert: measured best between 16 and 64. */
@@ -44,6 +47,9 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   const recentIds = createRecentIds()
   const meters = new Map<string, number>()
   const tagSets = new Map<string, number>()
+  /** Meters of the same dimension whose subscriptions renew each other, by meter: they share peaks, values and totals. */
+  const kin = new Map<number, readonly number[]>()
+  let kinEpoch = -1
   let waiting: Call[] = []
   let scheduled = false
   /** What the ledger had taken in after our last write: more means that another process wrote. */
@@ -95,11 +101,14 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   function forget() {
     meters.clear()
     tagSets.clear()
+    kin.clear()
     ingestedKnown = -1
   }
 
   function writeGroup(group: readonly Call[]): RecordedEvent[][] {
     const state = readState()
+    if (state.epoch !== kinEpoch) kin.clear()
+    kinEpoch = state.epoch
     if (state.ingested !== ingestedKnown) distrust()
     const outcomes: RecordedEvent[][] = []
     let written = 0
@@ -189,6 +198,10 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
           continue
         }
       }
+      if (routed.hasHeir && isSealed(routed, meter)) {
+        result[index] = SUPERSEDED
+        continue
+      }
       const delta = countedBy(routed, meter)
       if (typeof delta !== 'number') {
         result[index] = delta
@@ -219,6 +232,14 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       result[index] =
         state === ACCEPTED ? ACCEPTED_OUTCOME : state === LATE ? LATE_OUTCOME : UNBILLABLE_OUTCOME
     return written
+  }
+
+  /** Is none of its hours open any more? */
+  function isSealed({ hours }: RoutedEvent, meter: number): boolean {
+    return hours.every((hour) => {
+      const status = statements.bucketStatus.get(meter, hour)
+      return status !== undefined && status !== OPEN && status !== UNTOUCHED
+    })
   }
 
   /** The next hour that may take it, or nobody's. */
@@ -296,40 +317,70 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       BigInt(seen.quantity) === BigInt(event.quantity) &&
       sameBytes(seen.value, event.value) &&
       (seen.tags ?? 0) === (tagSetOf(routed) ?? 0) &&
-      (seen.meter === meter || isSuccessor(seen.meter, meter))
+      // After a renewal the same report is routed to the successor: it is still the same event.
+      (seen.meter === meter || kinOf(meter).includes(seen.meter))
     if (!same) return seen.time === event.time ? CONFLICT : RESTAMPED
     return seen.state === UNBILLABLE ? UNBILLABLE_OUTCOME : DUPLICATE
   }
 
-  /** After a renewal the same report is routed to the successor: it is still the same event. */
-  function isSuccessor(seen: number, meter: number): boolean {
-    return statements.isSuccessor.get({ 1: seen, 2: meter }) !== undefined
+  function kinOf(meter: number): readonly number[] {
+    let found = kin.get(meter)
+    if (found === undefined) {
+      found = statements.kin.all({ 1: meter }) as number[]
+      if (kin.size > 500_000) kin.clear()
+      kin.set(meter, found)
+    }
+    return found
   }
 
   /** What an event adds to its hour, in base units, or why it adds nothing. */
   function countedBy(routed: RoutedEvent, meter: number): number | RecordedEvent {
     const { event, period } = routed
+    // What nobody is billed for must not hide the same value or peak from a bill.
+    const unbilled = `${period}!`
+    const isBilled = routed.hours.length > 0
     switch (routed.aggregation) {
       case 'sum':
       case 'count':
         return event.quantity
       case 'max': {
-        const peak = (statements.peak.get(meter, period) as { value: number } | undefined)?.value ?? 0
+        const peak = Math.max(peakOf(meter, period), isBilled ? 0 : peakOf(meter, unbilled))
         if (event.quantity <= peak) return 0
-        statements.setPeak.run(meter, period, event.quantity)
+        statements.setPeak.run(meter, isBilled ? period : unbilled, event.quantity)
         return event.quantity - peak
       }
-      case 'unique':
-        return statements.addValue.run(meter, period, event.value).changes === 1 ? 10 ** routed.scale : 0
+      case 'unique': {
+        if (wasSeen(meter, period, event.value) || (!isBilled && wasSeen(meter, unbilled, event.value)))
+          return 0
+        statements.addValue.run(meter, isBilled ? period : unbilled, event.value)
+        return 10 ** routed.scale
+      }
       case 'total':
         return growth(routed, meter)
     }
   }
 
+  function peakOf(meter: number, period: string): number {
+    let peak = 0
+    for (const relative of kinOf(meter)) {
+      const value = statements.peak.get(relative, period) as number | undefined
+      if (value !== undefined && value > peak) peak = value
+    }
+    return peak
+  }
+
+  function wasSeen(meter: number, period: string, value: Uint8Array | undefined): boolean {
+    return kinOf(meter).some((relative) => statements.findValue.get(relative, period, value) !== undefined)
+  }
+
   /** A running total is metered by its growth. One that came late and was overtaken adds nothing; one that falls is a conflict. */
   function growth(routed: RoutedEvent, meter: number): number | RecordedEvent {
     const { source, time, quantity } = routed.event
-    const last = statements.total.get(meter, source) as { total: number; time: number } | undefined
+    let last: RunningTotal | undefined
+    for (const relative of kinOf(meter)) {
+      const found = statements.total.get(relative, source) as RunningTotal | undefined
+      if (found !== undefined && (last === undefined || found.total > last.total)) last = found
+    }
     if (last !== undefined && time < last.time) return quantity <= last.total ? 0 : fell(quantity, last.total)
     if (last !== undefined && quantity < last.total) return fell(last.total, quantity)
     statements.setTotal.run(meter, source, quantity, time)
@@ -359,6 +410,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       routed.subscription,
     )
     assert(changes === 1, `subscription ${routed.subscription} is unknown to the ledger`)
+    kin.clear()
     return Number(lastInsertRowid)
   }
 
@@ -390,6 +442,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
 }
 
 const STALE: RecordedEvent = { status: 'stale' }
+const SUPERSEDED: RecordedEvent = { status: 'superseded' }
 const TOO_OLD: RecordedEvent = { status: 'too_old' }
 const ACCEPTED_OUTCOME: RecordedEvent = { status: 'accepted' }
 const LATE_OUTCOME: RecordedEvent = {
@@ -419,6 +472,11 @@ interface Placed {
   next: number
   counted: Hour
   state: number
+}
+
+interface RunningTotal {
+  readonly total: number
+  readonly time: number
 }
 
 interface SeenEvent {
@@ -527,11 +585,11 @@ function prepare(handle: Database.Database) {
     ),
     addToBucket: handle.prepare(
       `INSERT INTO bucket (meter, hour, quantity, events) VALUES (?, ?, ?, ?)
-       ON CONFLICT (meter, hour) DO UPDATE SET quantity = quantity + excluded.quantity, events = events + excluded.events
-       WHERE status = 0 AND quantity <= ?`,
+       ON CONFLICT (meter, hour) DO UPDATE SET quantity = quantity + excluded.quantity, events = events + excluded.events, status = 0
+       WHERE status IN (0, 3) AND quantity <= ?`,
     ),
     addUnbillable: handle.prepare(
-      'INSERT INTO bucket (meter, hour, unbillable) VALUES (?, ?, ?) ON CONFLICT (meter, hour) DO UPDATE SET unbillable = unbillable + ?',
+      'INSERT INTO bucket (meter, hour, unbillable, status) VALUES (?, ?, ?, 3) ON CONFLICT (meter, hour) DO UPDATE SET unbillable = unbillable + ?',
     ),
     addToTag: handle.prepare(
       'INSERT INTO bucket_tag VALUES (?, ?, ?, ?) ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = quantity + excluded.quantity',
@@ -542,18 +600,22 @@ function prepare(handle: Database.Database) {
     addMeter: handle.prepare(
       'INSERT INTO meter (subscription, dimension, product, scale, aggregation) SELECT seq, ?, ?, ?, ? FROM subscription WHERE id = ?',
     ),
-    isSuccessor: handle.prepare(
-      `WITH RECURSIVE heir (id, depth) AS (
-         SELECT s.successor, 1 FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE m.seq = ?1
-         UNION ALL SELECT s.successor, depth + 1 FROM heir JOIN subscription s ON s.id = heir.id WHERE depth < 100
-       ) SELECT 1 FROM heir JOIN subscription s ON s.id = heir.id JOIN meter m ON m.subscription = s.seq WHERE m.seq = ?2`,
-    ),
+    kin: handle
+      .prepare(
+        `WITH RECURSIVE kin (id) AS (
+         SELECT s.id FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE m.seq = ?1
+         UNION SELECT n.id FROM kin k JOIN subscription o ON o.id = k.id JOIN subscription n ON n.id = o.successor OR n.successor = o.id
+       ) SELECT m.seq FROM kin k JOIN subscription s ON s.id = k.id JOIN meter m ON m.subscription = s.seq AND m.dimension = (SELECT dimension FROM meter WHERE seq = ?1)`,
+      )
+      .pluck(),
     addTagSet: handle.prepare('INSERT INTO tag_set (key) VALUES (?) ON CONFLICT (key) DO NOTHING'),
     findTagSet: handle.prepare('SELECT seq FROM tag_set WHERE key = ?'),
-    peak: handle.prepare('SELECT value FROM peak WHERE meter = ? AND period = ?'),
+    bucketStatus: handle.prepare('SELECT status FROM bucket WHERE meter = ? AND hour = ?').pluck(),
+    peak: handle.prepare('SELECT value FROM peak WHERE meter = ? AND period = ?').pluck(),
     setPeak: handle.prepare(
       'INSERT INTO peak VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET value = excluded.value',
     ),
+    findValue: handle.prepare('SELECT 1 FROM seen_value WHERE meter = ? AND period = ? AND value = ?'),
     addValue: handle.prepare('INSERT INTO seen_value VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
     total: handle.prepare('SELECT total, time FROM running_total WHERE meter = ? AND source = ?'),
     setTotal: handle.prepare(

@@ -20,6 +20,7 @@ CREATE INDEX subscription_tenant ON subscription (tenant_id) WHERE tenant_id IS 
 CREATE INDEX subscription_license ON subscription (license_tail) WHERE license_tail IS NOT NULL;
 CREATE INDEX subscription_account ON subscription (customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
 CREATE INDEX subscription_customer ON subscription (customer_identifier) WHERE customer_identifier IS NOT NULL;
+CREATE INDEX subscription_successor ON subscription (successor) WHERE successor IS NOT NULL;
 CREATE INDEX subscription_ended ON subscription (product, access_end) WHERE access_end IS NOT NULL;
 
 CREATE TABLE meter (

@@ -3,6 +3,7 @@ import { DomainError } from '../../domain/error.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import type { Account } from '../../domain/usage/account.ts'
 import { PACKING } from '../../domain/usage/submit-due-records.ts'
+import { tagSetKey } from '../../domain/usage/tags.ts'
 import {
   awsIdentityKey,
   CLOSED_STATES,
@@ -264,10 +265,25 @@ async function moveAmount(
   const target = accountOf(to)
   if (source === target || amount === 0n) return
   await insertTransfer(sql, int(row.meter), int(row.hour), source, target, amount, now, int(row.seq))
-  if (target === 'carry')
-    await sql.run('UPDATE meter SET carry = carry + ? WHERE seq = ?', amount, int(row.meter))
-  if (source === 'carry')
-    await sql.run('UPDATE meter SET carry = carry - ? WHERE seq = ?', amount, int(row.meter))
+  if (target === 'carry') await addToCarry(sql, row, 1n)
+  if (source === 'carry') await addToCarry(sql, row, -1n)
+}
+
+/** What is carried keeps its tags. */
+async function addToCarry(sql: Sql, row: Row, sign: bigint): Promise<void> {
+  const { quantity, unitBase, allocations } = toRecord(row)
+  const meter = int(row.meter)
+  await sql.run('UPDATE meter SET carry = carry + ? WHERE seq = ?', sign * BigInt(quantity) * unitBase, meter)
+  for (const { quantity: share, tags } of allocations) {
+    if (tags.length === 0) continue
+    await sql.run(
+      `INSERT INTO carry_tag SELECT ?, seq, ? FROM tag_set WHERE key = ?
+       ON CONFLICT (meter, tags) DO UPDATE SET quantity = carry_tag.quantity + excluded.quantity`,
+      meter,
+      sign * BigInt(share) * unitBase,
+      tagSetKey(tags),
+    )
+  }
 }
 
 function accountOf(state: RecordState): Account {

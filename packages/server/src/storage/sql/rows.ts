@@ -3,7 +3,8 @@ import type { RecordState, UsageRecord } from '../../domain/usage/usage-record.t
 import type { BucketStatus, UsageBucket } from '../../domain/usage/usage-store.ts'
 import type { Row } from './database.ts'
 
-export const BUCKET_STATUS: readonly BucketStatus[] = ['open', 'held', 'closed']
+/** The last: only usage that nobody can be billed for has come to it so far; it opens with the first that is billed. */
+export const BUCKET_STATUS: readonly BucketStatus[] = ['open', 'held', 'closed', 'closed']
 export const EVENT_STATE = ['accepted', 'late', 'unbillable'] as const
 
 export function int(value: Row[string] | undefined): number {

@@ -6,9 +6,11 @@ import {
   type SubscriptionReference,
 } from '../../domain/subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../../domain/subscriptions/subscription-store.ts'
+import { hourOf } from '../../domain/usage/hour.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Sql, SqlDatabase, SqlValue } from './database.ts'
 import { SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
+import { openFinalBuckets } from './usage-closer.ts'
 
 const MATCHES_MAX = 100
 const CACHE_MAX = 50_000
@@ -75,11 +77,28 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
           id,
         )
         const after = await getSubscription(sql, id)
+        if (after.accessEnd !== undefined && after.accessEnd !== before.accessEnd)
+          await beginGoodbye(sql, after)
         await bumpEpoch(sql)
         await appendAudit(sql, { at: now, actor, action: 'subscription.change', subject: id, before, after })
         return after
       }),
   }
+}
+
+/** With an end, in the same step: its last hours wait for what is left, and all of it must reach AWS before it stops listening. */
+async function beginGoodbye(
+  sql: Sql,
+  { id, accessStart, accessEnd, finalWindowEnd }: Subscription,
+): Promise<void> {
+  await openFinalBuckets(sql, id, hourOf(Math.max(accessEnd! - 1, accessStart)))
+  if (finalWindowEnd === undefined) return
+  await sql.run(
+    `UPDATE usage_record SET deadline = ?1 WHERE deadline > ?1 AND state IN ('ready', 'sent')
+     AND meter IN (SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ?2)`,
+    finalWindowEnd,
+    id,
+  )
 }
 
 /** What tells one AWS agreement from another: the license, or for a legacy product the customer. */

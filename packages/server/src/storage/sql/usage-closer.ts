@@ -75,11 +75,7 @@ async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): P
     meter,
   )
   const subscription = toSubscription(row)
-  const fixed = await sql.get(
-    'SELECT r.identity, r.region FROM usage_record r JOIN meter m ON m.seq = r.meter WHERE m.subscription = ? AND r.hour = ? LIMIT 1',
-    int(row.s_seq),
-    hour,
-  )
+  const fixed = await fixedOf(sql, int(row.s_seq), hour)
   const later = await sql.get(
     'SELECT 1 AS one FROM bucket WHERE meter = ? AND hour <> ? AND status < 2 LIMIT 1',
     meter,
@@ -103,7 +99,7 @@ async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): P
     tags: new Map(tags.map((r) => [text(r.key), r.quantity as bigint])),
     carry: row.carry as bigint,
     carryTags: new Map(carried.map((r) => [text(r.key), r.quantity as bigint])),
-    fixed: fixed && { identity: JSON.parse(text(fixed.identity)), region: text(fixed.region) },
+    fixed,
     history: history.map((r) => r.quantity as bigint),
     includedUsed: (period) => used.get(period) ?? 0n,
     earlierOpen: earlier !== undefined,
@@ -112,7 +108,17 @@ async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): P
   }
 }
 
-async function isTaken(sql: Sql, record: SealedRecord, key: BucketKey): Promise<boolean> {
+/** Whom and where a subscription's hour is metered as is decided by its first record, whatever its dimension. */
+export async function fixedOf(sql: Sql, subscription: number, hour: Hour): Promise<ClosingState['fixed']> {
+  const row = await sql.get(
+    'SELECT r.identity, r.region FROM usage_record r JOIN meter m ON m.seq = r.meter WHERE m.subscription = ? AND r.hour = ? LIMIT 1',
+    subscription,
+    hour,
+  )
+  return row && { identity: JSON.parse(text(row.identity)), region: text(row.region) }
+}
+
+export async function isTaken(sql: Sql, record: SealedRecord, key: BucketKey): Promise<boolean> {
   const taken = await sql.get(
     'SELECT 1 AS one FROM usage_record WHERE region = ? AND identity_key = ? AND dimension = ? AND hour = ?',
     record.region,
@@ -230,22 +236,27 @@ export async function insertTransfer(
   )
 }
 
-/** Makes sure that a bucket is open at or after an hour: what is carried is billed in it. */
-export async function openBucket(sql: Sql, meter: number, from: Hour): Promise<void> {
+/**
+ * Makes sure that a bucket is open at or after an hour: what is carried is billed in it.
+ *
+ * @returns its hour; undefined where all are closed
+ */
+export async function openBucket(sql: Sql, meter: number, from: Hour): Promise<Hour | undefined> {
   for (let hour = from; hour < from + OPEN_AHEAD_MAX; hour++) {
     await sql.run(
-      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO NOTHING',
+      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO UPDATE SET status = 0 WHERE status = 3',
       meter,
       hour,
     )
     const row = await sql.get('SELECT status FROM bucket WHERE meter = ? AND hour = ?', meter, hour)
-    if (row!.status === 0n) return
+    if (row!.status === 0n) return hour
   }
+  return undefined
 }
 
 /**
  * The last hour of a subscription that ended takes all that is still to bill: what later buckets hold (events may be
- * timed a little ahead), and what is carried.
+ * timed a little ahead), and what is carried. Where the news of the end came after that hour was sealed, the next does.
  */
 export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hour): Promise<void> {
   const meters = await sql.all(
@@ -254,19 +265,14 @@ export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hou
   )
   for (const { seq } of meters) {
     const meter = int(seq)
-    await sql.run(
-      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO NOTHING',
-      meter,
-      hour,
-    )
-    const target = await sql.get('SELECT status FROM bucket WHERE meter = ? AND hour = ?', meter, hour)
-    if (target!.status !== 0n) continue
+    const target = await openBucket(sql, meter, hour)
+    if (target === undefined) continue
     for (const later of await sql.all(
-      'SELECT hour, quantity, events FROM bucket WHERE meter = ? AND hour > ? AND status = 0',
+      'SELECT hour FROM bucket WHERE meter = ? AND hour > ? AND status = 0',
       meter,
-      hour,
+      target,
     )) {
-      await foldInto(sql, meter, int(later.hour), hour)
+      await foldInto(sql, meter, int(later.hour), target)
     }
   }
 }

@@ -326,10 +326,12 @@ async function auditMeter(sql: Sql, meter: Row, events: Map<number, EventSums>):
     wrongBuckets.push(hour)
   }
   for (const row of await sql.all(
-    `SELECT source, target, ${exactSum('amount', 'amount')} FROM transfer WHERE meter = ? GROUP BY source, target`,
+    `SELECT source, target, record IS NULL AS unrecorded, ${exactSum('amount', 'amount')} FROM transfer WHERE meter = ? GROUP BY source, target, record IS NULL`,
     seq,
   )) {
     const amount = exact(row, 'amount')
+    // More than AWS takes at an end has no record.
+    if (row.target === 'refused' && row.unrecorded === 1n) rows.refused += amount
     balances[text(row.source) as Account] -= amount
     balances[text(row.target) as Account] += amount
   }
@@ -346,10 +348,9 @@ async function auditMeter(sql: Sql, meter: Row, events: Map<number, EventSums>):
   rows.carry = meter.carry as bigint
   rows.included = exact(included, 'used')
   rows.unbillable = balances.unbillable
-  // Booked nowhere but in the journal; and an overflow that was refused at an end has no record.
+  // Booked nowhere but in the journal.
   rows.waived = balances.waived
   rows.forgiven = balances.forgiven
-  rows.refused = balances.refused
   return {
     subscription: text(meter.subscription),
     dimension: text(meter.dimension),

@@ -14,7 +14,8 @@ import {
   toBucket,
   toSubscription,
 } from './rows.ts'
-import { closeBucket, insertRecord, openFinalBuckets } from './usage-closer.ts'
+import { sealSilence } from './silence.ts'
+import { closeBucket } from './usage-closer.ts'
 import {
   auditMeters,
   getRecord,
@@ -100,38 +101,7 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
         return outcomes
       }),
     sealSilence: (key, kind, record, now) =>
-      database.transaction(async (sql) => {
-        await sql.run(
-          `INSERT INTO meter (subscription, dimension, product, scale, aggregation) SELECT seq, ?, ?, ?, ? FROM subscription WHERE id = ?
-           ON CONFLICT (subscription, dimension) DO NOTHING`,
-          key.dimension,
-          kind.product,
-          kind.scale,
-          kind.aggregation,
-          key.subscription,
-        )
-        const meter = await sql.get(
-          'SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ? AND m.dimension = ?',
-          key.subscription,
-          key.dimension,
-        )
-        const seq = int(meter!.seq)
-        const taken = await sql.get(
-          'SELECT 1 AS one FROM bucket WHERE meter = ?1 AND hour = ?2 UNION ALL SELECT 1 FROM usage_record WHERE meter = ?1 AND hour = ?2',
-          seq,
-          key.hour,
-        )
-        if (taken !== undefined) return false
-        const { changes } = await sql.run(
-          'INSERT INTO bucket (meter, hour, status) VALUES (?, ?, 2) ON CONFLICT DO NOTHING',
-          seq,
-          key.hour,
-        )
-        if (changes === 1) await insertRecord(sql, seq, key, record, now)
-        return changes === 1
-      }),
-    openFinalBuckets: (subscription, hour) =>
-      database.transaction((sql) => openFinalBuckets(sql, subscription, hour)),
+      database.transaction((sql) => sealSilence(sql, key, kind, record, now)),
 
     listSendable: (now) => database.read((sql) => listSendable(sql, now)),
     claim: (options) => database.transaction((sql) => claim(sql, options)),
