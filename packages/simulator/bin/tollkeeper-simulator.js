@@ -1,43 +1,69 @@
 #!/usr/bin/env node
-// Plain JavaScript, since it must start on any Node.js: finds one that runs the rest (Node 24 runs TypeScript
-// directly), which is the npm package `node` next to us where the system's is older.
+// Plain JavaScript, since it must start on any Node.js: finds one that runs the rest, which is the one that npm
+// installed beside us where the system's is older.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module, { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const NODE_MAJOR_MIN = 24
-const here = dirname(fileURLToPath(import.meta.url))
-const source = join(here, '../src/cli/main.ts')
-const built = join(here, '../dist/cli/main.js')
-// Under node_modules Node.js refuses to run TypeScript, so the published package carries built JavaScript.
-const main = existsSync(source) && !here.includes('node_modules') ? source : built
+/** Tells the one we start that it lives and dies with us. */
+const STARTED_BY_SHIM = 'TOLLKEEPER_SIMULATOR_STARTED_BY_SHIM'
+const self = fileURLToPath(import.meta.url)
+const here = dirname(self)
 
 if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_MIN) {
-  await import(main)
+  if (process.env[STARTED_BY_SHIM] !== undefined) liveWithParent()
+  // Not in the system's folder for temporary files: whoever writes there first could choose what we run.
+  module.enableCompileCache(join(here, '../node_modules/.cache/compiled'))
+  const source = join(here, '../src/cli/main.ts')
+  const built = join(here, '../dist/cli/main.js')
+  // Under node_modules Node.js runs no TypeScript, so the published package carries JavaScript.
+  await import(existsSync(source) && !here.includes('node_modules') ? source : built)
 } else {
   const node = findNode()
-  if (node === undefined) {
-    console.error(
-      `tollkeeper-simulator needs Node.js ${NODE_MAJOR_MIN} and runs on ${process.version}: install it, or run "npm install node@${NODE_MAJOR_MIN}".`,
-    )
-    process.exit(1)
-  }
-  // The channel tells the child when we are gone, even by SIGKILL, so that it never lives on alone.
-  const child = spawn(node, [main, ...process.argv.slice(2)], {
+  if (node === undefined) giveUp()
+  else startOn(node)
+}
+
+/** @param {string} node */
+function startOn(node) {
+  const child = spawn(node, [self, ...process.argv.slice(2)], {
+    // The channel tells the child when we are gone, even by SIGKILL, so that it never lives on alone.
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, [STARTED_BY_SHIM]: '1' },
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', giveUp) // a binary that does not fit this system
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0)))
 }
 
+function liveWithParent() {
+  delete process.env[STARTED_BY_SHIM]
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  process.channel?.unref()
+}
+
+function giveUp() {
+  console.error(
+    `tollkeeper-simulator: needs Node.js ${NODE_MAJOR_MIN}, this is ${process.version} and npm installed none that runs here: install Node.js ${NODE_MAJOR_MIN} or later`,
+  )
+  process.exit(1)
+}
+
 function findNode() {
-  try {
-    const binary = join(dirname(createRequire(import.meta.url).resolve('node/package.json')), 'bin/node')
-    return existsSync(binary) ? binary : undefined
-  } catch {
-    return undefined
+  const { resolve } = createRequire(import.meta.url)
+  const system = process.platform === 'win32' ? 'win' : process.platform
+  const binary = process.platform === 'win32' ? 'bin/node.exe' : 'bin/node'
+  for (const name of ['node', `node-${system}-${process.arch}`]) {
+    try {
+      const path = join(dirname(resolve(`${name}/package.json`)), binary)
+      if (existsSync(path)) return path
+    } catch {
+      // Not installed: the other may be.
+    }
   }
+  return undefined
 }

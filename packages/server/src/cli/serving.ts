@@ -11,7 +11,8 @@ export async function runUntilStopped(
   onStop: () => Promise<void> = async () => {},
 ): Promise<void> {
   await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+    // Ctrl-C may come twice, from the terminal and from the process that started this one: the second must not end us.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve())
   })
   const tooLong = setTimeout(() => process.exit(1), DRAIN_MS).unref()
   await app?.close()
