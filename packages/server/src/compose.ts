@@ -18,6 +18,7 @@ import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
+import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
 import { createMetrics } from './metrics.ts'
 import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
@@ -172,7 +173,7 @@ export async function composeServer(
     catalog,
     clock,
     mode: config.mode,
-    metrics: createMetrics({ usage, clock, jobs, mode: config.mode }),
+    metrics: createMetrics({ usage, catalog, clock, jobs, mode: config.mode }),
     ready: async () => {
       try {
         await usage.epoch()
@@ -200,10 +201,7 @@ async function createMetering(config: Config): Promise<MeteringService> {
 }
 
 export function createLogger(config: Pick<Config, 'log'>): Logger {
-  return pino({
-    level: config.log.level,
-    redact: ['req.headers.authorization', 'req.headers.cookie', '*.token', '*.secret'],
-  })
+  return pino({ ...LOGGER_OPTIONS, level: config.log.level })
 }
 
 export const VERSION: string = JSON.parse(

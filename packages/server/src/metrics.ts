@@ -1,5 +1,7 @@
 import { Gauge, Registry } from 'prom-client'
 import type { Clock } from './domain/clock.ts'
+import type { ProductCatalog } from './domain/products/product.ts'
+import { worthAtRisk } from './domain/usage/usage-at-risk.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import type { Jobs } from './jobs/jobs.ts'
 
@@ -11,6 +13,7 @@ export interface Metrics {
 /** What an operator watches, read from the ledger when it is asked for. Names end in their unit. */
 export function createMetrics(deps: {
   usage: UsageStore
+  catalog: ProductCatalog
   clock: Clock
   jobs: Jobs | undefined
   mode: string
@@ -31,6 +34,7 @@ export function createMetrics(deps: {
     'product',
     'dimension',
   ])
+  const atRisk = gauge('tollkeeper_usage_at_risk_usd', 'What they are worth by the configured prices')
   const buckets = gauge('tollkeeper_usage_buckets', 'Hours that are not closed yet', ['status'])
   const halted = gauge('tollkeeper_usage_product_halted', '1 where submission of a product is stopped', [
     'product',
@@ -49,6 +53,7 @@ export function createMetrics(deps: {
     pending.reset()
     for (const { product, dimension, units } of status.pending)
       pending.set({ product, dimension }, Number(units))
+    atRisk.set(Number(worthAtRisk(status, deps.catalog).total))
     buckets.set({ status: 'open' }, status.openBuckets)
     buckets.set({ status: 'held' }, status.heldBuckets)
     halted.reset()

@@ -19,6 +19,7 @@ export type DomainErrorCode =
   | 'bucket.not_held'
   | 'hold.quantity_too_large'
   | 'key.not_found'
+  | 'ledger.busy'
   | 'ledger.mode_mismatch'
   | 'ledger.waiting_for_release'
   | 'ledger.dimension_changed'

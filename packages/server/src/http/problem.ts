@@ -49,6 +49,7 @@ const STATUS = {
   'bucket.not_held': 409,
   'hold.quantity_too_large': 422,
   'marketplace.unavailable': 503,
+  'ledger.busy': 503,
   'ledger.mode_mismatch': 503,
   'ledger.waiting_for_release': 503,
   'ledger.dimension_changed': 503,

@@ -6,6 +6,7 @@ import { auditUsage } from '../../domain/usage/audit-usage.ts'
 import { decideHold, type HoldVerdict } from '../../domain/usage/decide-hold.ts'
 import { hourOf, hourText } from '../../domain/usage/hour.ts'
 import { formatBaseUnits } from '../../domain/usage/quantity.ts'
+import { worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
 import { type CommonOptions, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
 import { explainCommand } from './usage-explain.ts'
@@ -37,52 +38,68 @@ function onLedger(name: string, description: string): Command {
 function statusCommand(): Command {
   return onLedger(
     'status',
-    'usage at risk: the oldest hour that AWS does not have, and how long it still takes it',
+    'usage at risk: the oldest hour that AWS does not have, how long it still takes it, what it is worth',
   )
     .option('--product <id>', 'only of this product')
     .action(
       guarded(async (options: CommonOptions & { product?: string }) => {
-        const { status, halts, alarms, now } = await withLedger(options, async ({ usage }, clock) => ({
-          status: await usage.status(options.product),
-          halts: await usage.listHalts(),
-          alarms: await usage.listAlarms(20),
-          now: clock.now(),
-        }))
-        const oldest = status.oldest && {
-          ...status.oldest,
-          hour: hourText(status.oldest.hour),
-          deadline: new Date(status.oldest.deadline).toISOString(),
-          timeLeftMs: status.oldest.deadline - now,
-        }
-        print(options.json, { at: new Date(now).toISOString(), ...status, oldest, halts, alarms }, () =>
-          [
-            oldest === undefined
-              ? 'Nothing is at risk: AWS has every sealed hour.'
-              : `Oldest unsent hour: ${oldest.hour} of ${oldest.product}; AWS takes it for ${duration(oldest.timeLeftMs)} more (until ${oldest.deadline}).`,
-            `Open hours: ${status.openBuckets}. Held for a person: ${status.heldBuckets}.`,
-            '',
-            table(
-              ['records', 'count'],
-              Object.entries(status.records).filter(([, count]) => count > 0),
-            ),
-            ...status.pending.map(
-              ({ product, dimension, units }) => `not accepted yet: ${units} ${dimension} of ${product}`,
-            ),
-            ...status.unbillable.map(
-              ({ product, dimension, base }) => `unbillable: ${base} base units of ${product}/${dimension}`,
-            ),
-            ...(status.lateAcrossMonths > 0
-              ? [`${status.lateAcrossMonths} late events were billed in another month than their own`]
-              : []),
-            ...halts.map(
-              ({ product, reason, probeAt }) =>
-                `STOPPED: ${product}: ${reason}${probeAt === undefined ? ' (tollkeeper usage resume ends it)' : ''}`,
-            ),
-            ...alarms.map(({ at, kind, message }) => `${new Date(at).toISOString()} ${kind}: ${message}`),
-          ].join('\n'),
+        const found = await withLedger(options, (ledger, clock) =>
+          readStatus(ledger, options.product, clock.now()),
         )
+        print(options.json, found, () => statusText(found))
       }),
     )
+}
+
+async function readStatus({ usage, catalog, guard }: Ledger, product: string | undefined, now: number) {
+  const status = await usage.status(product)
+  const { oldest } = status
+  const { pending, total } = worthAtRisk(status, catalog)
+  return {
+    at: new Date(now).toISOString(),
+    ...status,
+    oldest: oldest && {
+      product: oldest.product,
+      hour: hourText(oldest.hour),
+      deadline: new Date(oldest.deadline).toISOString(),
+      timeLeftMs: oldest.deadline - now,
+    },
+    pending,
+    atRisk: total,
+    waiting: guard.waiting(),
+    halts: await usage.listHalts(),
+    alarms: await usage.listAlarms(20),
+  }
+}
+
+function statusText(found: Awaited<ReturnType<typeof readStatus>>): string {
+  const { oldest, waiting } = found
+  const counted = Object.entries(found.records).filter(([, count]) => count > 0)
+  return [
+    ...(waiting === undefined
+      ? []
+      : [`WAITING: ${waiting.reason}. Nothing is taken or sent until: tollkeeper usage resolve ledger`]),
+    oldest === undefined
+      ? 'Nothing is at risk: AWS has every sealed hour.'
+      : `At risk: ${found.atRisk} USD. Oldest unsent hour: ${oldest.hour} of ${oldest.product}; AWS takes it for ${duration(oldest.timeLeftMs)} more (until ${oldest.deadline}).`,
+    `Open hours: ${found.openBuckets}. Held for a person: ${found.heldBuckets}.`,
+    ...(counted.length === 0 ? [] : ['', table(['records', 'count'], counted)]),
+    ...found.pending.map(
+      ({ product, dimension, units, amount }) =>
+        `not accepted yet: ${units} ${dimension} of ${product}${amount === undefined ? ', no price configured' : `, ${amount} USD`}`,
+    ),
+    ...found.unbillable.map(
+      ({ product, dimension, base }) => `unbillable: ${base} base units of ${product}/${dimension}`,
+    ),
+    ...(found.lateAcrossMonths > 0
+      ? [`${found.lateAcrossMonths} late events were billed in another month than their own`]
+      : []),
+    ...found.halts.map(
+      ({ product, reason, probeAt }) =>
+        `STOPPED: ${product}: ${reason}${probeAt === undefined ? ' (tollkeeper usage resume ends it)' : ''}`,
+    ),
+    ...found.alarms.map(({ at, kind, message }) => `${new Date(at).toISOString()} ${kind}: ${message}`),
+  ].join('\n')
 }
 
 function submitCommand(): Command {

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { addAmounts, compareAmounts, priceOf } from '../../domain/money.ts'
 import { ACCOUNTS, type Account, type Balances } from '../../domain/usage/account.ts'
 import { type AcceptedRecord, buildReport, type ReportInput } from './bill.ts'
 import { parseDimensionPlan } from './dimension-spec.ts'
-import { addAmounts, compareAmounts, priceOf } from './money.ts'
 import { createTally } from './tally.ts'
 import type { LineUse } from './to-usage-reports.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert'
+import { addAmounts, compareAmounts, priceOf } from '../../domain/money.ts'
 import { baseUnitsPerUnit, type Dimension } from '../../domain/products/product.ts'
 import { ACCOUNTS, type Account, type Balances } from '../../domain/usage/account.ts'
-import { addAmounts, compareAmounts, priceOf } from './money.ts'
 import type { EventCounts, LineCounts, TallySummary } from './tally.ts'
 
 /** Whole units: a number while it is exact as one, a decimal string beyond 2^53 - 1. */

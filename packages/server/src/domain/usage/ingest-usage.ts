@@ -208,7 +208,7 @@ async function route(
       `product ${quote(subscription.product)} has no dimension ${quote(report.dimension)}`,
     )
   }
-  const read = readEvent(report, dimension)
+  const read = readEvent(report, dimension, subscription.id)
   if ('reason' in read) return refuse('invalid', read.reason)
   const { hours, unbillable } = routeEvent(choice.time, now, subscription)
   return {
@@ -238,6 +238,7 @@ function onlyProduct(catalog: ProductCatalog, scope: string | undefined): Produc
 function readEvent(
   report: UsageReport,
   dimension: Dimension,
+  subscription: string,
 ): { event: RoutedEvent['event'] } | { reason: string } {
   const tags = parseTags(report.tags)
   if ('reason' in tags) return tags
@@ -269,7 +270,8 @@ function readEvent(
   const quantity = parseQuantity(report.quantity, dimension.scale)
   if (typeof quantity !== 'number') return quantity
   // A running total repeats harmlessly, so its own value and time may stand for an id.
-  const id = report.id ?? (aggregation === 'total' ? `total:${report.time}:${quantity}` : undefined)
+  const id =
+    report.id ?? (aggregation === 'total' ? `total:${subscription}:${report.time}:${quantity}` : undefined)
   if (id === undefined) return missingId()
   return { event: { ...base, id, quantity, value: undefined } }
 }

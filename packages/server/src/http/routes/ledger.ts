@@ -5,6 +5,7 @@ import type { ServiceKey } from '../../domain/keys/service-key.ts'
 import type { ProductCatalog } from '../../domain/products/product.ts'
 import { hourOf, hourText } from '../../domain/usage/hour.ts'
 import { formatBaseUnits } from '../../domain/usage/quantity.ts'
+import { worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
 import type { UsageRecord } from '../../domain/usage/usage-record.ts'
 import type { Attempt, BucketStatus, UsageBucket, UsageStatus } from '../../domain/usage/usage-store.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
@@ -59,6 +60,8 @@ const Identity = Type.Object({
   productCode: Type.Optional(Type.String()),
   customerIdentifier: Type.Optional(Type.String()),
 })
+
+const Amount = Type.String({ description: 'US dollars by the configured prices, exact.' })
 
 const recordFields = {
   id: Type.String(),
@@ -124,8 +127,14 @@ const Status = Type.Object(
     openBuckets: Type.Integer(),
     heldBuckets: Type.Integer(),
     pending: Type.Array(
-      Type.Object({ product: Type.String(), dimension: Type.String(), units: Type.String() }),
+      Type.Object({
+        product: Type.String(),
+        dimension: Type.String(),
+        units: Type.String(),
+        amount: Type.Optional(Amount),
+      }),
     ),
+    atRisk: Amount,
     lateAcrossMonths: Type.Integer(),
     unbillable: Type.Array(
       Type.Object({ product: Type.String(), dimension: Type.String(), baseUnits: BaseUnits }),
@@ -283,7 +292,7 @@ export function ledgerRoutes(
       },
       async ({ query, serviceKey }) => {
         const status = await usage.status(productFilter(catalog, serviceKey, query.product))
-        return toStatus(status, deps.mode, deps.clock.now())
+        return toStatus(status, catalog, deps.mode, deps.clock.now())
       },
     )
   }
@@ -368,8 +377,14 @@ function toAttempt(attempt: Attempt): Static<typeof AttemptBody> {
   }
 }
 
-function toStatus(status: UsageStatus, mode: HttpDeps['mode'], now: number): Static<typeof Status> {
+function toStatus(
+  status: UsageStatus,
+  catalog: ProductCatalog,
+  mode: HttpDeps['mode'],
+  now: number,
+): Static<typeof Status> {
   const { oldest } = status
+  const { pending, total } = worthAtRisk(status, catalog)
   return {
     mode,
     records: { ...status.records },
@@ -383,11 +398,13 @@ function toStatus(status: UsageStatus, mode: HttpDeps['mode'], now: number): Sta
     }),
     openBuckets: status.openBuckets,
     heldBuckets: status.heldBuckets,
-    pending: status.pending.map(({ product, dimension, units }) => ({
+    pending: pending.map(({ product, dimension, units, amount }) => ({
       product,
       dimension,
       units: String(units),
+      ...(amount !== undefined && { amount }),
     })),
+    atRisk: total,
     lateAcrossMonths: status.lateAcrossMonths,
     unbillable: status.unbillable.map(({ product, dimension, base }) => ({
       product,

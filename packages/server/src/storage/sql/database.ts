@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { DomainError } from '../../domain/error.ts'
 
 /** A value as it goes into a statement. */
 export type SqlValue = string | number | bigint | Uint8Array | null
@@ -37,13 +38,6 @@ export interface SqlDatabase {
 const BUSY_TIMEOUT_MS = 50
 /** How long all attempts together wait before the caller is told that the database is busy. */
 const BUSY_TOTAL_MS = 15_000
-
-export class DatabaseBusyError extends Error {
-  constructor(cause: unknown) {
-    super('the database is locked by another process', { cause })
-    this.name = 'DatabaseBusyError'
-  }
-}
 
 /**
  * Opens a SQLite file for durable use: write-ahead log, and every commit is flushed to the disk before it returns.
@@ -170,7 +164,10 @@ async function begin(handle: Database.Database): Promise<void> {
       return
     } catch (error) {
       if (!isBusy(error)) throw error
-      if (performance.now() - startedAt > BUSY_TOTAL_MS) throw new DatabaseBusyError(error)
+      if (performance.now() - startedAt > BUSY_TOTAL_MS)
+        throw new DomainError('ledger.busy', 'the ledger is locked by another process; try again', {
+          cause: error,
+        })
       await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 8))
     }
   }
