@@ -32,6 +32,13 @@ export function marketplaceAt(storefront: string) {
     async advance(by: string): Promise<void> {
       await ask(`${storefront}/_control/clock`, { body: { advance: by } })
     },
+    /** Orders something to go wrong; lives in the simulator's memory. */
+    async orderFault(fault: object): Promise<void> {
+      await ask(`${storefront}/_control/faults`, { body: fault })
+    },
+    async clearFaults(): Promise<void> {
+      await fetch(`${storefront}/_control/faults`, { method: 'DELETE' })
+    },
     /** What AWS accepted. */
     async ledger(): Promise<AwsRecord[]> {
       const records: AwsRecord[] = []
@@ -49,6 +56,7 @@ export function marketplaceAt(storefront: string) {
 }
 
 export interface AwsRecord {
+  readonly licenseArn: string
   readonly accountId: string
   readonly dimension: string
   readonly quantity: number

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 
 export const ROOT = join(import.meta.dirname, '..')
-const MAIN = join(ROOT, 'packages/server/src/cli/main.ts')
+export const MAIN = join(ROOT, 'packages/server/src/cli/main.ts')
 
 /** The Node.js that the product runs on, also where the tests run on another. */
 export const NODE = join(dirname(createRequire(import.meta.url).resolve('node/package.json')), 'bin/node')
