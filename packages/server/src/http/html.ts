@@ -31,7 +31,7 @@ const STYLE = `
 :root { color-scheme: light dark; --ink: #16191f; --soft: #545b64; --paper: #fff; --ground: #f2f3f3; --line: #d5dbdb; --accent: #0059b3; --good: #1d7a34; --bad: #b3261e }
 @media (prefers-color-scheme: dark) { :root { --ink: #eaeded; --soft: #b6bec9; --paper: #1a2029; --ground: #0f141a; --line: #414d5c; --accent: #8cc4ff; --good: #7bd88f; --bad: #ff9d94 } }
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif }
+body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 1fr); place-items: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif }
 main { width: 100%; max-width: 38rem; padding: 2rem; background: var(--paper); border: 1px solid var(--line); border-radius: 12px; overflow-wrap: anywhere }
 h1 { margin: 0 0 .75rem; font-size: 1.6rem; line-height: 1.25 }
 .eyebrow { margin: 0 0 .5rem; color: var(--soft); font-size: .9rem }

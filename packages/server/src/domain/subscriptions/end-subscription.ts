@@ -21,7 +21,8 @@ export async function endSubscription(
 ): Promise<Subscription> {
   const subscription = await deps.subscriptions.get(id)
   if (subscription.accessEnd !== undefined) return subscription
-  const accessEnd = Math.max(end.endedAt, subscription.accessStart)
+  // AWS's clock may be ahead of ours; an end that is still to come is said when it comes.
+  const accessEnd = Math.max(Math.min(end.endedAt, now), subscription.accessStart)
   return deps.subscriptions.change(
     id,
     {

@@ -37,20 +37,20 @@ export interface SubmitDeps {
 export async function submitDueRecords(deps: SubmitDeps, signal?: AbortSignal): Promise<SubmitReport> {
   const report: SubmitReport = { calls: 0, accepted: 0, unanswered: 0, expired: 0, halted: [] }
   await expireRecords(deps, report, signal)
-  const slowed = new Set<string>()
-  while (report.calls < CALLS_MAX && !signal?.aborted) {
-    const sendable = await deps.usage.listSendable(deps.clock.now())
-    const products = sendable.filter(({ product }) => !slowed.has(product))
-    if (products.length === 0) break
-    for (const { product } of products) {
+  // In turn, so that a product with many records does not keep the others waiting; what falls due meanwhile is the next run's.
+  let products = (await deps.usage.listSendable(deps.clock.now())).map(({ product }) => product)
+  while (products.length > 0 && report.calls < CALLS_MAX && !signal?.aborted) {
+    const goOn: string[] = []
+    for (const product of products) {
       if (signal?.aborted) break
-      if (!(await submitOne(deps, product, report, signal))) slowed.add(product)
+      if (await submitOne(deps, product, report, signal)) goOn.push(product)
     }
+    products = goOn
   }
   return report
 }
 
-/** One call, or its halves. @returns `false` when the product should wait for the next run */
+/** One call, or its halves. @returns `false` when the product has nothing more to send, or should wait for the next run */
 async function submitOne(
   deps: SubmitDeps,
   product: string,

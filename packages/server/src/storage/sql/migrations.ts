@@ -44,6 +44,7 @@ CREATE TABLE bucket (
   status INTEGER NOT NULL DEFAULT 0, hold_reason TEXT, held_at INTEGER, PRIMARY KEY (meter, hour)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bucket_open ON bucket (hour, meter) WHERE status = 0;
+CREATE INDEX bucket_unbillable ON bucket (meter, hour) WHERE unbillable > 0;
 CREATE INDEX bucket_held ON bucket (hour, meter) WHERE status = 1;
 CREATE TABLE bucket_tag (meter INTEGER NOT NULL, hour INTEGER NOT NULL, tags INTEGER NOT NULL, quantity INTEGER NOT NULL, PRIMARY KEY (meter, hour, tags)) STRICT, WITHOUT ROWID;
 CREATE TABLE carry_tag (meter INTEGER NOT NULL, tags INTEGER NOT NULL, quantity INTEGER NOT NULL, PRIMARY KEY (meter, tags)) STRICT, WITHOUT ROWID;
@@ -64,6 +65,11 @@ CREATE TABLE usage_record (
 CREATE INDEX usage_record_due ON usage_record (product, deadline, seq) WHERE state IN ('ready', 'sent');
 CREATE INDEX usage_record_meter ON usage_record (meter, hour);
 CREATE INDEX usage_record_state ON usage_record (state, seq);
+CREATE TABLE record_count (product TEXT NOT NULL, state TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (product, state)) STRICT, WITHOUT ROWID;
+CREATE TRIGGER usage_record_counted_insert AFTER INSERT ON usage_record BEGIN
+  INSERT INTO record_count VALUES (NEW.product, NEW.state, 1) ON CONFLICT (product, state) DO UPDATE SET records = records + 1; END;
+CREATE TRIGGER usage_record_counted_update AFTER UPDATE OF state ON usage_record WHEN OLD.state <> NEW.state BEGIN
+  UPDATE record_count SET records = records - 1 WHERE product = OLD.product AND state = OLD.state; INSERT INTO record_count VALUES (NEW.product, NEW.state, 1) ON CONFLICT (product, state) DO UPDATE SET records = records + 1; END;
 
 CREATE TABLE transfer (
   seq INTEGER PRIMARY KEY, meter INTEGER NOT NULL, hour INTEGER NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,

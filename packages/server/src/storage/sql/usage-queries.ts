@@ -193,7 +193,7 @@ const RECORD_STATES: readonly RecordState[] = [
 export async function readStatus(sql: Sql, product: string | undefined): Promise<UsageStatus> {
   const mine = product ?? null
   const counts = await sql.all(
-    'SELECT state, COUNT(*) AS n FROM usage_record WHERE (?1 IS NULL OR product = ?1) GROUP BY state',
+    'SELECT state, SUM(records) AS n FROM record_count WHERE (?1 IS NULL OR product = ?1) GROUP BY state',
     mine,
   )
   const found = new Map(counts.map((row) => [text(row.state), int(row.n)]))
@@ -372,6 +372,8 @@ export async function purgeEvents(sql: Sql, horizon: number): Promise<number> {
   const hour = hourOf(horizon)
   const known = Number(text((await sql.get(`SELECT value FROM ledger WHERE name = 'horizon'`))!.value))
   if (hourStart(hour) <= known) return 0
+  // What never was cannot be forgotten: an import may still reach back further than events do.
+  if ((await sql.get('SELECT 1 AS one FROM event_hour WHERE hour < ? LIMIT 1', hour)) === undefined) return 0
   for (const [column, condition] of [
     ['purged', 'state < 2'],
     ['purged_unbillable', 'state = 2'],
