@@ -40,7 +40,7 @@ function productCard(product: SimulatedProduct): Html {
   const entitled = product.dimensions.filter((dimension) => isEntitled(product, dimension))
   const id = `p-${product.productCode}`
   return html`<section class="card" aria-labelledby="${id}">
-<h3 id="${id}">${product.title}</h3>
+<h2 id="${id}">${product.title}</h2>
 <div class="tags"><span class="tag">${PRICING[product.pricing]}</span><span class="tag">${product.metering === 'license' ? 'Metered by license' : 'Metered by product code'}</span></div>
 <p>${product.description}</p>
 <dl class="prices">${product.dimensions.map((dimension) => priceLine(product, dimension))}</dl>

@@ -20,7 +20,7 @@ nav a:hover { background: #ffffff1a; } nav a[aria-current] { background: #ffffff
 .clock { margin-left: auto; display: flex; gap: .75rem; align-items: center; font-variant-numeric: tabular-nums; }
 .clock span { color: var(--bar-muted); font-size: .85rem; } .clock time { display: block; color: var(--bar-ink); font-size: 1rem; }
 main { max-width: 70rem; margin: 0 auto; padding: 1.75rem 1.25rem 4rem; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .35rem; letter-spacing: -.01em; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .9rem; } h3 { font-size: 1.1rem; margin: 0; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .35rem; letter-spacing: -.01em; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .9rem; } .card h2 { font-size: 1.1rem; margin: 0; }
 .lead { color: var(--muted); margin: 0 0 1.5rem; max-width: 46rem; }
 .grid { display: grid; gap: 1.25rem; grid-template-columns: repeat(auto-fill, minmax(19.5rem, 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1.35rem; display: flex; flex-direction: column; gap: .85rem; }
