@@ -168,9 +168,16 @@ function checkGroup(run: Run, group: Group, records: readonly UsageRecord[]): vo
   if (run.calm && !wasHuge) {
     for (const account of ['refused', 'in_doubt', 'conflict', 'assumed'] as const)
       if (total(group, account) !== 0n)
-        throw new Error(`${where}: nothing went wrong, and ${total(group, account)} is ${account}`)
+        throw new Error(`${where}: nothing went wrong, and ${total(group, account)} is ${account}: ${tell(records, group)}`)
   }
   checkTags(run, group, unit, subscriptions)
+}
+
+function tell(records: readonly UsageRecord[], { product, dimension }: Group): string {
+  return records
+    .filter((record) => record.product === product && record.dimension === dimension && record.state !== 'accepted')
+    .map((record) => `${keyOf(record)} ${record.quantity} ${record.state}: ${record.note}`)
+    .join('; ')
 }
 
 /** A person said that AWS does not have a record that was in doubt. */

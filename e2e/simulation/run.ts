@@ -1,4 +1,4 @@
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { type RunResult, simulate, type Trouble } from './simulation.ts'
 
 /**
@@ -6,6 +6,10 @@ import { type RunResult, simulate, type Trouble } from './simulation.ts'
  * Exits 1 at the first seed that fails, with its trace and the command that plays it again.
  */
 const SLICE = 20
+/** A run takes a tenth of a second. */
+const RUN_MS_MAX = 20_000
+/** More of them say nothing new. */
+const FAILURES_MAX = 20
 
 interface Slice {
   readonly from: number
@@ -34,16 +38,11 @@ async function main(args: readonly string[]): Promise<number> {
   const last = from + seeds - 1
   await Promise.all(
     Array.from({ length: threads }, async () => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: {} })
-      while (next <= last && failed.length < 20) {
+      const player = createThread()
+      while (next <= last && failed.length < FAILURES_MAX) {
         const slice: Slice = { from: next, to: Math.min(next + SLICE - 1, last) }
         next = slice.to + 1
-        const results = await new Promise<RunResult[]>((resolve, reject) => {
-          worker.once('message', resolve)
-          worker.once('error', reject)
-          worker.postMessage(slice)
-        })
-        worker.removeAllListeners()
+        const results = await player.play(slice)
         for (const result of results) {
           done++
           events += result.events
@@ -56,7 +55,7 @@ async function main(args: readonly string[]): Promise<number> {
         }
         if (process.stderr.isTTY) process.stderr.write(`\r${done}/${seeds} seeds`)
       }
-      await worker.terminate()
+      await player.end()
     }),
   )
   const seconds = Math.round((performance.now() - startedAt) / 100) / 10
@@ -66,6 +65,29 @@ async function main(args: readonly string[]): Promise<number> {
   if (failed[0] !== undefined)
     process.stdout.write(`again: npm run simulate -- --seed ${failed[0].seed} --trace\n`)
   return failed.length === 0 ? 0 : 1
+}
+
+/** Plays slices of seeds on another thread, one after the other. */
+function createThread() {
+  const worker = new Worker(new URL(import.meta.url))
+  let latest = 0
+  let stuck: NodeJS.Timeout | undefined
+  let settle: { resolve: (results: RunResult[]) => void; reject: (error: Error) => void } | undefined
+  worker.on('error', (error) => settle?.reject(error as Error))
+  worker.on('message', (message: RunResult[] | number) => {
+    clearTimeout(stuck)
+    if (typeof message !== 'number') return settle?.resolve(message)
+    latest = message
+    stuck = setTimeout(() => settle?.reject(new Error(`seed ${latest} does not end`)), RUN_MS_MAX)
+  })
+  return {
+    play: (slice: Slice) =>
+      new Promise<RunResult[]>((resolve, reject) => {
+        settle = { resolve, reject }
+        worker.postMessage(slice)
+      }),
+    end: () => worker.terminate(),
+  }
 }
 
 async function playOne(seed: number, withTrace: boolean): Promise<number> {
@@ -86,11 +108,11 @@ async function playOne(seed: number, withTrace: boolean): Promise<number> {
 }
 
 async function serve(): Promise<void> {
-  void workerData
   parentPort?.on('message', (slice: Slice) => {
     void (async () => {
       const results: RunResult[] = []
       for (let seed = slice.from; seed <= slice.to; seed++) {
+        parentPort?.postMessage(seed)
         const result = await simulate(seed)
         results.push({ ...result, trace: [] })
       }

@@ -36,9 +36,11 @@ export function chooseSubscription(
     ({ accessEnd, successor }) => successor !== undefined && accessEnd !== undefined && accessEnd <= time,
   )
   const heir = before && inherited(before, time, successorOf)
-  if (going !== undefined)
-    return heir?.kind === 'chosen' && heir.subscription.id === going.id ? heir : chosen(going, time)
-  return heir ?? inherited(matches[0]!, time, successorOf) ?? chosen(matches[0]!, time)
+  if (heir?.kind === 'chosen' && (going === undefined || heir.subscription.id === going.id)) return heir
+  if (going !== undefined && going.accessStart <= time) return chosen(going, time)
+  // Nobody's time: the latest that had begun by then, so that a retry finds the same one whatever came since.
+  const begun = matches.find(({ accessStart }) => accessStart <= time)
+  return chosen(begun ?? going ?? matches.at(-1)!, time)
 }
 
 /** May usage still become part of its final record? */

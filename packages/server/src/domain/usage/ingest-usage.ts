@@ -70,6 +70,7 @@ export function createIngestUsage(deps: {
   clock: Clock
   limits: IngestLimits
 }): IngestUsage {
+  const resolver = createResolver(deps)
   return async (reports, scope = {}) => {
     const outcomes = new Array<IngestOutcome>(reports.length)
     let pending = reports.map((_, index) => index)
@@ -78,19 +79,34 @@ export function createIngestUsage(deps: {
     for (let round = 0; pending.length > 0; round++) {
       if (round > STALE_RETRIES_MAX) throw new Error('subscriptions keep changing: usage could not be routed')
       const now = deps.clock.now()
-      const resolve = createResolver(deps, scope.product, now)
+      // What is known serves at first: the store turns back what was routed by older subscriptions than its own.
+      const known = (round === 0 ? resolver.known() : undefined) ?? (await resolver.renew())
       const routed: RoutedEvent[] = []
       const indexes: number[] = []
-      const epoch = await deps.usage.epoch()
       for (const index of pending) {
-        const result = await route(deps, resolve, reports[index]!, scope.product, now, inherited.has(index))
+        const report = reports[index]!
+        const asked = check(deps, report, scope.product, now)
+        const result =
+          'refused' in asked
+            ? asked
+            : route(
+                deps,
+                known.find(asked.product?.id, report.reference, scope.product) ??
+                  (await known.learn(asked.product?.id, report.reference, scope.product)),
+                asked.product,
+                report,
+                now,
+                inherited.has(index),
+              )
         if ('refused' in result) outcomes[index] = result.refused
         else {
           routed.push(result.routed)
           indexes.push(index)
         }
       }
-      const recorded = routed.length === 0 ? [] : await deps.usage.record(routed, now, epoch)
+      // A refusal never meets the store: it stands only if it was made by the subscriptions of now.
+      if (indexes.length < pending.length && round === 0 && (await resolver.renew()) !== known) continue
+      const recorded = routed.length === 0 ? [] : await deps.usage.record(routed, now, known.epoch)
       pending = []
       for (const [position, index] of indexes.entries()) {
         const result = recorded[position]!
@@ -103,41 +119,76 @@ export function createIngestUsage(deps: {
   }
 }
 
-type Resolve = (
+/** The subscriptions that references fit, as they were at one epoch or later. */
+interface Known {
+  readonly epoch: number
+  find(
+    product: string | undefined,
+    reference: SubscriptionReference,
+    scope: string | undefined,
+  ): Match | undefined
+  learn(
+    product: string | undefined,
+    reference: SubscriptionReference,
+    scope: string | undefined,
+  ): Promise<Match>
+}
+
+interface Match {
+  readonly matches: readonly Subscription[]
+  /** Who took over from whom. */
+  successorOf(subscription: Subscription): Subscription | undefined
+}
+
+/** References whose look-up is kept: a seller's buyers, whatever they are called by. */
+const KNOWN_MAX = 50_000
+
+/** One look-up for each buyer for as long as no subscription changes: every usage event needs one. */
+function createResolver(deps: { usage: UsageStore; subscriptions: SubscriptionStore }) {
+  let known: Known | undefined
+  return {
+    known: () => known,
+    /** Looks whether subscriptions have changed. @returns the same as before where they have not */
+    async renew(): Promise<Known> {
+      const epoch = await deps.usage.epoch()
+      if (known === undefined || known.epoch !== epoch) known = createKnown(deps.subscriptions, epoch)
+      return known
+    },
+  }
+}
+
+/** What is read later than its epoch may be newer: then the store turns it back, and it is read again. */
+function createKnown(subscriptions: SubscriptionStore, epoch: number): Known {
+  const found = new Map<string, Match>()
+  return {
+    epoch,
+    find: (product, reference, scope) => found.get(nameOf(product, reference, scope)),
+    async learn(product, reference, scope) {
+      const all = await subscriptions.findMatching(product, reference)
+      const matches = scope === undefined ? all : all.filter((subscription) => subscription.product === scope)
+      const heirs = await loadHeirs(subscriptions, matches)
+      if (found.size >= KNOWN_MAX) found.clear()
+      const match: Match = {
+        matches,
+        successorOf: ({ successor }) => (successor === undefined ? undefined : heirs.get(successor)),
+      }
+      found.set(nameOf(product, reference, scope), match)
+      return match
+    },
+  }
+}
+
+/** Lengths keep apart what no text may join. */
+function nameOf(
   product: string | undefined,
   reference: SubscriptionReference,
-  time: number,
-  isInherited: boolean,
-) => Promise<Choice & { readonly heir?: Subscription | undefined }>
-
-/** One look-up for each buyer named in a batch, however often it is named. */
-function createResolver(
-  deps: { subscriptions: SubscriptionStore },
   scope: string | undefined,
-  now: number,
-): Resolve {
-  const cache = new Map<string, { matches: readonly Subscription[]; heirs: Map<string, Subscription> }>()
-  return async (product, reference, time, isInherited) => {
-    const cacheKey = JSON.stringify([product, reference])
-    let found = cache.get(cacheKey)
-    if (found === undefined) {
-      const all = await deps.subscriptions.findMatching(product, reference)
-      const matches = scope === undefined ? all : all.filter((subscription) => subscription.product === scope)
-      found = { matches, heirs: await loadHeirs(deps.subscriptions, matches) }
-      cache.set(cacheKey, found)
-    }
-    const { matches, heirs } = found
-    const successorOf = (subscription: Subscription) =>
-      subscription.successor === undefined ? undefined : heirs.get(subscription.successor)
-    // As if its final window were over.
-    const choice = chooseSubscription(
-      matches,
-      time,
-      isInherited ? Number.POSITIVE_INFINITY : now,
-      successorOf,
-    )
-    return choice.kind === 'chosen' ? { ...choice, heir: successorOf(choice.subscription) } : choice
+): string {
+  let name = `${scope?.length}:${scope}${product?.length}:${product}`
+  for (const [field, value] of Object.entries(reference)) {
+    if (value !== undefined) name += `${field}${value.length}:${value}`
   }
+  return name
 }
 
 async function loadHeirs(
@@ -155,45 +206,75 @@ async function loadHeirs(
   return heirs
 }
 
-type Routing = { readonly routed: RoutedEvent } | { readonly refused: IngestOutcome }
+interface Refused {
+  readonly refused: IngestOutcome
+}
 
-async function route(
+function refuse(
+  { id = '' }: UsageReport,
+  code: RefusalCode,
+  reason: string,
+  candidates?: readonly Subscription[],
+): Refused {
+  return { refused: { id, status: 'refused', code, reason, ...(candidates && { candidates }) } }
+}
+
+/** What can be said before the buyer is looked up. `product` is undefined where only the buyer can tell it. */
+function check(
   deps: { catalog: ProductCatalog; limits: IngestLimits },
-  resolve: Resolve,
   report: UsageReport,
   scope: string | undefined,
   now: number,
-  isInherited: boolean,
-): Promise<Routing> {
-  const id = report.id ?? ''
-  const refuse = (code: RefusalCode, reason: string, candidates?: readonly Subscription[]): Routing => ({
-    refused: { id, status: 'refused', code, reason, ...(candidates && { candidates }) },
-  })
+): Refused | { readonly product: Product | undefined } {
   const product =
     report.product === undefined ? onlyProduct(deps.catalog, scope) : deps.catalog.find(report.product)
   if (
     report.product !== undefined &&
     (product === undefined || (scope !== undefined && product.id !== scope))
   ) {
-    return refuse('product_unknown', `no product ${quote(report.product)} here`)
+    return refuse(report, 'product_unknown', `no product ${quote(report.product)} here`)
   }
   if (report.time > now + deps.limits.acceptAheadMs) {
     return refuse(
+      report,
       'time_ahead',
       `time is ${Math.round((report.time - now) / 1000)} s ahead of our clock; at most ${deps.limits.acceptAheadMs / 1000} s are taken`,
     )
   }
   if (report.time < now - deps.limits.acceptBackMs) {
-    return refuse('time_too_old', `time is more than ${deps.limits.acceptBackMs / 86_400_000} days back`)
+    return refuse(
+      report,
+      'time_too_old',
+      `time is more than ${deps.limits.acceptBackMs / 86_400_000} days back`,
+    )
   }
-  const choice = await resolve(product?.id, report.reference, report.time, isInherited)
+  return { product }
+}
+
+function route(
+  deps: { catalog: ProductCatalog },
+  match: Match,
+  product: Product | undefined,
+  report: UsageReport,
+  now: number,
+  isInherited: boolean,
+): Refused | { readonly routed: RoutedEvent } {
+  const choice: Choice = chooseSubscription(
+    match.matches,
+    report.time,
+    // As if its final window were over.
+    isInherited ? Number.POSITIVE_INFINITY : now,
+    match.successorOf,
+  )
   if (choice.kind === 'none')
     return refuse(
+      report,
       'subscription_unknown',
       'no subscription fits; name it by subscription, tenant, license, AWS account or customer identifier',
     )
   if (choice.kind === 'ambiguous') {
     return refuse(
+      report,
       'subscription_ambiguous',
       `fits ${choice.subscriptions.length} live subscriptions; name one by its subscription id or license`,
       choice.subscriptions,
@@ -204,12 +285,13 @@ async function route(
   const dimension = sold === undefined ? undefined : findDimension(sold, report.dimension)
   if (sold === undefined || dimension === undefined) {
     return refuse(
+      report,
       'dimension_unknown',
       `product ${quote(subscription.product)} has no dimension ${quote(report.dimension)}`,
     )
   }
   const read = readEvent(report, dimension, subscription.id)
-  if ('reason' in read) return refuse('invalid', read.reason)
+  if ('reason' in read) return refuse(report, 'invalid', read.reason)
   const { hours, unbillable } = routeEvent(choice.time, now, subscription)
   return {
     routed: {
@@ -222,10 +304,14 @@ async function route(
       aggregation: dimension.aggregation,
       hours,
       unbillable,
-      period: periodKey(dimension.per, report.time),
-      hasHeir: choice.heir !== undefined && !isInherited,
+      period: hasPeriod(dimension) ? periodKey(dimension.per, report.time) : '',
+      hasHeir: !isInherited && match.successorOf(subscription) !== undefined,
     },
   }
+}
+
+function hasPeriod({ aggregation }: Dimension): boolean {
+  return aggregation === 'max' || aggregation === 'unique'
 }
 
 function onlyProduct(catalog: ProductCatalog, scope: string | undefined): Product | undefined {

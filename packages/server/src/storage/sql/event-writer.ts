@@ -318,9 +318,14 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       sameBytes(seen.value, event.value) &&
       (seen.tags ?? 0) === (tagSetOf(routed) ?? 0) &&
       // After a renewal the same report is routed to the successor: it is still the same event.
-      (seen.meter === meter || kinOf(meter).includes(seen.meter))
+      (seen.meter === meter || kinOf(meter).includes(seen.meter) || isSameBuyer(seen.meter, meter))
     if (!same) return seen.time === event.time ? CONFLICT : RESTAMPED
     return seen.state === UNBILLABLE ? UNBILLABLE_OUTCOME : DUPLICATE
+  }
+
+  /** A buyer who left and came back: what a retry is resolved to may have changed meanwhile, and it is the same event. */
+  function isSameBuyer(seen: number, meter: number): boolean {
+    return statements.sameBuyer.get(seen, meter) !== undefined
   }
 
   function kinOf(meter: number): readonly number[] {
@@ -608,6 +613,11 @@ function prepare(handle: Database.Database) {
        ) SELECT m.seq FROM kin k JOIN subscription s ON s.id = k.id JOIN meter m ON m.subscription = s.seq AND m.dimension = (SELECT dimension FROM meter WHERE seq = ?1)`,
       )
       .pluck(),
+    sameBuyer: handle.prepare(
+      `SELECT 1 FROM meter a JOIN subscription x ON x.seq = a.subscription, meter b JOIN subscription y ON y.seq = b.subscription
+       WHERE a.seq = ? AND b.seq = ? AND (x.access_end IS NOT NULL OR y.access_end IS NOT NULL)
+         AND (x.customer_identifier = y.customer_identifier OR x.customer_aws_account_id = y.customer_aws_account_id OR x.tenant_id = y.tenant_id)`,
+    ),
     addTagSet: handle.prepare('INSERT INTO tag_set (key) VALUES (?) ON CONFLICT (key) DO NOTHING'),
     findTagSet: handle.prepare('SELECT seq FROM tag_set WHERE key = ?'),
     bucketStatus: handle.prepare('SELECT status FROM bucket WHERE meter = ? AND hour = ?').pluck(),

@@ -279,7 +279,7 @@ export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hou
 
 async function foldInto(sql: Sql, meter: number, from: Hour, into: Hour): Promise<void> {
   await sql.run(
-    `UPDATE bucket SET quantity = quantity + l.quantity, events = events + l.events, purged = purged + l.purged
+    `UPDATE bucket SET quantity = bucket.quantity + l.quantity, events = bucket.events + l.events, purged = bucket.purged + l.purged
      FROM (SELECT quantity, events, purged FROM bucket WHERE meter = ?1 AND hour = ?2) l WHERE meter = ?1 AND hour = ?3`,
     meter,
     from,
@@ -292,7 +292,7 @@ async function foldInto(sql: Sql, meter: number, from: Hour, into: Hour): Promis
   )
   await sql.run(
     `INSERT INTO bucket_tag SELECT meter, ?3, tags, quantity FROM bucket_tag WHERE meter = ?1 AND hour = ?2
-     ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = quantity + excluded.quantity`,
+     ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = bucket_tag.quantity + excluded.quantity`,
     meter,
     from,
     into,
