@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Child, startChild } from '../harness/child.ts'
+import { median, ROUNDS, rounds, spread } from '../harness/rounds.ts'
+import type { Benchmark, Row, Setup } from '../harness/row.ts'
+import { count } from '../harness/table.ts'
+import type { Load } from '../load/bodies.ts'
+import type { Saturation } from '../load/client.ts'
+import { type Latency, medianLatency } from '../load/latency.ts'
+import type { RawOptions } from '../servers/raw-ledger.ts'
+import type { ServerUsage, TollkeeperOptions } from '../servers/tollkeeper.ts'
+
+const BUYERS = 200
+const WARM_UP_MS = 1_500
+const ROUND_MS = 2_000
+const LATENCY_MS = 1_000
+
+/** One event a request: what a product does that meters as it goes. */
+export const meter: Benchmark = {
+  name: 'meter',
+  about: 'POST /meter: one event a request, 50 connections, on disk before the answer',
+  byDefault: true,
+  run: (setup) => measure(setup, { name: 'meter', path: '/meter', connections: 50, size: 1, aim: 0.75 }),
+}
+
+/** Batches: what a product does that buffers. */
+export const usage: Benchmark = {
+  name: 'usage',
+  about: 'POST /usage: batches of 500, deduplicated and on disk before the answer',
+  byDefault: true,
+  run: (setup) => measure(setup, { name: 'usage', path: '/usage', connections: 4, size: 500, aim: 0.5 }),
+}
+
+interface Plan {
+  readonly name: 'meter' | 'usage'
+  readonly path: string
+  readonly connections: number
+  /** Events in one request. */
+  readonly size: number
+  readonly aim: number
+}
+
+interface Round {
+  readonly ledger: number
+  readonly nothing: number
+  readonly raw: number
+  readonly group: number
+  readonly cpuUs: number
+  readonly latency: Latency
+}
+
+async function measure({ directory, progress }: Setup, plan: Plan): Promise<readonly Row[]> {
+  const place = (name: string) => {
+    const made = join(directory, plan.name, name)
+    mkdirSync(made, { recursive: true })
+    return made
+  }
+  const children: Child[] = []
+  const begin = async (script: string, core: 'server' | 'client', given: unknown) => {
+    const child = await startChild(script, core, given)
+    children.push(child)
+    return child
+  }
+  try {
+    const ledgerOptions: TollkeeperOptions = { directory: place('ledger'), buyers: BUYERS, decides: true }
+    const ledger = await begin('servers/tollkeeper.ts', 'server', ledgerOptions)
+    const nothingOptions: TollkeeperOptions = { directory: place('nothing'), buyers: 0, decides: false }
+    const nothing = await begin('servers/tollkeeper.ts', 'server', nothingOptions)
+    const rawOptions: RawOptions = { directory: place('raw'), buyers: BUYERS }
+    const raw = await begin('servers/raw-ledger.ts', 'server', rawOptions)
+    const client = await begin('load/client.ts', 'client', undefined)
+    await connect(client, 'ledger', ledger, plan)
+    await connect(client, 'nothing', nothing, plan)
+
+    let answered = 0
+    const saturate = async (name: string, ms: number) => {
+      const result = await client.ask<Saturation>('saturate', { name, ms })
+      if (name === 'ledger') answered += result.answered
+      return result
+    }
+    await saturate('ledger', WARM_UP_MS)
+    await saturate('nothing', WARM_UP_MS)
+    await raw.ask('write', { group: plan.size * 32, ms: WARM_UP_MS / 3 })
+
+    const measured = await rounds(ROUNDS, async (index): Promise<Round> => {
+      const before = await ledger.ask<ServerUsage>('usage')
+      const withLedger = await saturate('ledger', ROUND_MS)
+      const after = await ledger.ask<ServerUsage>('usage')
+      const commits = after.commits - before.commits
+      assert(commits > 0, 'no commit was seen')
+      const group = Math.max(1, Math.round((withLedger.answered * plan.size) / commits))
+      const withNothing = await saturate('nothing', ROUND_MS)
+      const latency = await client.ask<Latency>('pace', {
+        name: 'ledger',
+        ms: LATENCY_MS,
+        perSecond: (withLedger.answered * 500) / withLedger.ms,
+      })
+      answered += latency.answered
+      const { perSecond } = await raw.ask<{ perSecond: number }>('write', { group, ms: ROUND_MS / 2 })
+      const round = {
+        ledger: eventsPerSecond(withLedger, plan),
+        nothing: eventsPerSecond(withNothing, plan),
+        raw: perSecond,
+        group,
+        cpuUs: (after.cpuUs - before.cpuUs) / withLedger.answered,
+        latency,
+      }
+      progress(
+        `${plan.path} round ${index + 1}: ${count(round.ledger)} events/s; no-op ${count(round.nothing)}, raw ${count(round.raw)} in groups of ${group}`,
+      )
+      return round
+    })
+
+    const { events } = await ledger.ask<{ events: number }>('check')
+    assert.equal(events, answered * plan.size, 'every event that was answered is counted once')
+    return [toRow(plan, measured)]
+  } finally {
+    for (const child of children) await child.stop()
+  }
+}
+
+async function connect(client: Child, name: string, server: Child, plan: Plan): Promise<void> {
+  const { url, secret } = await server.ask<{ url: string; secret: string }>('listen')
+  const load: Load = {
+    kind: plan.name,
+    path: plan.path,
+    headers: { authorization: `Bearer ${secret}` },
+    size: plan.size,
+    buyers: BUYERS,
+  }
+  await client.ask('open', { name, target: { url, connections: plan.connections, load } })
+}
+
+function toRow(plan: Plan, measured: readonly Round[]): Row {
+  const limitOf = ({ nothing, raw }: Round) => (plan.name === 'meter' ? 1 / (1 / nothing + 1 / raw) : raw)
+  const ratios = measured.map((round) => round.ledger / limitOf(round))
+  const of = (pick: (round: Round) => number) => count(median(measured.map(pick)))
+  return {
+    name: plan.name,
+    what: `POST ${plan.path}, ${plan.size === 1 ? 'single events' : `batches of ${plan.size}`}, ${plan.connections} connections`,
+    limit:
+      plan.name === 'meter'
+        ? `${of(limitOf)}/s (no-op ${of(({ nothing }) => nothing)}, raw ${of(({ raw }) => raw)} in groups of ${of(({ group }) => group)})`
+        : `${of(limitOf)} events/s (raw in groups of ${of(({ group }) => group)}; no-op ${of(({ nothing }) => nothing)})`,
+    ratio: median(ratios),
+    aim: { atLeast: plan.aim },
+    figure: `${of(({ ledger }) => ledger)} events/s`,
+    cpuUs: median(measured.map(({ cpuUs }) => cpuUs)),
+    latency: medianLatency(measured.map(({ latency }) => latency)),
+    noise: spread(ratios),
+  }
+}
+
+function eventsPerSecond({ answered, ms }: Saturation, { size }: Plan): number {
+  return (answered * size * 1000) / ms
+}
