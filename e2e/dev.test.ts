@@ -71,6 +71,7 @@ it('shows the way from Subscribe to an accepted record, with a click for each st
   await look(page, 'usage')
 
   await page.goto(url)
+  expect(await page.locator('pre').textContent()).toContain('"dimension": "api_requests",')
   await look(page, 'front')
   await page.goto(`${url}/docs`)
   await page.getByText('Report many uses').first().waitFor()

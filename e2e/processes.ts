@@ -23,6 +23,8 @@ export const BARE_ENVIRONMENT: Environment = { PATH: process.env.PATH ?? '', HOM
 export interface Place {
   readonly cwd: string
   readonly env?: Environment
+  /** Run as this user. */
+  readonly uid?: number
 }
 
 export interface Finished {
@@ -37,9 +39,14 @@ export function tollkeeper(args: readonly string[], place: Place): Promise<Finis
 }
 
 /** Runs a program to its end, whatever its exit code. */
-export function run(file: string, args: readonly string[], { cwd, env }: Place): Promise<Finished> {
+export function run(file: string, args: readonly string[], { cwd, env, uid }: Place): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const options = { cwd, env: { ...BARE_ENVIRONMENT, ...env }, maxBuffer: 64_000_000 }
+    const options = {
+      cwd,
+      env: { ...BARE_ENVIRONMENT, ...env },
+      maxBuffer: 64_000_000,
+      ...(uid !== undefined && { uid }),
+    }
     const child = execFile(file, args, options, (error, out, err) => {
       const code = child.exitCode
       if (code === null) reject(error ?? new Error(`${file} was killed`))

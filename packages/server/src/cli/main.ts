@@ -15,7 +15,6 @@ import { fail } from './output.ts'
 const program = new Command('tollkeeper')
   .description('Sells SaaS on AWS Marketplace: usage metering that is never lost and never billed twice')
   .version(VERSION)
-  .showHelpAfterError('(--help shows what there is)')
   .configureHelp({ showGlobalOptions: true })
   .addHelpText(
     'after',
@@ -47,8 +46,23 @@ if (process.argv[2] === 'simulator') {
     .description('AWS Marketplace on this machine: start it, move its clock, order faults')
 }
 
+sayInOneLine(program)
 try {
   await program.parseAsync()
 } catch (error) {
   fail(error)
+}
+
+/** Mistakes in the command line itself read like all others. */
+function sayInOneLine(command: Command): void {
+  command.configureOutput({
+    outputError(text, write) {
+      const reason = text
+        .replace(/^error: /, '')
+        .replace(/\s+/g, ' ')
+        .trim()
+      write(`tollkeeper: ${reason}; see tollkeeper --help\n`)
+    },
+  })
+  for (const subcommand of command.commands) sayInOneLine(subcommand)
 }

@@ -73,11 +73,16 @@ function explain(error: unknown): string {
   const address = 'address' in error && 'port' in error ? `${error.address}:${error.port}` : ''
   if (code === 'EADDRINUSE')
     return `${address} is in use: stop what listens there, or choose another with --port`
-  if (code === 'EACCES' && address !== '')
+  if (code === 'EACCES' && 'syscall' in error && error.syscall === 'listen')
     return `${address} may not be used by this user: choose a port above 1023 with --port`
-  if (code === 'EADDRNOTAVAIL') return `${address} is not an address of this machine: check server.host`
+  if (code === 'EADDRNOTAVAIL') {
+    const host = 'address' in error ? String(error.address) : 'the host'
+    return `${host} is not an address of this machine: check --host or server.host`
+  }
   if (code.startsWith('SQLITE_NOTADB'))
     return 'the file that store.url names is not a ledger: give it another path'
+  if (code === 'SQLITE_CANTOPEN' || code === 'SQLITE_READONLY')
+    return `the ledger that store.url names cannot be ${code === 'SQLITE_READONLY' ? 'written' : 'opened'}: it must be a file, in a folder, that this user may write`
   if (code.startsWith('SQLITE_')) return `the ledger cannot be used (${code}): ${error.message}`
   if (error instanceof CliError || error instanceof DomainError || error.name === 'ConfigError')
     return firstLine(error.message)

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../compose.ts'
 
@@ -20,6 +22,19 @@ export async function runUntilStopped(
   await onStop()
   engine.ledger.close()
   clearTimeout(tooLong)
+}
+
+/**
+ * Before anything is opened or written: may we listen there?
+ *
+ * @throws the system's error, such as `EADDRINUSE`
+ */
+export async function checkAddress(host: string, port: number): Promise<void> {
+  const server = createServer()
+  server.listen(port, host)
+  await once(server, 'listening')
+  server.close()
+  await once(server, 'close')
 }
 
 /** The address to show to a person. */

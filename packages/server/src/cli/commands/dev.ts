@@ -10,7 +10,7 @@ import { hashSecret } from '../../domain/keys/service-key.ts'
 import type { Product } from '../../domain/products/product.ts'
 import { type CommonOptions, configOf, DEV_DIRECTORY } from '../context.ts'
 import { CliError, guarded, integerOption } from '../output.ts'
-import { runUntilStopped, urlOf } from '../serving.ts'
+import { checkAddress, runUntilStopped, urlOf } from '../serving.ts'
 
 interface DevOptions extends CommonOptions {
   readonly port?: string
@@ -40,6 +40,10 @@ async function runDev(options: DevOptions): Promise<void> {
   const port =
     options.port === undefined ? given.server.port : integerOption('--port', options.port, 0, 65_535)
   const simulatorPort = integerOption('--simulator-port', options.simulatorPort, 0, 65_535)
+  await checkAddress(host, port)
+  await checkAddress('127.0.0.1', simulatorPort).catch((error: Error) => {
+    throw new CliError(`the simulator cannot listen (${error.message}): give another --simulator-port`)
+  })
   mkdirSync(options.data, { recursive: true, mode: 0o700 })
 
   const { createSimulator, createVirtualClock } = await import('@tollkeeper/simulator')

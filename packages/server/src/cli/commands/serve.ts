@@ -5,7 +5,7 @@ import { systemClock } from '../../system-clock.ts'
 import { checkLive } from '../check-live.ts'
 import type { CommonOptions } from '../context.ts'
 import { guarded, integerOption } from '../output.ts'
-import { runUntilStopped, urlOf } from '../serving.ts'
+import { checkAddress, runUntilStopped, urlOf } from '../serving.ts'
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -25,6 +25,7 @@ export function serveCommand(): Command {
         const host = options.host ?? config.server.host
         const port =
           options.port === undefined ? config.server.port : integerOption('--port', options.port, 0, 65_535)
+        await checkAddress(host, port)
         await checkLive(config)
         const ledger = await openLedger(config, systemClock)
         const engine = await composeEngine(ledger, { clock: systemClock })

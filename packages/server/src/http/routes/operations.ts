@@ -10,7 +10,7 @@ const evenUnderPressure = { pressureHandler: () => undefined }
 
 /** Health, readiness, metrics, the API's description and the front page. */
 export function operationsRoutes(
-  deps: Pick<HttpDeps, 'mode' | 'version' | 'metrics' | 'ready' | 'storefrontUrl'>,
+  deps: Pick<HttpDeps, 'mode' | 'version' | 'metrics' | 'ready' | 'storefrontUrl' | 'catalog'>,
 ): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
@@ -86,14 +86,19 @@ export function operationsRoutes(
         deps.mode === 'simulated'
           ? reply
               .type('text/html; charset=utf-8')
-              .send(frontPage(deps.version, request.host, deps.storefrontUrl))
+              .send(frontPage(deps, request.host))
           : reply.redirect('/docs', 302),
       )
     })
   }
 }
 
-function frontPage(version: string, host: string, storefrontUrl: string | undefined): string {
+function frontPage(
+  { version, storefrontUrl, catalog }: Pick<HttpDeps, 'version' | 'storefrontUrl' | 'catalog'>,
+  host: string,
+): string {
+  const dimension = catalog.list()[0]?.dimensions[0]
+  const quantity = dimension?.aggregation === 'count' ? '' : ' "quantity": 1,'
   return page({
     title: 'Tollkeeper runs, simulated',
     eyebrow: `Tollkeeper ${version}`,
@@ -109,7 +114,7 @@ ${storefrontUrl === undefined ? html`` : html`<li><a href="${storefrontUrl}">The
 <pre tabindex="0"><code>curl http://${/^[\w.:[\]-]+$/.test(host) ? host : '127.0.0.1:4000'}/meter \\
   -H "Authorization: Bearer $KEY" \\
   -H "Content-Type: application/json" \\
-  -d '{"dimension": "requests", "quantity": 1,
+  -d '{"dimension": "${dimension?.key ?? 'requests'}",${quantity}
        "usageTime": "'$(date -u +%FT%TZ)'",
        "correlationId": "my-first-event"}'</code></pre>`,
   })
