@@ -227,7 +227,8 @@ describe('a running server', () => {
         headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
         body: JSON.stringify({ usageTime, correlationId: 'one', ...body }),
       })
-      return { status: response.status, ...(await response.json()) }
+      const problem = (await response.json()) as { code: string; detail: string }
+      return { ...problem, status: response.status }
     }
     const wrongKey = await meter({ dimension: 'api_requests' }, `${key.slice(0, -6)}000000`)
     expect(wrongKey).toMatchObject({ status: 401, code: 'key.unknown' })

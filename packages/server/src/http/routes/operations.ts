@@ -84,9 +84,7 @@ export function operationsRoutes(
       })
       scope.get('/', { config: { access: 'public' }, schema: { hide: true } }, async (request, reply) =>
         deps.mode === 'simulated'
-          ? reply
-              .type('text/html; charset=utf-8')
-              .send(frontPage(deps, request.host))
+          ? reply.type('text/html; charset=utf-8').send(frontPage(deps, request.host))
           : reply.redirect('/docs', 302),
       )
     })
