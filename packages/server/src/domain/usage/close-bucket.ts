@@ -28,9 +28,10 @@ export interface ClosingRules {
  * What closing a bucket does. A suspiciously large one is held; otherwise its amount is frozen into a record:
  * included units first, then whole units, the rest is carried. Nothing is dropped and nothing is rounded.
  *
- * @returns `undefined` to leave it open: AWS could not be told yet who used it
+ * @returns `undefined` to leave it as it is: AWS could not be told yet who used it, or another process held it meanwhile
  */
 export function decideClosing(state: ClosingState, rules: ClosingRules): Closing | undefined {
+  if (state.bucket.status !== 'open') return undefined
   const reason = holdReason(state, rules)
   if (reason !== undefined) {
     return {

@@ -24,8 +24,8 @@ export function routeEvent(
   if (accessEnd !== undefined && finalWindowEnd !== undefined) {
     if (time >= accessEnd || now >= finalWindowEnd - MARGINS.lastSealBeforeGoodbyeMs)
       return { hours: [], unbillable }
-    const last = lastHour(subscription)
-    return { hours: own === last ? [own] : [own, last], unbillable }
+    // Finished hours are on their way; one bucket takes what still comes, so that the remainder is decided on once.
+    return { hours: [lastHour(subscription)], unbillable }
   }
   const ahead = hoursFrom(Math.max(own, current))
   const isTaken = own < current && awsDeadline(own, subscription) - MARGINS.sealBeforeDeadlineMs > now

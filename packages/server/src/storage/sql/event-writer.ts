@@ -135,6 +135,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
 
   /** Another process took events in, or this one has just started: look every day's ids up until they are known. */
   function distrust() {
+    kin.clear()
     for (const { hour } of statements.hours.all() as { hour: number }[]) {
       recentIds.setKnown(dayOf(hour), false)
       unknown.add(dayOf(hour))
