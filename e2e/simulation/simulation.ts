@@ -47,6 +47,8 @@ export interface Deal {
   /** Ours, once AWS's news of it has arrived. */
   id: string | undefined
   ended: boolean
+  /** Renews another; AWS's news of that has arrived. */
+  isLinked: boolean
 }
 
 export interface Run {
@@ -382,6 +384,7 @@ function createPlayer(run: Run) {
       lineage: ++lineages,
       id: undefined,
       ended: false,
+      isLinked: true,
     }
     deals.push(deal)
     log(`AWS: ${account} subscribes to ${product.id} as ${aws.id}`)
@@ -444,15 +447,20 @@ function createPlayer(run: Run) {
     if (old.licenseArn === undefined || marketplace.settings.licenseOnRenewal === 'kept') return
     const aws = marketplace.renew(deal.aws)
     deal.ended = true
-    const heir: Deal = { ...deal, aws: aws.id, id: undefined, ended: false }
+    const heir: Deal = { ...deal, aws: aws.id, id: undefined, ended: false, isLinked: false }
     deals.push(heir)
     log(`AWS: ${deal.aws} is renewed as ${heir.aws}`)
-    later(`renew ${deal.aws} as ${heir.aws}`, async (worker) => {
-      if (deal.id === undefined) await create(worker, deal)
-      await create(worker, heir)
-      const endedAt = marketplace.getSubscription(deal.aws).end!.endedAt
-      await endSubscription(worker, deal.id!, { endedAt, successor: heir.id }, 'aws', clock.now())
-    })
+    later(`renew ${deal.aws} as ${heir.aws}`, (worker) => tellRenewal(worker, deal, heir))
+  }
+
+  async function tellRenewal(worker: Worker, deal: Deal, heir: Deal): Promise<void> {
+    // In order: an agreement that is not known to renew another is a new buyer to everybody.
+    if (!deal.isLinked) return later(`renew ${deal.aws}`, (other) => tellRenewal(other, deal, heir))
+    if (deal.id === undefined) await create(worker, deal)
+    await create(worker, heir)
+    const endedAt = marketplace.getSubscription(deal.aws).end!.endedAt
+    await endSubscription(worker, deal.id!, { endedAt, successor: heir.id }, 'aws', clock.now())
+    heir.isLinked = true
   }
 
   const goingOn = () => deals.filter(({ ended }) => !ended)
@@ -742,7 +750,10 @@ function createPlayer(run: Run) {
     const worker = world.workers[0]!
     for (const { product, probeAt } of await worker.usage.listHalts())
       if (probeAt === undefined) await worker.usage.resume(product, 'person', clock.now())
-    while (retries.length > 0) await ingestSome(worker)
+    for (let round = 0; round < 100 && retries.length > 0; round++) {
+      await ingestSome(worker)
+      simulator.clock.advance(10 * MINUTE_MS)
+    }
     for (let time = 0; time < SETTLE_HOURS * HOUR_MS; ) {
       const step = time < 2 * HOUR_MS ? 10 * MINUTE_MS : HOUR_MS
       time += step

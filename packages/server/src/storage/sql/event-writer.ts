@@ -14,8 +14,8 @@ const OPEN = 0
 const UNTOUCHED = 3
 /** A bucket, and all that a meter ever counts, stays far below 2^63. */
 const BUCKET_MAX = 4_000_000_000_000_000_000n
-/** Rows in one insert: measured best between 16 and 64. */
-const ROWS = 32
+/** Rows in one insert, largest first: more than 32 gain nothing, and what is left over should not go one by one. */
+const ROWS = [32, 8, 1] as const
 const EVENT_COLUMNS = 13
 /** Events in one transaction at most: the event loop waits for it. */
 const GROUP_EVENTS_MAX = 4_000
@@ -111,16 +111,18 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     kinEpoch = state.epoch
     if (state.ingested !== ingestedKnown) distrust()
     const outcomes: RecordedEvent[][] = []
-    let written = 0
+    const batch: Batch = { placed: [], rows: [], repeats: [] }
     for (const call of group) {
       if (call.epoch !== state.epoch) {
         outcomes.push(call.events.map(() => STALE))
         continue
       }
       const result = new Array<RecordedEvent>(call.events.length)
-      written += writeCall(call, result, state.horizon)
+      placeCall(call, result, state.horizon, batch)
       outcomes.push(result)
     }
+    finish(batch)
+    const written = batch.placed.length
     if (written > 0) statements.setIngested.run(String(state.ingested + written))
     ingestedKnown = state.ingested + written
     return outcomes
@@ -173,15 +175,9 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     learning = false
   }
 
-  function writeCall(call: Call, result: RecordedEvent[], horizon: number): number {
+  /** Decides on the events of one call. Those that count join the batch: the whole group is booked at once. */
+  function placeCall(call: Call, result: RecordedEvent[], horizon: number, batch: Batch): void {
     const { events, now } = call
-    const pending: Placed[] = []
-    const rows: Placed[] = []
-    let written = 0
-    const flushRows = () => {
-      insertEvents(rows, now)
-      rows.length = 0
-    }
     for (let index = 0; index < events.length; index++) {
       const routed = events[index]!
       const hour = hourOf(routed.event.time)
@@ -192,10 +188,11 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       const meter = meterOf(routed)
       const days = recentIds.candidates(routed.key)
       if (days.length > 0) {
-        flushRows()
+        insertEvents(batch.rows)
         const seen = find(hour, routed.key, days)
         if (seen !== undefined) {
           result[index] = compare(seen, routed, meter)
+          if (batch.placed.length > 0) batch.repeats.push({ result, index, routed, meter, hour, days })
           continue
         }
       }
@@ -209,7 +206,9 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
         continue
       }
       const placed: Placed = {
+        result,
         index,
+        now,
         routed,
         meter,
         hour,
@@ -220,19 +219,24 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
         tags: tagSetOf(routed),
       }
       place(placed)
-      rows.push(placed)
-      pending.push(placed)
+      batch.rows.push(placed)
+      batch.placed.push(placed)
       recentIds.add(dayOf(hour), routed.key)
-      written++
-      if (rows.length === ROWS) flushRows()
+      if (batch.rows.length === ROWS[0]) insertEvents(batch.rows)
     }
-    flushRows()
-    book(pending)
-    countHours(pending)
-    for (const { index, state } of pending)
+  }
+
+  function finish({ placed, rows, repeats }: Batch): void {
+    insertEvents(rows)
+    const hasMoved = book(placed)
+    countHours(placed)
+    for (const { result, index, state } of placed)
       result[index] =
         state === ACCEPTED ? ACCEPTED_OUTCOME : state === LATE ? LATE_OUTCOME : UNBILLABLE_OUTCOME
-    return written
+    // What they repeat may be an event of this very batch, and booked elsewhere than it was placed.
+    if (!hasMoved) return
+    for (const { result, index, routed, meter, hour, days } of repeats)
+      result[index] = compare(find(hour, routed.key, days)!, routed, meter)
   }
 
   /** Is none of its hours open any more? */
@@ -250,23 +254,26 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     placed.counted = hour ?? placed.hour
   }
 
-  function insertEvents(rows: readonly Placed[], now: number): void {
-    if (rows.length === ROWS) {
-      const values: unknown[] = new Array(ROWS * EVENT_COLUMNS)
-      for (let row = 0; row < ROWS; row++) fill(values, row * EVENT_COLUMNS, rows[row]!, now)
-      statements.insertMany.run(values)
-      return
+  /** Writes the rows, and empties the list. */
+  function insertEvents(rows: Placed[]): void {
+    let at = 0
+    for (const { rows: many, values, statement } of statements.inserts) {
+      for (; rows.length - at >= many; at += many) {
+        for (let row = 0; row < many; row++) fill(values, row * EVENT_COLUMNS, rows[at + row]!)
+        statement.run(values)
+      }
     }
-    const values: unknown[] = new Array(EVENT_COLUMNS)
-    for (const row of rows) {
-      fill(values, 0, row, now)
-      statements.insertOne.run(values)
-    }
+    rows.length = 0
   }
 
-  /** Adds the events to their buckets; a bucket that closed meanwhile sends its events on to their next hour. */
-  function book(placed: readonly Placed[]): void {
+  /**
+   * Adds the events to their buckets; a bucket that closed meanwhile sends its events on to their next hour.
+   *
+   * @returns whether any was sent on
+   */
+  function book(placed: readonly Placed[]): boolean {
     let left: readonly Placed[] = placed
+    let hasMoved = false
     while (left.length > 0) {
       const moved: Placed[] = []
       for (const fold of foldByBucket(left)) {
@@ -287,11 +294,13 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
         } else moved.push(...fold.events)
       }
       for (const event of moved) {
+        hasMoved = true
         place(event)
         statements.moveEvent.run(event.counted, event.state, event.hour, event.routed.key)
       }
       left = moved
     }
+    return hasMoved
   }
 
   function countHours(placed: readonly Placed[]): void {
@@ -466,8 +475,31 @@ const RESTAMPED: RecordedEvent = {
   reason: 'this id was seen before with another time: a retry must carry the first time',
 }
 
-interface Placed {
+/** What one transaction takes in. */
+interface Batch {
+  readonly placed: Placed[]
+  /** Those of them that are not inserted yet. */
+  readonly rows: Placed[]
+  readonly repeats: Repeat[]
+}
+
+/** An event whose id is in the ledger already. */
+interface Repeat {
+  /** Where its outcome belongs. */
+  readonly result: RecordedEvent[]
   readonly index: number
+  readonly routed: RoutedEvent
+  readonly meter: number
+  readonly hour: Hour
+  readonly days: readonly number[]
+}
+
+interface Placed {
+  /** Where its outcome belongs. */
+  readonly result: RecordedEvent[]
+  readonly index: number
+  /** When it was received, ms. */
+  readonly now: number
   readonly routed: RoutedEvent
   readonly meter: number
   /** Of its own time. */
@@ -531,8 +563,7 @@ function foldByBucket(placed: readonly Placed[]): Iterable<Fold> {
 function fill(
   values: unknown[],
   at: number,
-  { routed, meter, hour, delta, counted, state, tags }: Placed,
-  now: number,
+  { routed, meter, hour, delta, counted, state, tags, now }: Placed,
 ): void {
   const { event } = routed
   values[at] = hour
@@ -576,8 +607,11 @@ function prepare(handle: Database.Database) {
     keysAfter: handle.prepare(
       'SELECT hour, key FROM usage_event WHERE (hour > ? OR (hour = ? AND key > ?)) AND hour <= ? ORDER BY hour, key LIMIT ?',
     ),
-    insertMany: handle.prepare(insert + new Array(ROWS).fill(row).join(', ')),
-    insertOne: handle.prepare(insert + row),
+    inserts: ROWS.map((rows) => ({
+      rows,
+      values: new Array<unknown>(rows * EVENT_COLUMNS),
+      statement: handle.prepare(insert + new Array(rows).fill(row).join(', ')),
+    })),
     findEvent: handle.prepare(
       'SELECT meter, time, quantity, value, tags, state FROM usage_event WHERE hour = ? AND key = ?',
     ),

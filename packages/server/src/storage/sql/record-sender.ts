@@ -37,6 +37,10 @@ const CANDIDATES_MAX = 200
 /** May be sent at `?2`: due, not in flight, or in flight for longer than its lease. */
 const SENDABLE = `r.product = ?1 AND r.state IN ('ready', 'sent') AND r.deadline > ?2 AND r.next_attempt_at <= ?2 AND (r.attempt IS NULL OR r.lease_until <= ?2)`
 
+/** Neither its dimension nor its customer was refused before. */
+const NOT_SUSPECT = `AND NOT EXISTS (SELECT 1 FROM isolation i WHERE i.product = r.product
+  AND ((i.kind = 'dimension' AND i.value = r.dimension) OR (i.kind = 'identity' AND i.value = r.identity_key)))`
+
 export async function listSendable(sql: Sql, now: number): Promise<{ product: string; deadline: number }[]> {
   const rows = await sql.all(
     `SELECT r.product, MIN(r.deadline) AS deadline FROM usage_record r LEFT JOIN halt h ON h.product = r.product
@@ -77,12 +81,17 @@ export async function claim(sql: Sql, options: ClaimOptions): Promise<ClaimedBat
 
 async function listCandidates(sql: Sql, { product, now, only }: ClaimOptions): Promise<Row[]> {
   if (only === undefined) {
-    return sql.all(
-      `SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE ${SENDABLE} ORDER BY r.deadline, r.seq LIMIT ?3`,
-      product,
-      now,
-      CANDIDATES_MAX,
-    )
+    const due = (condition: string) =>
+      sql.all(
+        `SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE ${SENDABLE} ${condition} ORDER BY r.deadline, r.seq LIMIT ?3`,
+        product,
+        now,
+        CANDIDATES_MAX,
+      )
+    const isolated = await sql.get('SELECT 1 AS one FROM isolation WHERE product = ? LIMIT 1', product)
+    // Suspects wait until nothing else is due: each takes a call of its own, and the rate is everybody's.
+    const others = isolated === undefined ? [] : await due(NOT_SUSPECT)
+    return others.length > 0 ? others : due('')
   }
   // The halves of a split request go at once: their back-off is not theirs but the whole request's.
   return sql.all(
