@@ -2,10 +2,11 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { expect, it, onTestFinished } from 'vitest'
+import { aFolder } from './a-folder.ts'
 import { accessibilityFaults } from './accessibility.ts'
 import { openBrowser } from './browser.ts'
 import { marketplaceAt } from './marketplace.ts'
-import { aFolder, ask, eventually, ROOT, startTollkeeper } from './processes.ts'
+import { ask, eventually, ROOT, startTollkeeper } from './processes.ts'
 
 /** Git-ignored: for a person to look at. */
 const SCREENSHOTS = join(ROOT, 'coverage/screenshots')

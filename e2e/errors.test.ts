@@ -2,8 +2,9 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSyn
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { aFolder } from './a-folder.ts'
 import { marketplaceAt } from './marketplace.ts'
-import { aFolder, ask, startTollkeeper, tollkeeper } from './processes.ts'
+import { ask, startTollkeeper, tollkeeper } from './processes.ts'
 
 const PRODUCTS =
   'products: [{ id: demo, productCode: demoapi0tollkeeper0000000, dimensions: [{ key: requests }] }]'

@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { aFolder } from './a-folder.ts'
 import { marketplaceAt } from './marketplace.ts'
-import { aFolder, ask, eventually, MAIN, NODE, run, startTollkeeper, tollkeeper } from './processes.ts'
+import { ask, eventually, MAIN, NODE, run, startTollkeeper, tollkeeper } from './processes.ts'
 
 const HOOK = join(import.meta.dirname, 'record-connections.ts')
 const LOOPBACK = /^(connect|send|lookup) (127(\.\d+){3}|::1|localhost)$/

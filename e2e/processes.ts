@@ -1,10 +1,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { onTestFinished } from 'vitest'
 
 export const ROOT = join(import.meta.dirname, '..')
 export const MAIN = join(ROOT, 'packages/server/src/cli/main.ts')
@@ -120,18 +118,6 @@ function readyLine(line: string): Record<string, string> | undefined {
   } catch {
     return undefined // a line of something else
   }
-}
-
-/** An empty folder, gone when the test is. */
-export function aFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'tollkeeper-e2e-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-/** Everything within a folder, to tell whether something was written. */
-export function listing(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
 }
 
 /** Asks again and again until there is an answer. */

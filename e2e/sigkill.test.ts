@@ -4,9 +4,9 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { aFolder } from './a-folder.ts'
 import { marketplaceAt } from './marketplace.ts'
 import {
-  aFolder,
   ask,
   BARE_ENVIRONMENT,
   eventually,

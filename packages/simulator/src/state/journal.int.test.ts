@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -118,6 +119,7 @@ describe('state in a file', () => {
     const child = spawn(process.execPath, [bin, 'start', '--port', '0', '--state', file, '--json'], {
       stdio: 'pipe',
     })
+    const exited = once(child, 'exit')
     const [line] = await new Promise<string[]>((resolve) => {
       createInterface({ input: child.stdout }).once('line', (text) => resolve([text]))
     })
@@ -165,6 +167,7 @@ describe('state in a file', () => {
       }
     }
     await Promise.allSettled([0, 1, 2, 3].map(send))
+    await exited
     expect(succeeded).toBeGreaterThanOrEqual(200)
     const again = await createSimulator({ stateFile: file })
     expect(again.marketplace.recordCount).toBeGreaterThanOrEqual(succeeded)
