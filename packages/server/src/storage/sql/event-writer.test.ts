@@ -63,13 +63,18 @@ it('counts an event once that comes twice in one turn', async () => {
 })
 
 it('tells of a conflict with another request of the same turn', async () => {
-  expect(await together([anEvent('a')], [anEvent('a', { quantity: 2 })])).toEqual([['accepted'], ['conflict']])
+  expect(await together([anEvent('a')], [anEvent('a', { quantity: 2 })])).toEqual([
+    ['accepted'],
+    ['conflict'],
+  ])
   expect(await buckets()).toEqual([[HOUR, 1n, 1]])
 })
 
 it('writes every row of a group of any size', async () => {
   const sizes = [1, 31, 7, 64, 3]
-  const calls = sizes.map((size, call) => Array.from({ length: size }, (_, index) => anEvent(`${call}-${index}`)))
+  const calls = sizes.map((size, call) =>
+    Array.from({ length: size }, (_, index) => anEvent(`${call}-${index}`)),
+  )
   expect((await together(...calls)).flat()).toEqual(new Array(106).fill('accepted'))
   expect(await buckets()).toEqual([[HOUR, 106n, 106]])
   expect((await together(...calls)).flat()).toEqual(new Array(106).fill('duplicate'))
