@@ -13,6 +13,9 @@ import type { Closing, ClosingState, SealedRecord } from './usage-store.ts'
 /** Less than this before AWS's deadline there is no use in sealing: what is left goes to the next hour. */
 const SEND_TIME_MIN_MS = 2 * MINUTE_MS
 
+/** A meter's carry, a bucket and a record together stay below 2^63. */
+export const CARRY_MAX = 1_000_000_000_000_000_000n
+
 /** `holdAbove.times` compares with the median of at least this many earlier hours. */
 export const HOLD_HISTORY_MIN = 24
 export const HOLD_HISTORY_MAX = 168
@@ -96,6 +99,8 @@ function freeze(
       booked.push(...transfers(['forgiven', 'ready', unit - rest]))
     } else pool.take(rest, 'forgiven')
   }
+  // More than the ledger can carry exactly would take AWS centuries: it is refused, with an alarm, and stops nobody else.
+  if (!final && pool.left() > CARRY_MAX) pool.take(pool.left() - CARRY_MAX, 'refused')
   const carried = pool.rest(source, 'carry')
   const record =
     units > 0n || (canRecord && dimension.reportZero && carry + billable === 0n && included.amount === 0n)

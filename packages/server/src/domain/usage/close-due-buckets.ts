@@ -82,12 +82,16 @@ async function closeEnded(
   report: CloseReport,
   signal?: AbortSignal,
 ): Promise<void> {
+  // Buckets that stay open, since they still settle, must not hide those behind them.
+  let staying = 0
   for (let slice = 0; slice < SLICES_MAX && !signal?.aborted; slice++) {
-    const open = await deps.usage.listOpenOfEnded(product.id, now, SLICE)
+    const limit = staying + SLICE
+    const open = await deps.usage.listOpenOfEnded(product.id, now, limit)
     const due = open.filter(({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now)
     const before = report.closed + report.held
     await closeSlice(deps, product, due, now, report)
-    if (open.length < SLICE || report.closed + report.held === before) return
+    if (open.length < limit) return
+    staying = open.length - (report.closed + report.held - before)
   }
 }
 
@@ -99,6 +103,7 @@ async function closeSlice(
   report: CloseReport,
 ): Promise<void> {
   if (keys.length === 0) return
+  const refused = new Map<string, string>()
   const outcomes = await deps.usage.close(
     keys,
     now,
@@ -106,10 +111,24 @@ async function closeSlice(
       const rules = rulesFor(deps.catalog, state, now)
       if (rules === undefined) return undefined
       if (rules.included !== undefined && state.earlierOpen && now < sealBy(state)) return undefined
-      return decideClosing(state, rules)
+      const closing = decideClosing(state, rules)
+      const overflow = closing?.transfers.find(({ to }) => to === 'refused')
+      const { subscription, dimension, hour } = state.bucket
+      const subject = `${subscription}/${dimension}/${hourText(hour)}`
+      if (overflow === undefined) refused.delete(subject)
+      else {
+        const units = overflow.amount / baseUnitsPerUnit(rules.dimension)
+        refused.set(
+          subject,
+          `${units} units cannot be billed: AWS takes no more for this hour, and no later one can`,
+        )
+      }
+      return closing
     },
     { history: product.dimensions.some(({ holdAbove }) => holdAbove !== undefined && 'times' in holdAbove) },
   )
+  for (const [subject, message] of refused)
+    await deps.usage.raise({ kind: 'refused', subject, message, at: now })
   for (const outcome of outcomes) {
     if (outcome === 'closed') report.closed++
     if (outcome === 'held') report.held++

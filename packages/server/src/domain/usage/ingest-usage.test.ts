@@ -74,7 +74,7 @@ it('sees at once that a subscription has ended', async () => {
   expect(await statusOf('acme')).toBe('accepted')
   await subscriptions.change(
     subscription.id,
-    { status: 'cancelling', accessEnd: NOW - 60_000, finalWindowEnd: NOW + 3_540_000 },
+    () => ({ status: 'cancelling', accessEnd: NOW - 60_000, finalWindowEnd: NOW + 3_540_000 }),
     'test',
     NOW,
   )

@@ -65,15 +65,20 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
         })
         return { subscription, created: true }
       }),
-    change: (id, change, actor, now) =>
+    change: (id, decide, actor, now) =>
       database.transaction(async (sql) => {
         const before = await getSubscription(sql, id)
+        const change = decide(before)
+        if (change === undefined) return before
+        if (change.successor !== undefined) await checkSuccessor(sql, before, change.successor)
         await sql.run(
-          'UPDATE subscription SET status = ?, access_end = ?, final_window_end = ?, successor = ? WHERE id = ?',
-          change.status,
+          'UPDATE subscription SET status = ?, access_end = ?, final_window_end = ?, successor = ?, plan = ?, tenant_id = ? WHERE id = ?',
+          change.status ?? before.status,
           change.accessEnd ?? before.accessEnd ?? null,
           change.finalWindowEnd ?? before.finalWindowEnd ?? null,
           change.successor ?? before.successor ?? null,
+          change.plan ?? before.plan ?? null,
+          change.tenantId ?? before.tenantId ?? null,
           id,
         )
         const after = await getSubscription(sql, id)
@@ -84,6 +89,28 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
         return after
       }),
   }
+}
+
+/** Usage of the one may become a bill of the other: a slip here would bill a stranger. */
+async function checkSuccessor(sql: Sql, before: Subscription, successor: string): Promise<void> {
+  const row = await sql.get('SELECT product, successor FROM subscription WHERE id = ?', successor)
+  if (row === undefined || row.product !== before.product) {
+    throw new DomainError(
+      'subscription.not_found',
+      `no subscription ${successor} of product ${before.product} that could succeed`,
+    )
+  }
+  const leadsBack = await sql.get(
+    `WITH RECURSIVE heir (id) AS (SELECT ?1 UNION SELECT s.successor FROM heir h JOIN subscription s ON s.id = h.id WHERE s.successor IS NOT NULL)
+     SELECT 1 AS one FROM heir WHERE id = ?2`,
+    successor,
+    before.id,
+  )
+  if (leadsBack !== undefined)
+    throw new DomainError(
+      'request.invalid',
+      `${successor} cannot succeed ${before.id}: it is succeeded by it`,
+    )
 }
 
 /** With an end, in the same step: its last hours wait for what is left, and all of it must reach AWS before it stops listening. */

@@ -45,7 +45,7 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
         const rows = await sql.all(
           `SELECT b.hour, b.meter, m.dimension, s.id AS subscription FROM bucket b INDEXED BY bucket_open CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
            WHERE b.status = 0 AND b.hour <= ?1 AND b.hour NOT IN (SELECT value FROM json_each(?2)) AND (b.hour, b.meter) > (?3, ?4)
-             AND m.product = ?5 AND s.access_end IS NULL ORDER BY b.hour, b.meter LIMIT ?6`,
+             AND m.product = ?5 AND (s.access_end IS NULL OR s.access_end > (?1 + 1) * 3600000) ORDER BY b.hour, b.meter LIMIT ?6`,
           hourMax,
           JSON.stringify(except),
           hour!,
