@@ -61,6 +61,7 @@ function makeBatch(): RoutedEvent[] {
       hours: [Math.floor(time / HOUR_MS)],
       unbillable: 'subscription_ended',
       hasHeir: false,
+      isInherited: false,
       period: '',
     }
   })

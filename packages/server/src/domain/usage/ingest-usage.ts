@@ -306,6 +306,7 @@ function route(
       unbillable,
       period: hasPeriod(dimension) ? periodKey(dimension.per, report.time) : '',
       hasHeir: !isInherited && match.successorOf(subscription) !== undefined,
+      isInherited: choice.time !== report.time,
     },
   }
 }

@@ -35,6 +35,8 @@ export interface RoutedEvent {
   readonly period: string
   /** Its agreement was renewed: where none of the hours is open any more, it is the successor's. */
   readonly hasHeir: boolean
+  /** It was used under an agreement that this one renews: counted as late, and shown. */
+  readonly isInherited: boolean
 }
 
 export type UnbillableReason = 'subscription_ended' | 'before_access'

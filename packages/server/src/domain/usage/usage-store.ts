@@ -57,6 +57,10 @@ export interface ClosingState {
   readonly earlierOpen: boolean
   /** Does the meter have another open or held bucket, of any hour? */
   readonly laterOpen: boolean
+  /** After a restore: another copy of this ledger may have sent this hour. */
+  readonly doubtful: boolean
+  /** One of the hours that `Closing.seek` asked for, whose key at AWS is free. */
+  readonly freeHour: Hour | undefined
 }
 
 /** What of a state costs more to read than all the rest. */
@@ -89,6 +93,14 @@ export interface Closing {
   readonly included?: { readonly period: string; readonly amount: bigint } | undefined
   /** Make sure a bucket is open at or after this hour, to bill what is carried. */
   readonly openFrom?: Hour | undefined
+  /** Open a bucket in exactly this hour, which is `freeHour`, to bill what is carried. */
+  readonly openAt?: Hour | undefined
+  /** This loses an amount for good: decide again with the first of these hours that nothing was metered in. */
+  readonly seek?:
+    | { readonly hours: readonly Hour[]; readonly region: string; readonly identity: MeteringIdentityValue }
+    | undefined
+  /** Raised in the same step. */
+  readonly alarm?: Alarm | undefined
   /** Who decided, where a person did. */
   readonly actor?: string | undefined
 }
@@ -114,6 +126,8 @@ export interface ClaimOptions {
   readonly leaseMs: number
   /** Milliseconds between two calls of one region. */
   readonly spacingMs: number
+  /** Leave out records that would need a call of their own. */
+  readonly withoutSuspects?: boolean
   /** Just these, if they may still be sent: the halves of a split request. */
   readonly only?: readonly string[]
   /** Bytes of a record within a call. */
@@ -218,6 +232,8 @@ export interface UsageStatus {
     readonly units: bigint
   }[]
   readonly lateAcrossMonths: number
+  /** Events used under an agreement that was renewed, and billed under its successor. */
+  readonly lateAcrossAgreements: number
   readonly unbillable: readonly {
     readonly product: string
     readonly dimension: string
@@ -242,6 +258,10 @@ export interface Alarm {
     | 'halted'
     | 'hold_expired'
     | 'poison'
+    /** Usage that nobody can be told of: its dimension, its product or the buyer's license is unknown. */
+    | 'unconfigured'
+    /** An hour that could not be closed: the ledger's own fault. */
+    | 'close_failed'
     | 'late_across_edge'
   readonly subject: string
   readonly message: string
@@ -273,7 +293,10 @@ export interface UsageStore {
     product: string,
     now: number,
     limit: number,
-  ): Promise<readonly (BucketKey & { readonly subscriptionRow: Subscription })[]>
+    cursor?: string,
+  ): Promise<Page<BucketKey & { readonly subscriptionRow: Subscription }>>
+  /** Every product that ever had a subscription, whether configuration still knows it or not. */
+  listProducts(): Promise<readonly string[]>
   listHeld(
     product: string | undefined,
     limit: number,

@@ -39,6 +39,7 @@ function anEvent(id: string, values: { quantity?: number; hours?: readonly numbe
     unbillable: 'subscription_ended',
     period: '',
     hasHeir: false,
+    isInherited: false,
   }
 }
 

@@ -230,9 +230,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     insertEvents(rows)
     const hasMoved = book(placed)
     countHours(placed)
-    for (const { result, index, state } of placed)
-      result[index] =
-        state === ACCEPTED ? ACCEPTED_OUTCOME : state === LATE ? LATE_OUTCOME : UNBILLABLE_OUTCOME
+    for (const { result, index, state, routed } of placed) result[index] = outcomeOf(state, routed)
     // What they repeat may be an event of this very batch, and booked elsewhere than it was placed.
     if (!hasMoved) return
     for (const { result, index, routed, meter, hour, days } of repeats)
@@ -250,7 +248,8 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   /** The next hour that may take it, or nobody's. */
   function place(placed: Placed): void {
     const hour = placed.routed.hours[placed.next++]
-    placed.state = hour === undefined ? UNBILLABLE : hour === placed.hour ? ACCEPTED : LATE
+    placed.state =
+      hour === undefined ? UNBILLABLE : hour === placed.hour && !placed.routed.isInherited ? ACCEPTED : LATE
     placed.counted = hour ?? placed.hour
   }
 
@@ -464,6 +463,10 @@ const LATE_OUTCOME: RecordedEvent = {
   status: 'late',
   reason: 'its own hour is sealed or too old for AWS: billed in a later one',
 }
+const INHERITED_OUTCOME: RecordedEvent = {
+  status: 'late',
+  reason: 'its agreement was renewed: billed to the one that follows',
+}
 const UNBILLABLE_OUTCOME: RecordedEvent = { status: 'unbillable' }
 const DUPLICATE: RecordedEvent = { status: 'duplicate' }
 const CONFLICT: RecordedEvent = {
@@ -492,6 +495,12 @@ interface Repeat {
   readonly meter: number
   readonly hour: Hour
   readonly days: readonly number[]
+}
+
+function outcomeOf(state: number, { isInherited }: RoutedEvent): RecordedEvent {
+  if (state === ACCEPTED) return ACCEPTED_OUTCOME
+  if (state === UNBILLABLE) return UNBILLABLE_OUTCOME
+  return isInherited ? INHERITED_OUTCOME : LATE_OUTCOME
 }
 
 interface Placed {

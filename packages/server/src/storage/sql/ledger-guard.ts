@@ -34,6 +34,9 @@ export async function createLedgerGuard(database: SqlDatabase, now: number): Pro
 
   return {
     waiting: () => waiting,
+    async refresh() {
+      waiting = await database.read(readWait)
+    },
     async beat(at) {
       const beat = await database.transaction(async (sql) => {
         waiting = await readWait(sql)
@@ -79,6 +82,7 @@ export async function createLedgerGuard(database: SqlDatabase, now: number): Pro
 
 const NEVER_COPIED: LedgerGuard = {
   waiting: () => undefined,
+  refresh: async () => {},
   beat: async () => {},
   release: async () => undefined,
 }

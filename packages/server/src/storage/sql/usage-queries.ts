@@ -214,9 +214,10 @@ export async function readStatus(sql: Sql, product: string | undefined): Promise
     `SELECT m.product, m.dimension, ${exactSum('b.unbillable', 'base')} FROM bucket b JOIN meter m ON m.seq = b.meter WHERE b.unbillable > 0 AND (?1 IS NULL OR m.product = ?1) GROUP BY m.product, m.dimension`,
     mine,
   )
-  const late = await sql.all(
-    `SELECT e.time, e.counted FROM usage_event e JOIN meter m ON m.seq = e.meter WHERE e.state = 1 AND (?1 IS NULL OR m.product = ?1)
-       AND strftime('%Y-%m', e.time / 1000, 'unixepoch') <> strftime('%Y-%m', e.counted * 3600, 'unixepoch') LIMIT 100000`,
+  const late = await sql.get(
+    `SELECT COUNT(*) FILTER (WHERE strftime('%Y-%m', e.time / 1000, 'unixepoch') <> strftime('%Y-%m', e.counted * 3600, 'unixepoch')) AS months,
+       COUNT(*) FILTER (WHERE e.time < s.access_start) AS agreements
+     FROM usage_event e JOIN meter m ON m.seq = e.meter JOIN subscription s ON s.seq = m.subscription WHERE e.state = 1 AND (?1 IS NULL OR m.product = ?1)`,
     mine,
   )
   return {
@@ -236,7 +237,8 @@ export async function readStatus(sql: Sql, product: string | undefined): Promise
       dimension: text(row.dimension),
       units: row.units as bigint,
     })),
-    lateAcrossMonths: late.length,
+    lateAcrossMonths: int(late!.months),
+    lateAcrossAgreements: int(late!.agreements),
     unbillable: unbillable.map((row) => ({
       product: text(row.product),
       dimension: text(row.dimension),

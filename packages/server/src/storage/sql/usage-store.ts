@@ -66,21 +66,39 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
           next: rows.length === limit && last !== undefined ? `${last.hour}.${last.meter}` : undefined,
         }
       }),
-    listOpenOfEnded: (product, now, limit) =>
+    listOpenOfEnded: (product, now, limit, cursor) =>
       database.read(async (sql) => {
+        const [hour, meter] = (cursor ?? '-1.-1').split('.').map(Number)
         const rows = await sql.all(
-          `SELECT b.hour, m.dimension, s.id AS subscription, ${SUBSCRIPTION_COLUMNS} FROM subscription s CROSS JOIN meter m ON m.subscription = s.seq CROSS JOIN bucket b ON b.meter = m.seq
-           WHERE s.product = ? AND s.access_end <= ? AND b.status = 0 ORDER BY b.hour, b.meter LIMIT ?`,
+          `SELECT b.hour, b.meter, m.dimension, s.id AS subscription, ${SUBSCRIPTION_COLUMNS} FROM bucket b INDEXED BY bucket_open CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
+           WHERE b.status = 0 AND (b.hour, b.meter) > (?1, ?2) AND m.product = ?3 AND s.access_end <= ?4 ORDER BY b.hour, b.meter LIMIT ?5`,
+          hour!,
+          meter!,
           product,
           now,
           limit,
         )
-        return rows.map((row) => ({
+        const items = rows.map((row) => ({
           subscription: text(row.subscription),
           dimension: text(row.dimension),
           hour: int(row.hour),
           subscriptionRow: toSubscription(row),
         }))
+        const last = rows.at(-1)
+        return {
+          items,
+          next: rows.length === limit && last !== undefined ? `${last.hour}.${last.meter}` : undefined,
+        }
+      }),
+    listProducts: () =>
+      database.read(async (sql) => {
+        // From one product's first subscription to the next one's: there may be a million in between.
+        const rows = await sql.all(
+          `WITH RECURSIVE found (product) AS (SELECT MIN(product) FROM subscription
+             UNION ALL SELECT (SELECT MIN(s.product) FROM subscription s WHERE s.product > f.product) FROM found f WHERE f.product IS NOT NULL)
+           SELECT product FROM found WHERE product IS NOT NULL`,
+        )
+        return rows.map((row) => text(row.product))
       }),
     listHeld: (product, limit) =>
       database.read(async (sql) => {
