@@ -11,7 +11,7 @@ import { createProductCatalog, type ProductCatalog } from './domain/products/pro
 import { createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
-import { createIngestUsage, type IngestUsage } from './domain/usage/ingest-usage.ts'
+import { createIngestUsage, type IngestLimits, type IngestUsage } from './domain/usage/ingest-usage.ts'
 import type { LedgerGuard } from './domain/usage/ledger-guard.ts'
 import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
@@ -48,7 +48,7 @@ export interface Ledger {
 const KEEP_IDS_EXTRA_MS = 86_400_000
 
 /**
- * Opens the ledger that a configuration names, brings its tables to this version, and adds the declared subscriptions.
+ * Opens the ledger that a configuration names and brings its tables to this version.
  *
  * @throws {DomainError} `ledger.mode_mismatch`, `ledger.dimension_changed`
  */
@@ -60,21 +60,6 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
     const catalog = createProductCatalog(config.products)
     await checkDimensions(database, catalog)
     const subscriptions = createSqlSubscriptionStore(database)
-    for (const declared of config.subscriptions) {
-      const now = clock.now()
-      await subscriptions.create(
-        {
-          ...declared,
-          id: `sub_${randomUUID()}`,
-          status: 'active',
-          accessEnd: undefined,
-          finalWindowEnd: undefined,
-          successor: undefined,
-          createdAt: now,
-        },
-        'config',
-      )
-    }
     return {
       config,
       catalog,
@@ -89,6 +74,39 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+/**
+ * Adds the subscriptions that the configuration declares and that the ledger never had. One that has ended stays
+ * ended; a changed plan or tenant id is taken over, audited.
+ *
+ * @throws {DomainError} `request.invalid` where a declared start differs from the ledger's: what was billed stands on it
+ */
+export async function declareSubscriptions({ config, subscriptions }: Ledger, clock: Clock): Promise<void> {
+  for (const declared of config.subscriptions) {
+    const { product, licenseArn, customerIdentifier, plan, tenantId, accessStart } = declared
+    const reference = licenseArn === undefined ? { customerIdentifier } : { licenseArn }
+    const [known] = await subscriptions.findMatching(product, reference)
+    const now = clock.now()
+    if (known === undefined) {
+      const rest = { accessEnd: undefined, finalWindowEnd: undefined, successor: undefined, createdAt: now }
+      await subscriptions.create(
+        { ...declared, ...rest, id: `sub_${randomUUID()}`, status: 'active' },
+        'config',
+      )
+      continue
+    }
+    if (known.accessStart !== accessStart) {
+      const time = new Date(known.accessStart).toISOString()
+      throw new DomainError(
+        'request.invalid',
+        `the subscription of ${licenseArn ?? customerIdentifier} starts at ${time} in the ledger: set its accessStart to that`,
+      )
+    }
+    const changed =
+      (plan !== undefined && plan !== known.plan) || (tenantId !== undefined && tenantId !== known.tenantId)
+    if (changed) await subscriptions.change(known.id, () => ({ plan, tenantId }), 'config', now)
   }
 }
 
@@ -117,10 +135,7 @@ export async function composeEngine(
   const aws = options.metering ?? (await createMetering(config))
   const metering = config.mode === 'shadow' ? createShadowMetering(aws) : aws
   const limits = config.usage
-  const ingest = whileReleased(
-    ledger.guard,
-    createIngestUsage({ usage, subscriptions, catalog, clock, limits }),
-  )
+  const ingest = composeIngest(ledger, clock)
   const deps = { usage, subscriptions, catalog }
   const jobs = createJobs({
     clock,
@@ -142,15 +157,34 @@ export async function composeEngine(
   return { ledger, clock, ingest, metering, jobs, logger }
 }
 
-/** A ledger that waits for a person takes nothing in: the caller keeps its events and tries again. */
-function whileReleased(guard: LedgerGuard, ingest: IngestUsage): IngestUsage {
+/**
+ * Takes usage in. A ledger that waits for a person takes nothing: the caller keeps its events and tries again.
+ *
+ * @param overrides - an import states its own window
+ */
+export function composeIngest(
+  ledger: Ledger,
+  clock: Clock,
+  overrides: Partial<IngestLimits> = {},
+): IngestUsage {
+  const { usage, subscriptions, catalog, config, guard } = ledger
+  const ingest = createIngestUsage({
+    usage,
+    subscriptions,
+    catalog,
+    clock,
+    limits: { ...config.usage, ...overrides },
+  })
   return async (reports, scope) => {
+    // Another process may have let it go on.
+    if (guard.waiting() !== undefined) await guard.refresh()
     const wait = guard.waiting()
-    if (wait !== undefined)
+    if (wait !== undefined) {
       throw new DomainError(
         'ledger.waiting_for_release',
         `${wait.reason}; a person must let it go on with \`tollkeeper usage resolve ledger\``,
       )
+    }
     return ingest(reports, scope)
   }
 }
@@ -177,6 +211,7 @@ export async function composeServer(
     ready: async () => {
       try {
         await usage.epoch()
+        if (ledger.guard.waiting() !== undefined) await ledger.guard.refresh()
         const wait = ledger.guard.waiting()
         return wait === undefined
           ? { ready: true, checks: { ledger: 'ok' } }
@@ -188,6 +223,7 @@ export async function composeServer(
     logger,
     version: VERSION,
     storefrontUrl: options.storefrontUrl,
+    ...(config.server.trustProxy.length > 0 && { trustProxy: config.server.trustProxy }),
   })
 }
 

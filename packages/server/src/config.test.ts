@@ -46,7 +46,7 @@ describe('a configuration', () => {
         file: undefined,
         mode: 'simulated',
         log: { level: 'info' },
-        server: { host: '127.0.0.1', port: 4000, publicUrl: undefined },
+        server: { host: '127.0.0.1', port: 4000, publicUrl: undefined, trustProxy: [] },
         store: { url: 'sqlite:/etc/toll/tollkeeper.db' },
         aws: {
           accountId: undefined,
@@ -276,6 +276,7 @@ describe('the environment', () => {
       host: '127.0.0.1',
       port: 5000,
       publicUrl: 'https://a.example/x',
+      trustProxy: [],
     })
     expect(parse(text, { PORT: '5000', HOST: 'b.example' }).server.publicUrl).toBe('https://b.example/x')
     expect(problemsOf(text)[0]).toContain('server.port needs PORT, which is not set in the environment')

@@ -28,6 +28,8 @@ export interface Config {
     readonly port: number
     /** Without a slash at its end. */
     readonly publicUrl: string | undefined
+    /** Addresses or ranges of proxies whose word about the caller's address is believed. */
+    readonly trustProxy: readonly string[]
   }
   /** `sqlite:` and an absolute path, or `sqlite::memory:`. */
   readonly store: { readonly url: string }
@@ -175,6 +177,7 @@ export function parseConfig(
       host: file.server.host,
       port: file.server.port,
       publicUrl: file.server.publicUrl?.replace(/\/+$/, ''),
+      trustProxy: file.server.trustProxy,
     },
     store: { url: storeUrl(file.store.url, options.directory) },
     aws: {

@@ -362,6 +362,18 @@ export const ConfigSchema = Type.Object(
             description: 'How buyers and AWS reach this server. Default: `http://` with host and port.',
           }),
         ),
+        trustProxy: Type.Array(
+          Type.String({
+            pattern: '^[0-9a-fA-F.:]{2,45}(?:/[0-9]{1,3})?$',
+            description: 'An IP address, or a range such as `10.0.0.0/8`.',
+          }),
+          {
+            maxItems: 50,
+            default: [],
+            description:
+              'Proxies before this server whose `X-Forwarded-For` is believed. Behind a proxy that is not named here, all buyers share one rate limit.',
+          },
+        ),
       },
       { ...CLOSED, default: {}, description: 'The HTTP server.' },
     ),

@@ -237,3 +237,15 @@ it('an app whose route does not say who may call it does not start', () => {
   collectRoutes(app)
   expect(() => app.get('/secret', async () => 'open')).toThrow('GET /secret does not say who may call it')
 })
+
+it('tells its metrics to nobody who came by another name or through a proxy', async () => {
+  const { app } = seller
+  expect((await app.inject({ url: '/metrics' })).statusCode).toBe(200)
+  for (const headers of [
+    { host: 'billing.example.com' },
+    { 'x-forwarded-for': '203.0.113.7' },
+    { forwarded: 'for=203.0.113.7' },
+  ]) {
+    expect((await app.inject({ url: '/metrics', headers })).statusCode).toBe(403)
+  }
+})

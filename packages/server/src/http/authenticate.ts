@@ -73,11 +73,21 @@ export async function authorize(
   request.serviceKey = key
 }
 
-/** By the socket's address; a request that says it was forwarded is not from this machine, whoever carried it here. */
+/**
+ * By the socket's address; a request that says it was forwarded, or that was sent to another name, is not from this machine,
+ * whoever carried it here: a proxy beside us has our address too.
+ */
 function checkLoopback(request: FastifyRequest): void {
-  const { headers, socket } = request
-  const local = LOOPBACK.test(socket.remoteAddress ?? '')
-  if (!local || headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) {
+  const forwarded = request.headers['x-forwarded-for'] ?? request.headers.forwarded
+  if (
+    !LOOPBACK.test(request.socket.remoteAddress ?? '') ||
+    forwarded !== undefined ||
+    !isLoopbackHost(request.hostname)
+  ) {
     throw new DoorError('request.loopback_only', 'this is answered on the machine itself only')
   }
+}
+
+function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '' || LOOPBACK.test(host.replace(/^\[|\]$/g, ''))
 }

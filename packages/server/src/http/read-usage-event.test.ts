@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
 import { describe, expect, it } from 'vitest'
-import { readJson } from './read-json.ts'
-import { readTime } from './read-time.ts'
-import { idOf, readCloudEvent, readUsageEvent } from './read-usage-event.ts'
+import { readJson } from '../domain/usage/read-json.ts'
+import { readTime } from '../domain/usage/read-time.ts'
+import { idOf, readCloudEvent, readUsageEvent } from '../domain/usage/read-usage-event.ts'
 import { UsageEventBody } from './schemas.ts'
 
 const EVENT = {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { type Static, type TSchema, Type } from 'typebox'
+import {
+  NAME_LENGTH_MAX,
+  QUANTITY_LENGTH_MAX,
+  SOURCE_LENGTH_MAX,
+  VALUE_LENGTH_MAX,
+} from '../domain/usage/read-usage-event.ts'
 
 /** Bounds of the texts that the API takes. Ours: AWS's own identifiers are shorter. */
-export const NAME_LENGTH_MAX = 255
-export const SOURCE_LENGTH_MAX = 1_024
-export const VALUE_LENGTH_MAX = 1_024
-export const QUANTITY_LENGTH_MAX = 40
 export const BATCH_EVENTS_MAX = 1_000
 export const PAGE_LIMIT_MAX = 500
 

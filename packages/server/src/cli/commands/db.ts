@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { openLedger } from '../../compose.ts'
+import { declareSubscriptions, openLedger } from '../../compose.ts'
 import { systemClock } from '../../system-clock.ts'
 import { type CommonOptions, configOf } from '../context.ts'
 import { guarded, print } from '../output.ts'
@@ -15,6 +15,7 @@ export function dbCommand(): Command {
       guarded(async (options: CommonOptions) => {
         const config = configOf(options)
         const ledger = await openLedger(config, systemClock)
+        await declareSubscriptions(ledger, systemClock)
         ledger.close()
         const { migrated } = ledger
         print(options.json, { store: config.store.url, mode: config.mode, migrated }, () =>

@@ -2,7 +2,14 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SimulatedProduct } from '@tollkeeper/simulator'
 import { Command } from 'commander'
-import { composeEngine, composeServer, createLogger, type Ledger, openLedger } from '../../compose.ts'
+import {
+  composeEngine,
+  composeServer,
+  createLogger,
+  declareSubscriptions,
+  type Ledger,
+  openLedger,
+} from '../../compose.ts'
 import type { Config } from '../../config.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
@@ -58,6 +65,7 @@ async function runDev(options: DevOptions): Promise<void> {
   try {
     const config: Config = { ...given, aws: { ...given.aws, endpoint: marketplace.url } }
     const ledger = await openLedger(config, clock)
+    await declareSubscriptions(ledger, clock)
     // Requests and jobs are not told one by one here: the screen belongs to what there is to click.
     const logger = createLogger({
       log: { level: process.env.LOG_LEVEL === undefined ? 'warn' : config.log.level },

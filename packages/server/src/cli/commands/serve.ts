@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { composeEngine, composeServer, openLedger } from '../../compose.ts'
+import { composeEngine, composeServer, declareSubscriptions, openLedger } from '../../compose.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../system-clock.ts'
 import { checkLive } from '../check-live.ts'
@@ -28,6 +28,7 @@ export function serveCommand(): Command {
         await checkAddress(host, port)
         await checkLive(config)
         const ledger = await openLedger(config, systemClock)
+        await declareSubscriptions(ledger, systemClock)
         const engine = await composeEngine(ledger, { clock: systemClock })
         const app = await composeServer(engine)
         try {
@@ -62,7 +63,9 @@ export function workerCommand(): Command {
           env: process.env,
         })
         await checkLive(config)
-        const engine = await composeEngine(await openLedger(config, systemClock), { clock: systemClock })
+        const ledger = await openLedger(config, systemClock)
+        await declareSubscriptions(ledger, systemClock)
+        const engine = await composeEngine(ledger, { clock: systemClock })
         process.stdout.write(
           options.json
             ? `${JSON.stringify({ mode: config.mode, store: config.store.url })}\n`

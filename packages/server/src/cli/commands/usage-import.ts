@@ -2,16 +2,24 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
-import type { composeEngine } from '../../compose.ts'
-import { createIngestUsage } from '../../domain/usage/ingest-usage.ts'
+import { composeIngest } from '../../compose.ts'
+import type { IngestUsage, UsageReport } from '../../domain/usage/ingest-usage.ts'
+import { parseJson } from '../../domain/usage/read-json.ts'
+import { readUsageEvent } from '../../domain/usage/read-usage-event.ts'
 import type { EventStatus } from '../../domain/usage/usage-event.ts'
 import { type CommonOptions, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print } from '../output.ts'
-import { readUsageReport } from '../read-usage-report.ts'
 
 const BATCH = 1_000
 const BACK_DAYS_MAX = 35
+const DAY_MS = 86_400_000
+/** A line is one event: more is a mistake. */
+const LINE_LENGTH_MAX = 65_536
 const PROBLEMS_SHOWN_MAX = 20
+
+interface Problem {
+  readonly problem: string
+}
 
 interface ImportReport {
   readonly lines: number
@@ -24,7 +32,11 @@ export function importCommand(): Command {
   return new Command('import')
     .description('take in usage events from a file of JSON lines (the body of POST /meter on each)')
     .argument('<file>', 'NDJSON; - reads standard input')
-    .option('--back-days <n>', 'take events this many days back', '7')
+    .option(
+      '--back-days <n>',
+      'take events this many days back; a time whose ids the ledger has forgotten is refused all the same',
+      '7',
+    )
     .option('--config <file>', 'configuration file')
     .option('--json', 'print JSON')
     .action(
@@ -38,12 +50,9 @@ export function importCommand(): Command {
           ))
         )
           throw new CliError(`${file} is not a file that can be read`)
-        const report = await withLedger(options, async (ledger, clock) => {
-          const { usage, subscriptions, catalog, config } = ledger
-          const limits = { ...config.usage, acceptBackMs: backDays * 86_400_000 }
-          const ingest = createIngestUsage({ usage, subscriptions, catalog, clock, limits })
-          return importLines(file, ingest, options.json)
-        })
+        const report = await withLedger(options, (ledger, clock) =>
+          importLines(file, composeIngest(ledger, clock, { acceptBackMs: backDays * DAY_MS }), options.json),
+        )
         print(options.json, report, () =>
           [
             `${report.lines} lines: ${
@@ -64,7 +73,7 @@ export function importCommand(): Command {
 
 async function importLines(
   file: string,
-  ingest: Awaited<ReturnType<typeof composeEngine>>['ingest'],
+  ingest: IngestUsage,
   quiet: boolean | undefined,
 ): Promise<ImportReport> {
   const report: ImportReport = {
@@ -73,7 +82,7 @@ async function importLines(
     problems: [],
   }
   let lines = 0
-  let batch: { line: number; report: ReturnType<typeof readUsageReport> }[] = []
+  let batch: { line: number; report: UsageReport | Problem }[] = []
   const flush = async () => {
     const readable = batch.flatMap(({ report: read }) => ('problem' in read ? [] : [read]))
     const outcomes = await ingest(readable)
@@ -94,10 +103,21 @@ async function importLines(
   })) {
     lines++
     if (text.trim() === '') continue
-    batch.push({ line: lines, report: readUsageReport(text) })
+    batch.push({ line: lines, report: readLine(text) })
     if (batch.length === BATCH) await flush()
   }
   await flush()
   if (!quiet && process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   return { ...report, lines }
+}
+
+/** The body of `POST /meter`, read as the API reads it: a misspelt field would silently change who pays. */
+function readLine(text: string): UsageReport | Problem {
+  if (text.length > LINE_LENGTH_MAX) return { problem: `is longer than ${LINE_LENGTH_MAX} characters` }
+  try {
+    const read = readUsageEvent(parseJson(text, 'the line'))
+    return 'reason' in read ? { problem: `${read.field} ${read.reason}`.trim() } : read
+  } catch (error) {
+    return { problem: (error as Error).message }
+  }
 }

@@ -3,10 +3,13 @@ import { Command } from 'commander'
 import { composeEngine, type Ledger } from '../../compose.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { auditUsage } from '../../domain/usage/audit-usage.ts'
+import { notYetDue } from '../../domain/usage/close-due-buckets.ts'
 import { decideHold, type HoldVerdict } from '../../domain/usage/decide-hold.ts'
 import { hourOf, hourText } from '../../domain/usage/hour.ts'
 import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
+import type { BucketKey } from '../../domain/usage/usage-store.ts'
+import { checkLive } from '../check-live.ts'
 import { type CommonOptions, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
 import { explainCommand } from './usage-explain.ts'
@@ -102,13 +105,17 @@ function statusText(found: Awaited<ReturnType<typeof readStatus>>): string {
   ].join('\n')
 }
 
+/** Rows that a dry run shows of each kind. */
+const DRY_RUN_MAX = 1_000
+
 function submitCommand(): Command {
   return onLedger('submit', 'close what is due and send it now')
     .option('--dry-run', 'only show what would be sent')
     .action(
       guarded(async (options: CommonOptions & { dryRun?: boolean }) => {
         await withLedger(options, async (ledger, clock) => {
-          if (options.dryRun) return dryRun(ledger, options)
+          if (options.dryRun) return dryRun(ledger, clock.now(), options)
+          await checkLive(ledger.config)
           const engine = await composeEngine(ledger, { clock })
           const report = await engine.jobs.runOnce()
           print(options.json, report, () => {
@@ -120,26 +127,45 @@ function submitCommand(): Command {
     )
 }
 
-async function dryRun({ usage }: Ledger, options: CommonOptions): Promise<void> {
+/** What a run would close and what it would send, read only. */
+async function dryRun({ usage, catalog }: Ledger, now: number, options: CommonOptions): Promise<void> {
   const records = [
-    ...(await usage.listRecords({ state: 'ready', limit: 10_000 })).items,
-    ...(await usage.listRecords({ state: 'sent', limit: 10_000 })).items,
+    ...(await usage.listRecords({ state: 'ready', limit: DRY_RUN_MAX })).items,
+    ...(await usage.listRecords({ state: 'sent', limit: DRY_RUN_MAX })).items,
   ]
-  print(options.json, { records }, () =>
-    records.length === 0
-      ? 'Nothing is sealed and unsent.'
-      : table(
-          ['record', 'product', 'dimension', 'hour', 'units', 'state', 'deadline'],
-          records.map((r) => [
-            r.id,
-            r.product,
-            r.dimension,
-            hourText(r.hour),
-            r.quantity,
-            r.state,
-            new Date(r.deadline).toISOString(),
+  const due: (BucketKey & { product: string })[] = []
+  for (const product of catalog.list()) {
+    const open = await usage.listOpen(product.id, hourOf(now), notYetDue(product, now), DRY_RUN_MAX)
+    due.push(...open.items.map((key) => ({ product: product.id, ...key })))
+  }
+  const hours = due.map(({ hour, ...key }) => ({ ...key, hour: hourText(hour) }))
+  print(options.json, { due: hours, records }, () =>
+    [
+      hours.length === 0 ? 'No hour is due to be closed.' : `${hours.length} hours are due to be closed:`,
+      ...(hours.length === 0
+        ? []
+        : [
+            table(
+              ['subscription', 'product', 'dimension', 'hour'],
+              hours.map((key) => [key.subscription, key.product, key.dimension, key.hour]),
+            ),
           ]),
-        ),
+      '',
+      records.length === 0
+        ? 'No record is sealed and unsent.'
+        : table(
+            ['record', 'product', 'dimension', 'hour', 'units', 'state', 'deadline'],
+            records.map((r) => [
+              r.id,
+              r.product,
+              r.dimension,
+              hourText(r.hour),
+              r.quantity,
+              r.state,
+              new Date(r.deadline).toISOString(),
+            ]),
+          ),
+    ].join('\n'),
   )
 }
 

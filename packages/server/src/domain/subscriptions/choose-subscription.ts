@@ -1,6 +1,9 @@
 import { MARGINS } from '../usage/aws-rules.ts'
 import { isLive, type Subscription } from './subscription.ts'
 
+/** Renewals followed from one agreement to the next: a chain is one agreement a year. */
+const SUCCESSORS_MAX = 100
+
 /** Whose usage is it, and from when on may it be billed there? */
 export type Choice =
   | { readonly kind: 'chosen'; readonly subscription: Subscription; readonly time: number }
@@ -10,7 +13,7 @@ export type Choice =
 /**
  * The subscription that usage of a time belongs to, out of those that a reference fits.
  *
- * A reference that fits several live subscriptions is never guessed at. Usage from before a renewal is the old
+ * A reference that fits several live subscriptions, or several that covered the time side by side, is never guessed at. Usage from before a renewal is the old
  * agreement's while AWS still takes it, and its successor's afterwards. Where nothing live fits, the
  * subscription that covered the time is chosen all the same: its usage is kept and shown as unbillable.
  *
@@ -25,6 +28,12 @@ export function chooseSubscription(
   if (matches.length === 0) return { kind: 'none' }
   const live = matches.filter(isLive)
   if (live.length > 1) return { kind: 'ambiguous', subscriptions: live }
+  // Two agreements side by side stay two when one of them ends: an earlier use of theirs is still not guessed at.
+  const rivals = sideBySide(
+    matches.filter((subscription) => covers(subscription, time)),
+    successorOf,
+  )
+  if (rivals.length > 1) return { kind: 'ambiguous', subscriptions: rivals }
   const [going] = live
   const covering = matches.find((subscription) => !isLive(subscription) && covers(subscription, time))
   if (covering !== undefined && (going === undefined || !covers(going, time))) {
@@ -41,6 +50,23 @@ export function chooseSubscription(
   // Nobody's time: the latest that had begun by then, so that a retry finds the same one whatever came since.
   const begun = matches.find(({ accessStart }) => accessStart <= time)
   return chosen(begun ?? going ?? matches.at(-1)!, time)
+}
+
+/** Those that are not followed by another of them: a renewal and what it renews are one. */
+function sideBySide(
+  covering: readonly Subscription[],
+  successorOf: (subscription: Subscription) => Subscription | undefined,
+): readonly Subscription[] {
+  if (covering.length < 2) return covering
+  const ids = new Set(covering.map(({ id }) => id))
+  return covering.filter((subscription) => {
+    let heir = successorOf(subscription)
+    for (let step = 0; heir !== undefined && step < SUCCESSORS_MAX; step++) {
+      if (ids.has(heir.id)) return false
+      heir = successorOf(heir)
+    }
+    return true
+  })
 }
 
 /** May usage still become part of its final record? */
@@ -68,12 +94,13 @@ function covers(subscription: Subscription, time: number): boolean {
   )
 }
 
-/** Follows renewals to the one that lives now. Bounded: a chain is one agreement a year. */
+/** Follows renewals to the one that lives now. */
 function lastSuccessor(
   subscription: Subscription,
   successorOf: (subscription: Subscription) => Subscription | undefined,
 ): Subscription | undefined {
   let heir = successorOf(subscription)
-  for (let step = 0; heir !== undefined && !isLive(heir) && step < 100; step++) heir = successorOf(heir)
+  for (let step = 0; heir !== undefined && !isLive(heir) && step < SUCCESSORS_MAX; step++)
+    heir = successorOf(heir)
   return heir
 }

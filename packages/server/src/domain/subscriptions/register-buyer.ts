@@ -43,13 +43,25 @@ export function createRegisterBuyer(deps: {
         'the token is for another product than this listing',
       )
     }
-    if ((customer.licenseArn ?? customer.customerAwsAccountId ?? customer.customerIdentifier) === undefined) {
-      throw new DomainError('marketplace.unavailable', 'AWS Marketplace named no customer for the token')
-    }
+    requireIdentity(product, customer)
     const registered = await findRegistered(deps.subscriptions, product, customer)
     if (registered !== undefined) return { subscription: registered, created: false }
     return deps.subscriptions.create(newSubscription(product, customer, deps.clock.now()), 'aws')
   }
+}
+
+/** A buyer who cannot be metered is not let in: usage would be counted that AWS could never be told of. */
+function requireIdentity({ metering }: Product, customer: ResolvedCustomer): void {
+  const known =
+    metering === 'license'
+      ? customer.licenseArn !== undefined && customer.customerAwsAccountId !== undefined
+      : customer.customerIdentifier !== undefined
+  if (known) return
+  const missing = metering === 'license' ? 'license and account' : 'customer identifier'
+  throw new DomainError(
+    'marketplace.unavailable',
+    `AWS Marketplace has not named the ${missing} yet: press “Set up your account” again in a minute`,
+  )
 }
 
 /** What this customer has already. A license that ended never comes alive again; AWS grants a new one. */

@@ -2,10 +2,12 @@ import type { Subscription, SubscriptionReference, SubscriptionStatus } from './
 
 /** A change of a subscription's life, with who did it: every one is in the audit trail. */
 export interface SubscriptionChange {
-  readonly status: SubscriptionStatus
+  readonly status?: SubscriptionStatus | undefined
   readonly accessEnd?: number | undefined
   readonly finalWindowEnd?: number | undefined
   readonly successor?: string | undefined
+  readonly plan?: string | undefined
+  readonly tenantId?: string | undefined
 }
 
 /** What the domain asks of storage about subscriptions. */
@@ -34,10 +36,19 @@ export interface SubscriptionStore {
    */
   create(subscription: Subscription, actor: string): Promise<{ subscription: Subscription; created: boolean }>
   /**
+   * Decides on what the subscription is now and applies the change, all in one step. `undefined` changes nothing.
+   *
    * With a new `accessEnd`, in the same step: for every meter its last hour (or the first open one after it) opens and takes
    * what later ones hold, and records that wait are due before `finalWindowEnd`.
    *
-   * @throws {DomainError} `subscription.not_found`
+   * @param decide - pure
+   * @returns the subscription as it is afterwards
+   * @throws {DomainError} `subscription.not_found`: also for a `successor` that is none of the same product
    */
-  change(id: string, change: SubscriptionChange, actor: string, now: number): Promise<Subscription>
+  change(
+    id: string,
+    decide: (before: Subscription) => SubscriptionChange | undefined,
+    actor: string,
+    now: number,
+  ): Promise<Subscription>
 }

@@ -16,6 +16,8 @@ export interface LedgerWait {
 export interface LedgerGuard {
   /** Undefined while all is well. */
   waiting(): LedgerWait | undefined
+  /** Sees whether a person has let it go on, in whatever process. */
+  refresh(): Promise<void>
   /** Says that this copy is alive, and sees whether a person has let it go on. */
   beat(now: number): Promise<void>
   /** @returns what it waited for; undefined where it did not wait */

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { readJson } from '../../domain/usage/read-json.ts'
+import { readUsageEvent } from '../../domain/usage/read-usage-event.ts'
 import type { HttpDeps } from '../deps.ts'
 import { invalidField, sendProblem, toUsageProblem } from '../problem.ts'
-import { readJson } from '../read-json.ts'
-import { readUsageEvent } from '../read-usage-event.ts'
 import { problems, ref, UsageEventBody } from '../schemas.ts'
 
 /** One event needs no more: its longest texts and tags together. */

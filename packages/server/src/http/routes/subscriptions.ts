@@ -5,23 +5,13 @@ import type { ServiceKey } from '../../domain/keys/service-key.ts'
 import { findDimension } from '../../domain/products/product.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import type { IngestOutcome, UsageReport } from '../../domain/usage/ingest-usage.ts'
+import { readJson } from '../../domain/usage/read-json.ts'
+import { readTime } from '../../domain/usage/read-time.ts'
+import { isObject, isQuantity, isText, NAME_LENGTH_MAX } from '../../domain/usage/read-usage-event.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
 import type { HttpDeps } from '../deps.ts'
 import { findVisible, productFilter } from '../product-scope.ts'
-import { readJson } from '../read-json.ts'
-import { readTime } from '../read-time.ts'
-import { isObject, isQuantity, isText } from '../read-usage-event.ts'
-import {
-  EventStatus,
-  NAME_LENGTH_MAX,
-  Name,
-  pageOf,
-  pageQuery,
-  problems,
-  Quantity,
-  ref,
-  Time,
-} from '../schemas.ts'
+import { EventStatus, Name, pageOf, pageQuery, problems, Quantity, ref, Time } from '../schemas.ts'
 
 /** Metrics in one report: a product has at most 200 dimensions at AWS. */
 const METRICS_MAX = 200

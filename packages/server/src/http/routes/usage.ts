@@ -2,10 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { DomainError } from '../../domain/error.ts'
 import type { IngestOutcome, UsageReport } from '../../domain/usage/ingest-usage.ts'
+import { parseJson, readJson, readText } from '../../domain/usage/read-json.ts'
+import {
+  idOf,
+  isObject,
+  readCloudEvent,
+  readUsageEvent,
+  type Unreadable,
+} from '../../domain/usage/read-usage-event.ts'
 import type { HttpDeps } from '../deps.ts'
 import { DoorError } from '../problem.ts'
-import { parseJson, readJson, readText } from '../read-json.ts'
-import { idOf, isObject, readCloudEvent, readUsageEvent, type Unreadable } from '../read-usage-event.ts'
 import { BATCH_EVENTS_MAX, CloudEventBody, problems, ref, UsageEventBody, UsageOutcome } from '../schemas.ts'
 
 /** A batch as it came: not one of its events has been looked at. */

@@ -1,7 +1,12 @@
-import type { SubscriptionReference } from '../domain/subscriptions/subscription.ts'
-import type { UsageReport } from '../domain/usage/ingest-usage.ts'
+import type { SubscriptionReference } from '../subscriptions/subscription.ts'
+import type { UsageReport } from './ingest-usage.ts'
 import { readTime } from './read-time.ts'
-import { NAME_LENGTH_MAX, QUANTITY_LENGTH_MAX, SOURCE_LENGTH_MAX, VALUE_LENGTH_MAX } from './schemas.ts'
+
+/** Characters, of ids and names of any kind. */
+export const NAME_LENGTH_MAX = 255
+export const SOURCE_LENGTH_MAX = 1_024
+export const VALUE_LENGTH_MAX = 1_024
+export const QUANTITY_LENGTH_MAX = 40
 
 /** Why something is not an event, and which field says so. */
 export interface Unreadable {

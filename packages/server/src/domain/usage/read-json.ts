@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { DomainError } from '../domain/error.ts'
+import { DomainError } from '../error.ts'
 
 /** Could the text hold a number that loses digits when it is read? Strings may match too: then it is only slower. */
 const LONG_NUMBER = /[:,[]\s*-?\d[\d.]{15}/
