@@ -15,6 +15,15 @@ export type Aggregation = 'sum' | 'count' | 'max' | 'unique' | 'total'
  */
 export type AggregationPeriod = 'hour' | 'day' | 'month'
 
+/** What a dimension's aggregate is taken over; undefined where its events just add up. */
+export function aggregatedPer(dimension: {
+  readonly aggregation: Aggregation
+  readonly per: AggregationPeriod
+}): AggregationPeriod | undefined {
+  const { aggregation, per } = dimension
+  return aggregation === 'max' || aggregation === 'unique' ? per : undefined
+}
+
 /** The period of a time as a sortable key, UTC: `2026-11`, `2026-11-21` or `2026-11-21T07`. */
 export function periodKey(period: AggregationPeriod, timeMs: number): string {
   const iso = new Date(timeMs).toISOString()

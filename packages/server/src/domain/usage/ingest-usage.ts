@@ -4,7 +4,7 @@ import { type Dimension, findDimension, type Product, type ProductCatalog } from
 import { type Choice, chooseSubscription } from '../subscriptions/choose-subscription.ts'
 import type { Subscription, SubscriptionReference } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
-import { periodKey } from './aggregation.ts'
+import { aggregatedPer, periodKey } from './aggregation.ts'
 import { parseQuantity } from './quantity.ts'
 import { routeEvent } from './route-event.ts'
 import { parseTags, tagSetKey } from './tags.ts'
@@ -292,6 +292,7 @@ function route(
   }
   const read = readEvent(report, dimension, subscription.id)
   if ('reason' in read) return refuse(report, 'invalid', read.reason)
+  const per = aggregatedPer(dimension)
   const { hours, unbillable } = routeEvent(choice.time, now, subscription)
   return {
     routed: {
@@ -302,17 +303,14 @@ function route(
       dimension: dimension.key,
       scale: dimension.scale,
       aggregation: dimension.aggregation,
+      per,
       hours,
       unbillable,
-      period: hasPeriod(dimension) ? periodKey(dimension.per, report.time) : '',
+      period: per === undefined ? '' : periodKey(per, report.time),
       hasHeir: !isInherited && match.successorOf(subscription) !== undefined,
       isInherited: choice.time !== report.time,
     },
   }
-}
-
-function hasPeriod({ aggregation }: Dimension): boolean {
-  return aggregation === 'max' || aggregation === 'unique'
 }
 
 function onlyProduct(catalog: ProductCatalog, scope: string | undefined): Product | undefined {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
 import { isLive, type Subscription } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
+import { aggregatedPer } from './aggregation.ts'
 import { MARGINS } from './aws-rules.ts'
 import { identityOf } from './close-bucket.ts'
 import { awsDeadline, closesAt, earliestBillableHour, lastHour, recordTimestamp } from './deadlines.ts'
@@ -49,7 +50,12 @@ async function silenceOf(
   const identity = identityOf(product, subscription)
   if (identity === undefined || !(isLive(subscription) || isInFinalHour(subscription, now))) return 0
   let sealed = 0
-  const meter = { product: product.id, scale: dimension.scale, aggregation: dimension.aggregation }
+  const meter = {
+    product: product.id,
+    scale: dimension.scale,
+    aggregation: dimension.aggregation,
+    per: aggregatedPer(dimension),
+  }
   const last = Math.min(hourOf(now), lastHour(subscription))
   for (let hour: Hour = earliestBillableHour(now, subscription); hour <= last; hour++) {
     const deadline = awsDeadline(hour, subscription)

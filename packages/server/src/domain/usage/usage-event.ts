@@ -1,4 +1,4 @@
-import type { Aggregation } from './aggregation.ts'
+import type { Aggregation, AggregationPeriod } from './aggregation.ts'
 import type { Hour } from './hour.ts'
 import type { TagSetKey } from './tags.ts'
 
@@ -27,6 +27,8 @@ export interface RoutedEvent {
   readonly dimension: string
   readonly scale: number
   readonly aggregation: Aggregation
+  /** For `max` and `unique`: over what they are taken. */
+  readonly per?: AggregationPeriod | undefined
   /** Hours that may take it, in order; the first whose bucket is open does. None: nobody can be billed. */
   readonly hours: readonly Hour[]
   /** Why nobody can be billed for it, where `hours` runs out. */

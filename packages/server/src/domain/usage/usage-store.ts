@@ -12,7 +12,7 @@ export interface MeterKey {
 }
 
 /** What a meter counts and how; fixed when it counts for the first time. */
-export type MeterKind = Pick<RoutedEvent, 'product' | 'scale' | 'aggregation'>
+export type MeterKind = Pick<RoutedEvent, 'product' | 'scale' | 'aggregation' | 'per'>
 
 export interface BucketKey extends MeterKey {
   readonly hour: Hour

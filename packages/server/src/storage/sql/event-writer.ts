@@ -421,6 +421,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       routed.product,
       routed.scale,
       routed.aggregation,
+      routed.per ?? null,
       routed.subscription,
     )
     assert(changes === 1, `subscription ${routed.subscription} is unknown to the ledger`)
@@ -647,7 +648,7 @@ function prepare(handle: Database.Database) {
       'SELECT m.seq, m.scale, m.aggregation FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ? AND m.dimension = ?',
     ),
     addMeter: handle.prepare(
-      'INSERT INTO meter (subscription, dimension, product, scale, aggregation) SELECT seq, ?, ?, ?, ? FROM subscription WHERE id = ?',
+      'INSERT INTO meter (subscription, dimension, product, scale, aggregation, per) SELECT seq, ?, ?, ?, ?, ? FROM subscription WHERE id = ?',
     ),
     kin: handle
       .prepare(

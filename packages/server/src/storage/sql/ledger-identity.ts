@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { DomainError } from '../../domain/error.ts'
 import type { ProductCatalog } from '../../domain/products/product.ts'
+import { aggregatedPer } from '../../domain/usage/aggregation.ts'
 import type { Sql, SqlDatabase } from './database.ts'
-import { int, text } from './rows.ts'
+import { int, optionalText, text } from './rows.ts'
 
 export type LedgerMode = 'simulated' | 'shadow' | 'live'
 
@@ -43,19 +44,21 @@ async function claim(sql: Sql, name: string, value: string): Promise<string> {
 }
 
 /**
- * A dimension keeps its smallest unit and its way of adding up: what was counted in cents cannot go on in dollars.
+ * A dimension keeps its smallest unit and its way of adding up: what was counted in cents cannot go on in dollars, and a
+ * month's unique users would be billed again as a day's.
  *
  * @throws {DomainError} `ledger.dimension_changed`
  */
 export function checkDimensions(database: SqlDatabase, catalog: ProductCatalog): Promise<void> {
   return database.read(async (sql) => {
-    const counted = await sql.all('SELECT DISTINCT product, dimension, scale, aggregation FROM meter')
+    const counted = await sql.all('SELECT DISTINCT product, dimension, scale, aggregation, per FROM meter')
     for (const row of counted) {
       const dimension = catalog.find(text(row.product))?.dimensions.find(({ key }) => key === row.dimension)
       if (dimension === undefined) continue
       for (const [what, before, now] of [
         ['scale', int(row.scale), dimension.scale],
         ['aggregation', text(row.aggregation), dimension.aggregation],
+        ['per', optionalText(row.per), aggregatedPer(dimension)],
       ] as const) {
         if (before !== now) {
           throw new DomainError(

@@ -25,7 +25,7 @@ CREATE INDEX subscription_ended ON subscription (product, access_end) WHERE acce
 
 CREATE TABLE meter (
   seq INTEGER PRIMARY KEY, subscription INTEGER NOT NULL REFERENCES subscription (seq), dimension TEXT NOT NULL, product TEXT NOT NULL,
-  scale INTEGER NOT NULL, aggregation TEXT NOT NULL, carry INTEGER NOT NULL DEFAULT 0 CHECK (carry >= 0), UNIQUE (subscription, dimension)
+  scale INTEGER NOT NULL, aggregation TEXT NOT NULL, per TEXT, carry INTEGER NOT NULL DEFAULT 0 CHECK (carry >= 0), UNIQUE (subscription, dimension)
 ) STRICT;
 
 CREATE TABLE tag_set (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;
@@ -116,8 +116,12 @@ export async function migrate(database: SqlDatabase): Promise<readonly string[]>
     Object.entries(MIGRATIONS).map(([name, script]) => [name, migration(script)]),
   )
   const migrator = new Migrator({ db: kysely, provider: { getMigrations: async () => migrations } })
-  const { error, results } = await migrator.migrateToLatest()
-  if (error !== undefined) throw error
+  // All of it or nothing, and one process after the other: on SQLite, Kysely itself uses neither transaction nor lock.
+  const results = await database.transaction(async () => {
+    const { error, results } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+    return results
+  })
   return (results ?? [])
     .filter(({ status }) => status === 'Success')
     .map(({ migrationName }) => migrationName)

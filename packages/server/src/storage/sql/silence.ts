@@ -13,12 +13,13 @@ export async function sealSilence(
   now: number,
 ): Promise<boolean> {
   await sql.run(
-    `INSERT INTO meter (subscription, dimension, product, scale, aggregation) SELECT seq, ?, ?, ?, ? FROM subscription WHERE id = ?
+    `INSERT INTO meter (subscription, dimension, product, scale, aggregation, per) SELECT seq, ?, ?, ?, ?, ? FROM subscription WHERE id = ?
      ON CONFLICT (subscription, dimension) DO NOTHING`,
     key.dimension,
     kind.product,
     kind.scale,
     kind.aggregation,
+    kind.per ?? null,
     key.subscription,
   )
   const row = await sql.get(
