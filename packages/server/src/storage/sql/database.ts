@@ -22,7 +22,10 @@ export interface Sql {
 export interface SqlDatabase {
   /** Runs a step in a transaction of its own: all of it is durable when it resolves, or none of it happened. */
   transaction<T>(step: (sql: Sql) => Promise<T>): Promise<T>
-  /** Reads without a transaction of others in between. */
+  /**
+   * Reads one consistent state, with all that has resolved before. It never waits for a writer, of this process or another:
+   * of a file it has a connection of its own.
+   */
   read<T>(step: (sql: Sql) => Promise<T>): Promise<T>
   /** The same as `transaction` for the hot path: synchronous statements, no promise for each. */
   transactionSync<T>(step: () => T): Promise<T>
@@ -57,9 +60,12 @@ export function openSqlite(file: string): SqlDatabase {
   const sql = sqlOn(handle)
   const queue = createQueue()
 
-  const transaction = <T>(step: (sql: Sql) => Promise<T>): Promise<T> =>
-    queue(async () => {
-      await begin(handle)
+  const reader = file === ':memory:' ? undefined : createReader(file)
+
+  const transaction = <T>(step: (sql: Sql) => Promise<T>): Promise<T> => {
+    const askedAt = performance.now()
+    return queue(async () => {
+      await begin(handle, askedAt)
       try {
         const result = await step(sql)
         handle.exec('COMMIT')
@@ -69,15 +75,17 @@ export function openSqlite(file: string): SqlDatabase {
         throw error
       }
     })
+  }
 
   return {
     handle,
     file,
     transaction,
-    read: (step) => queue(() => step(sql)),
-    transactionSync: (step) =>
-      queue(async () => {
-        await begin(handle)
+    read: reader?.read ?? ((step) => queue(() => step(sql))),
+    transactionSync: (step) => {
+      const askedAt = performance.now()
+      return queue(async () => {
+        await begin(handle, askedAt)
         try {
           const result = step()
           handle.exec('COMMIT')
@@ -86,7 +94,8 @@ export function openSqlite(file: string): SqlDatabase {
           if (handle.inTransaction) handle.exec('ROLLBACK')
           throw error
         }
-      }),
+      })
+    },
     async snapshot(step) {
       if (file === ':memory:') return queue(() => step(sql))
       const reader = new Database(file, { readonly: true })
@@ -98,7 +107,42 @@ export function openSqlite(file: string): SqlDatabase {
         reader.close()
       }
     },
-    close: () => handle.close(),
+    close: () => {
+      reader?.close()
+      handle.close()
+    },
+  }
+}
+
+/** Reads of a file, one after the other, beside whatever is being written. Opened with the first. */
+function createReader(file: string): { read: SqlDatabase['read']; close(): void } {
+  const queue = createQueue()
+  let opened: { handle: Database.Database; sql: Sql } | undefined
+  let isClosed = false
+  const open = () => {
+    if (isClosed) throw new TypeError('The database connection is not open')
+    const handle = new Database(file, { readonly: true })
+    handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    handle.pragma('temp_store = MEMORY')
+    return { handle, sql: sqlOn(handle) }
+  }
+  return {
+    read: (step) =>
+      queue(async () => {
+        opened ??= open()
+        const { handle, sql } = opened
+        // What is read in several statements is of one moment.
+        handle.exec('BEGIN')
+        try {
+          return await step(sql)
+        } finally {
+          if (handle.open && handle.inTransaction) handle.exec('COMMIT')
+        }
+      }),
+    close: () => {
+      isClosed = true
+      opened?.handle.close()
+    },
   }
 }
 
@@ -155,21 +199,32 @@ function createQueue(): <T>(step: () => Promise<T>) => Promise<T> {
   }
 }
 
-/** Takes SQLite's one write lock; gives way to the event loop while another process has it. */
-async function begin(handle: Database.Database): Promise<void> {
-  const startedAt = performance.now()
-  for (;;) {
-    try {
-      handle.exec('BEGIN IMMEDIATE')
-      return
-    } catch (error) {
-      if (!isBusy(error)) throw error
-      if (performance.now() - startedAt > BUSY_TOTAL_MS)
-        throw new DomainError('ledger.busy', 'the ledger is locked by another process; try again', {
-          cause: error,
-        })
-      await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 8))
+/**
+ * Takes SQLite's one write lock; gives way to the event loop while another process has it.
+ *
+ * @param askedAt - whoever waits behind others that wait does not wait anew
+ */
+async function begin(handle: Database.Database, askedAt: number): Promise<void> {
+  let hasWaited = false
+  try {
+    for (;;) {
+      try {
+        handle.exec('BEGIN IMMEDIATE')
+        return
+      } catch (error) {
+        if (!isBusy(error)) throw error
+        if (performance.now() - askedAt > BUSY_TOTAL_MS)
+          throw new DomainError('ledger.busy', 'the ledger is locked by another process; try again', {
+            cause: error,
+          })
+        // From here on the event loop waits no more: it has reads to answer.
+        if (!hasWaited) handle.pragma('busy_timeout = 0')
+        hasWaited = true
+        await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 8))
+      }
     }
+  } finally {
+    if (hasWaited && handle.open) handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
+import { DomainError } from '../../domain/error.ts'
 import { type Hour, hourOf } from '../../domain/usage/hour.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
 import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
@@ -19,6 +20,9 @@ const ROWS = [32, 8, 1] as const
 const EVENT_COLUMNS = 13
 /** Events in one transaction at most: the event loop waits for it. */
 const GROUP_EVENTS_MAX = 4_000
+/** Events and calls that wait at most: memory is bounded, and who comes later is told at once. */
+const WAITING_EVENTS_MAX = 100_000
+const WAITING_CALLS_MAX = 10_000
 /** Ids read at once while a day is learned. */
 const LEARN_SLICE = 10_000
 /** More than any hour since the epoch that fits a date: meter and hour share one exact number. */
@@ -40,7 +44,7 @@ export interface EventWriter {
 /**
  * The hot path: events of all requests that wait are written in one transaction and one flush to the disk.
  *
- * Where a group fails, each request is tried alone, so that one cannot fail the others.
+ * Where a group fails, each request is tried alone, so that one cannot fail the others; a locked ledger fails all that wait.
  */
 export function createEventWriter(database: SqlDatabase): EventWriter {
   const statements = prepare(database.handle)
@@ -51,6 +55,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   const kin = new Map<number, readonly number[]>()
   let kinEpoch = -1
   let waiting: Call[] = []
+  let waitingEvents = 0
   let scheduled = false
   /** What the ledger had taken in after our last write: more means that another process wrote. */
   let ingestedKnown = -1
@@ -58,7 +63,6 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   let learning = false
 
   const flush = async () => {
-    scheduled = false
     while (waiting.length > 0) {
       const group = takeGroup()
       try {
@@ -66,10 +70,13 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
         for (const [index, call] of group.entries()) call.resolve(outcomes[index]!)
       } catch (error) {
         forget()
-        if (group.length === 1) group[0]!.reject(error)
+        if (isBusy(error)) for (const call of [...group, ...takeAll()]) call.reject(error)
+        else if (group.length === 1) group[0]!.reject(error)
         else await Promise.all(group.map(alone))
       }
     }
+    // Not before: what comes while the ledger is locked waits here, where it is counted.
+    scheduled = false
   }
 
   const alone = async (call: Call) => {
@@ -94,7 +101,15 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     }
     const group = waiting.slice(0, calls)
     waiting = waiting.slice(calls)
+    waitingEvents -= events
     return group
+  }
+
+  function takeAll(): Call[] {
+    const all = waiting
+    waiting = []
+    waitingEvents = 0
+    return all
   }
 
   /** A transaction that was rolled back may have made these. */
@@ -446,7 +461,15 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     recentIds,
     record: (events, now, epoch) =>
       new Promise((resolve, reject) => {
+        // One call alone is taken whatever its size.
+        const isFull =
+          waiting.length >= WAITING_CALLS_MAX || waitingEvents + events.length > WAITING_EVENTS_MAX
+        if (waiting.length > 0 && isFull) {
+          reject(new DomainError('ledger.busy', 'more usage waits than the ledger can take in; try again'))
+          return
+        }
         waiting.push({ events, now, epoch, resolve, reject })
+        waitingEvents += events.length
         if (!scheduled) {
           scheduled = true
           // After the poll phase: every request that arrived in this turn joins the group.
@@ -454,6 +477,10 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
         }
       }),
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof DomainError && error.code === 'ledger.busy'
 }
 
 const STALE: RecordedEvent = { status: 'stale' }

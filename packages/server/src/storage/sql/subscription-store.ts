@@ -19,13 +19,12 @@ const CACHE_MAX = 50_000
 export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionStore {
   const cache = new Map<string, readonly Subscription[]>()
   let cachedEpoch = -1
-  const epochOf = database.handle.prepare(`SELECT value FROM ledger WHERE name = 'epoch'`).pluck()
 
   return {
     get: (id) => database.read((sql) => getSubscription(sql, id)),
     findMatching: (product, reference) =>
       database.read(async (sql) => {
-        const epoch = Number(epochOf.get())
+        const epoch = Number((await sql.get(`SELECT value FROM ledger WHERE name = 'epoch'`))!.value)
         if (epoch !== cachedEpoch || cache.size > CACHE_MAX) {
           cache.clear()
           cachedEpoch = epoch

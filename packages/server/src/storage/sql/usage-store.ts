@@ -33,11 +33,14 @@ const AUDIT_PAGE = 500
 /** The usage ledger on SQLite. */
 export function createSqlUsageStore(database: SqlDatabase): UsageStore {
   const writer = createEventWriter(database)
-  const ledgerValue = database.handle.prepare('SELECT value FROM ledger WHERE name = ?').pluck()
+  const ledgerValue = (name: string) =>
+    database.read(async (sql) =>
+      Number((await sql.get('SELECT value FROM ledger WHERE name = ?', name))!.value),
+    )
   return {
     record: (events, now, epoch) => writer.record(events, now, epoch),
-    epoch: () => database.read(async () => Number(ledgerValue.get('epoch'))),
-    horizon: () => database.read(async () => Number(ledgerValue.get('horizon'))),
+    epoch: () => ledgerValue('epoch'),
+    horizon: () => ledgerValue('horizon'),
 
     listOpen: (product, hourMax, except, limit, cursor) =>
       database.read(async (sql) => {
