@@ -114,17 +114,23 @@ describe('the packages, installed into an empty folder on a machine that cannot 
     }
   })
 
-  it('leave no server behind when the process that started it is killed', async () => {
-    const args = ['dev', '--port', '0', '--simulator-port', '0', '--json', '--data', join(folder, 'killed')]
-    const server = await start(bin('tollkeeper'), args, place)
-    await server.stop('SIGKILL')
-    await eventually('nobody answers', async () =>
-      fetch(`${server.ready.url}/health`).then(
-        () => false,
-        () => true,
-      ),
-    )
-  })
+  it.each([
+    ['by hand is killed', (): string => bin('tollkeeper'), [], 'SIGKILL'],
+    ['by npx is ended', (): string => 'npx', ['tollkeeper'], 'SIGTERM'],
+  ] as const)(
+    'leave no server behind when the process that started it %s',
+    async (_, program, before, signal) => {
+      const args = ['dev', '--port', '0', '--simulator-port', '0', '--json', '--data', join(folder, signal)]
+      const server = await start(program(), [...before, ...args], place)
+      await server.stop(signal)
+      await eventually('nobody answers', async () =>
+        fetch(`${server.ready.url}/health`).then(
+          () => false,
+          () => true,
+        ),
+      )
+    },
+  )
 
   it('carry types', async () => {
     writeFileSync(

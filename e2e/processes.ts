@@ -23,6 +23,8 @@ export interface Place {
   readonly env?: Environment
   /** Run as this user. */
   readonly uid?: number
+  /** Signal it with all that it started: `npm start` passes no signal on. */
+  readonly isGroup?: boolean
 }
 
 export interface Finished {
@@ -71,9 +73,14 @@ export function startTollkeeper(args: readonly string[], place: Place): Promise<
 }
 
 /** Starts a program and waits for the JSON line with its `url`. */
-export async function start(file: string, args: readonly string[], { cwd, env }: Place): Promise<Running> {
+export async function start(
+  file: string,
+  args: readonly string[],
+  { cwd, env, isGroup = false }: Place,
+): Promise<Running> {
   const child = spawn(file, args, {
     cwd,
+    detached: isGroup,
     env: { ...BARE_ENVIRONMENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -103,7 +110,8 @@ export async function start(file: string, args: readonly string[], { cwd, env }:
     process: child,
     output: () => output,
     stop(signal = 'SIGTERM') {
-      child.kill(signal)
+      if (isGroup && child.pid !== undefined) process.kill(-child.pid, signal)
+      else child.kill(signal)
       return exited
     },
   }

@@ -31,7 +31,11 @@ try {
 
   const startedAt = performance.now()
   const options = ['--port', '0', '--simulator-port', '0', '--json']
-  const server = await start('npm', ['start', '--', ...options], { cwd: clone, env: { PATH, HOME } })
+  const server = await start('npm', ['start', '--', ...options], {
+    cwd: clone,
+    env: { PATH, HOME },
+    isGroup: true,
+  })
   const { status } = await fetch(`${server.ready.url}/ready`)
   console.log(
     `${status === 200 ? 'ok    ' : 'FAILED'} npm start (${((performance.now() - startedAt) / 1_000).toFixed(1)} s)`,

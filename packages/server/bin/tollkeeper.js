@@ -3,7 +3,7 @@
 // installed beside us where the system's is older.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import module, { createRequire } from 'node:module'
+import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,10 +14,10 @@ const STARTED_BY_SHIM = 'TOLLKEEPER_STARTED_BY_SHIM'
 const self = fileURLToPath(import.meta.url)
 const here = dirname(self)
 
+// npm runs us by way of a shell that passes no signal on: it would go, and leave us with the port.
+if (process.env.npm_lifecycle_event !== undefined) endWithParent(process.ppid)
 if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_MIN) {
   if (process.env[STARTED_BY_SHIM] !== undefined) liveWithParent()
-  // Not in the system's folder for temporary files: whoever writes there first could choose what we run.
-  module.enableCompileCache(join(here, '../node_modules/.cache/compiled'))
   const source = join(here, '../src/cli/main.ts')
   const built = join(here, '../dist/cli/main.js')
   // Under node_modules Node.js runs no TypeScript, so the published package carries JavaScript.
@@ -44,6 +44,16 @@ function liveWithParent() {
   delete process.env[STARTED_BY_SHIM]
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   process.channel?.unref()
+}
+
+/** @param {number} parent */
+function endWithParent(parent) {
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    process.kill(process.pid, 'SIGTERM')
+  }, 500)
+  watch.unref()
 }
 
 function giveUp() {

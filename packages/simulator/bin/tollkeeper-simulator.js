@@ -14,6 +14,8 @@ const STARTED_BY_SHIM = 'TOLLKEEPER_SIMULATOR_STARTED_BY_SHIM'
 const self = fileURLToPath(import.meta.url)
 const here = dirname(self)
 
+// npm runs us by way of a shell that passes no signal on: it would go, and leave us with the port.
+if (process.env.npm_lifecycle_event !== undefined) endWithParent(process.ppid)
 if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_MIN) {
   if (process.env[STARTED_BY_SHIM] !== undefined) liveWithParent()
   // Not in the system's folder for temporary files: whoever writes there first could choose what we run.
@@ -44,6 +46,16 @@ function liveWithParent() {
   delete process.env[STARTED_BY_SHIM]
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   process.channel?.unref()
+}
+
+/** @param {number} parent */
+function endWithParent(parent) {
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    process.kill(process.pid, 'SIGTERM')
+  }, 500)
+  watch.unref()
 }
 
 function giveUp() {
