@@ -42,6 +42,9 @@ export interface ExpectedUsage {
   doubt(event: DeliveredEvent): void
   /** @throws where the answer contradicts an earlier one */
   told(event: DeliveredEvent, answer: Answer): void
+  /** The sender will never know. */
+  giveUp(event: DeliveredEvent): void
+  isKnown(product: string, account: string, dimension: string): boolean
   /** Keys of what nobody knows yet. */
   readonly doubts: number
   of(product: string, account: string, dimension: string): Expected
@@ -51,6 +54,7 @@ export function createExpectedUsage(): ExpectedUsage {
   const taken = new Map<string, Taken>()
   const doubted = new Map<string, DeliveredEvent>()
   const groups = new Map<string, Taken[]>()
+  const unknown = new Set<string>()
 
   const keep = (event: DeliveredEvent, billable: boolean) => {
     const entry = { event, billable }
@@ -97,6 +101,10 @@ export function createExpectedUsage(): ExpectedUsage {
           break
       }
     },
+    giveUp(event) {
+      if (doubted.delete(keyOf(event))) unknown.add(groupOf(event.product, event.account, event.dimension))
+    },
+    isKnown: (product, account, dimension) => !unknown.has(groupOf(product, account, dimension)),
     of: (product, account, dimension) => fold(groups.get(groupOf(product, account, dimension)) ?? []),
   }
 }
