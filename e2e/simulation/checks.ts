@@ -2,7 +2,7 @@ import { ACCOUNTS } from '../../packages/server/src/domain/usage/account.ts'
 import { auditUsage } from '../../packages/server/src/domain/usage/audit-usage.ts'
 import type { UsageRecord } from '../../packages/server/src/domain/usage/usage-record.ts'
 import type { MeterAudit } from '../../packages/server/src/domain/usage/usage-store.ts'
-import type { Run } from './simulation.ts'
+import type { Run } from './run-state.ts'
 import type { Worker } from './world.ts'
 
 const HOUR_MS = 3_600_000

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { playSeeds, replayCommand } from './play-seeds.ts'
-import { simulate, type Trouble } from './simulation.ts'
+import type { Trouble } from './run-state.ts'
+import { simulate } from './simulation.ts'
 
 /**
  * Plays many seeds: `npm run simulate [-- --seeds 10000] [--from 1] [--threads 2]`, or one: `-- --seed N [--trace]`.

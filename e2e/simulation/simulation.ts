@@ -9,23 +9,15 @@ import type { IngestOutcome, UsageReport } from '../../packages/server/src/domai
 import type { FaultOrder } from '../../packages/simulator/src/index.ts'
 import { checkBill, checkStep } from './checks.ts'
 import { type Answer, createExpectedUsage, type DeliveredEvent } from './expected-usage.ts'
-import { createRandom, type Random } from './random.ts'
-import { createScenario, type Scenario } from './scenario.ts'
-import { createWorld, isCrash, type Worker, type World } from './world.ts'
+import { createRandom } from './random.ts'
+import type { Deal, Run, Trouble } from './run-state.ts'
+import { createScenario } from './scenario.ts'
+import { createWorld, isCrash, type Worker } from './world.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
 /** After the last fault, this long is enough for every hour to close and every record to end. */
 const SETTLE_HOURS = 48
-
-export interface Trouble {
-  /** Processes die. */
-  readonly crashes: boolean
-  /** AWS fails, the network fails, buyers and listings are in a bad state. */
-  readonly faults: boolean
-  /** The clock jumps. */
-  readonly jumps: boolean
-}
 
 export interface RunResult {
   readonly seed: number
@@ -35,34 +27,6 @@ export interface RunResult {
   readonly events: number
   readonly records: number
   readonly crashes: number
-}
-
-/** One agreement, as AWS and as we know it. */
-export interface Deal {
-  readonly aws: string
-  readonly product: string
-  readonly account: string
-  readonly tenant: string
-  readonly lineage: number
-  /** Ours, once AWS's news of it has arrived. */
-  id: string | undefined
-  ended: boolean
-  /** Renews another; AWS's news of that has arrived. */
-  isLinked: boolean
-}
-
-export interface Run {
-  readonly scenario: Scenario
-  readonly world: World
-  readonly random: Random
-  readonly trouble: Trouble
-  readonly expected: ReturnType<typeof createExpectedUsage>
-  readonly deals: Deal[]
-  /** Keys of records that somebody else metered. */
-  readonly foreign: Set<string>
-  readonly trace: string[]
-  /** Nothing went wrong that could cost usage: then none may be refused, in doubt or in conflict. */
-  readonly calm: boolean
 }
 
 interface Delivery {
