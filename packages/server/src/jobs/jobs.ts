@@ -29,7 +29,7 @@ export interface Jobs {
   lastRunAt(): number | undefined
 }
 
-const NOTHING_CLOSED: CloseReport = { closed: 0, held: 0, expired: 0 }
+const NOTHING_CLOSED: CloseReport = { closed: 0, held: 0, expired: 0, failed: 0, losses: [] }
 const NOTHING_SENT: SubmitReport = { calls: 0, accepted: 0, unanswered: 0, expired: 0, halted: [] }
 
 const NOTHING: JobReport = { close: NOTHING_CLOSED, silence: 0, submit: NOTHING_SENT, purged: 0 }

@@ -4,11 +4,11 @@ import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Account, Transfer } from './account.ts'
 import { apportion, foldTagSets, splitUnits } from './apportion.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
-import { awsDeadline, hasNextHour, recordTimestamp } from './deadlines.ts'
-import { hourOf, hourStart, MINUTE_MS, monthStart } from './hour.ts'
+import { awsDeadline, hasNextHour, lastHour, recordTimestamp } from './deadlines.ts'
+import { HOUR_MS, type Hour, hourOf, hourStart, hourText, MINUTE_MS, monthStart } from './hour.ts'
 import { parseTagSetKey, type TagSetKey, UNTAGGED } from './tags.ts'
 import type { Allocation, MeteringIdentityValue } from './usage-record.ts'
-import type { Closing, ClosingState, SealedRecord } from './usage-store.ts'
+import type { Alarm, Closing, ClosingState, SealedRecord } from './usage-store.ts'
 
 /** Less than this before AWS's deadline there is no use in sealing: what is left goes to the next hour. */
 const SEND_TIME_MIN_MS = 2 * MINUTE_MS
@@ -79,8 +79,9 @@ function freeze(
   if (identity === undefined && now < deadline - MARGINS.sealBeforeDeadlineMs) return undefined
   const included = takeIncluded(state, rules, amount, unit)
   const billable = amount - included.amount
-  const final = isFinal(state, now)
-  const canRecord = identity !== undefined && sendable && !state.keyTaken
+  const final = state.freeHour === undefined && isFinal(state, now)
+  // Another copy may have sent a doubtful hour: what it holds stays with that hour, in doubt where AWS takes it no more.
+  const canRecord = identity !== undefined && (sendable || state.doubtful) && !state.keyTaken
   let units = canRecord ? min((carry + billable) / unit, AWS_RULES.quantityMax) : 0n
   const pool = createPool([
     ['carry', carry],
@@ -89,9 +90,9 @@ function freeze(
   pool.take(units * unit, 'ready')
   let tagShare = tagAvailability(state, amount, billable)
   const booked: Transfer[] = []
-  const overflow = final ? (pool.left() / unit) * unit : 0n
+  let refused = final ? (pool.left() / unit) * unit : 0n
   if (final) {
-    pool.take(overflow, 'refused')
+    pool.take(refused, 'refused')
     const rest = pool.left()
     if (rest > 0n && dimension.remainder === 'roundUp' && canRecord && units < AWS_RULES.quantityMax) {
       units += 1n
@@ -99,11 +100,15 @@ function freeze(
       booked.push(...transfers(['forgiven', 'ready', unit - rest]))
     } else pool.take(rest, 'forgiven')
   }
-  // More than the ledger can carry exactly would take AWS centuries: it is refused, with an alarm, and stops nobody else.
-  if (!final && pool.left() > CARRY_MAX) pool.take(pool.left() - CARRY_MAX, 'refused')
+  // More than the ledger can carry exactly would take AWS centuries.
+  if (!final && pool.left() > CARRY_MAX) {
+    refused = pool.left() - CARRY_MAX
+    pool.take(refused, 'refused')
+  }
   const carried = pool.rest(source, 'carry')
   const record =
-    units > 0n || (canRecord && dimension.reportZero && carry + billable === 0n && included.amount === 0n)
+    units > 0n ||
+    (canRecord && sendable && dimension.reportZero && carry + billable === 0n && included.amount === 0n)
       ? seal(state, rules, identity!, units, unit, deadline, tagShare)
       : undefined
   if (tagShare !== undefined)
@@ -114,7 +119,41 @@ function freeze(
     record,
     carryTags: tagShare,
     included: included.amount > 0n ? { period: included.period, amount: included.amount } : undefined,
-    openFrom: carried >= unit && !final ? Math.max(hourOf(now), bucket.hour + 1) : undefined,
+    openFrom:
+      carried >= unit && !final && state.freeHour === undefined
+        ? Math.max(hourOf(now), bucket.hour + 1)
+        : undefined,
+    openAt: state.freeHour,
+    seek:
+      final && refused > 0n && identity !== undefined
+        ? {
+            hours: hoursStillTaken(bucket.hour, subscription, now),
+            region: state.fixed?.region ?? rules.product.region,
+            identity,
+          }
+        : undefined,
+    alarm: refused > 0n ? lossAlarm(state, refused / unit, now) : undefined,
+  }
+}
+
+/** Hours inside access that AWS still takes, latest first: a last amount that found its own hour taken may go into one. */
+function hoursStillTaken(own: Hour, subscription: Subscription, now: number): Hour[] {
+  const hours: Hour[] = []
+  const last = lastHour(subscription)
+  const first = Math.max(hourOf(subscription.accessStart), last - AWS_RULES.lateWindowMs / HOUR_MS)
+  for (let hour = last; hour >= first; hour--) {
+    if (hour !== own && now + SEND_TIME_MIN_MS <= awsDeadline(hour, subscription)) hours.push(hour)
+  }
+  return hours
+}
+
+function lossAlarm({ bucket }: ClosingState, units: bigint, now: number): Alarm {
+  const hour = hourText(bucket.hour)
+  return {
+    kind: 'refused',
+    subject: `${bucket.subscription}/${bucket.dimension}/${hour}`,
+    message: `${units} ${bucket.dimension} of ${hour} cannot be billed: AWS takes no more for this hour, and no other one can take it`,
+    at: now,
   }
 }
 

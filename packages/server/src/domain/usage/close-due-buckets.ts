@@ -1,3 +1,4 @@
+import { DomainError } from '../error.ts'
 import {
   baseUnitsPerUnit,
   type Dimension,
@@ -7,11 +8,12 @@ import {
 } from '../products/product.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
+import type { Account, Transfer } from './account.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
-import { decideClosing, decideHeld } from './close-bucket.ts'
+import { type ClosingRules, decideClosing, decideHeld, identityOf } from './close-bucket.ts'
 import { awsDeadline, closesAt, holdDeadline } from './deadlines.ts'
 import { HOUR_MS, type Hour, hourOf, hourText } from './hour.ts'
-import type { BucketKey, Closing, ClosingState, UsageStore } from './usage-store.ts'
+import type { BucketKey, Closing, ClosingState, UsageBucket, UsageStore } from './usage-store.ts'
 
 /** Buckets closed in one transaction: few enough that ingest hardly waits. */
 const SLICE = 200
@@ -21,11 +23,24 @@ const SLICES_MAX = 5_000
 /** A decision on a held hour does not ask again whether to hold it. */
 export const NO_HISTORY = { history: false }
 
+/** What an end cost for good, in base units. */
+export interface Loss {
+  readonly product: string
+  readonly dimension: string
+  /** Whole units that no hour could take. */
+  readonly refused: bigint
+  /** Remainders below a unit; below zero where they were rounded up. */
+  readonly forgiven: bigint
+}
+
 export interface CloseReport {
   closed: number
   held: number
   /** Held buckets that nobody decided on in time. */
   expired: number
+  /** Buckets that could not be closed, each with an alarm. */
+  failed: number
+  readonly losses: readonly Loss[]
 }
 
 export interface CloseDeps {
@@ -34,34 +49,76 @@ export interface CloseDeps {
   readonly catalog: ProductCatalog
 }
 
-/** Closes every bucket that is due at `now`. Safe to run twice at once and to stop half-way. */
+/** One run over all products. */
+interface Run {
+  readonly deps: CloseDeps
+  readonly now: number
+  readonly signal: AbortSignal | undefined
+  readonly report: CloseReport
+  readonly losses: Map<string, Loss>
+  /** What configuration lacks, each said once, by subject. */
+  readonly unconfigured: Map<string, string>
+}
+
+/** A product that configuration lost has no grace any more: its hours are missed this long after they began. */
+const UNKNOWN_PRODUCT_HOURS = 2
+
+/**
+ * Closes every bucket that is due at `now`. Safe to run twice at once and to stop half-way.
+ *
+ * A product, a slice or a bucket that fails does not stop the others: it raises an alarm and is tried again.
+ */
 export async function closeDueBuckets(
   deps: CloseDeps,
   now: number,
   signal?: AbortSignal,
 ): Promise<CloseReport> {
-  const report: CloseReport = { closed: 0, held: 0, expired: 0 }
-  for (const product of deps.catalog.list()) {
-    await closeOpen(deps, product, now, report, signal)
-    await closeEnded(deps, product, now, report, signal)
+  const run: Run = {
+    deps,
+    now,
+    signal,
+    report: { closed: 0, held: 0, expired: 0, failed: 0, losses: [] },
+    losses: new Map(),
+    unconfigured: new Map(),
   }
-  await decideExpiredHolds(deps, now, report, signal)
-  return report
+  for (const product of deps.catalog.list()) {
+    // Those that end first: AWS stops listening to them first.
+    await attempt(run, product.id, () => closeEnded(run, product))
+    await attempt(run, product.id, () => closeOpen(run, product))
+  }
+  await decideExpiredHolds(run)
+  await findUnknownProducts(run)
+  for (const [subject, message] of run.unconfigured)
+    await deps.usage.raise({ kind: 'unconfigured', subject, message, at: now })
+  return { ...run.report, losses: [...run.losses.values()] }
 }
 
-async function closeOpen(
-  deps: CloseDeps,
-  product: Product,
-  now: number,
-  report: CloseReport,
-  signal?: AbortSignal,
-): Promise<void> {
+/** An alarm in the place of what failed. Where not even that can be written, the run fails. */
+async function attempt<T>(run: Run, subject: string, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isBusy(error)) throw error
+    run.report.failed++
+    const message = `could not be closed, and is tried again: ${error instanceof Error ? error.message : String(error)}`
+    await run.deps.usage.raise({ kind: 'close_failed', subject, message, at: run.now })
+    return undefined
+  }
+}
+
+/** The whole ledger is locked: no single bucket is at fault. */
+function isBusy(error: unknown): boolean {
+  return error instanceof DomainError && error.code === 'ledger.busy'
+}
+
+async function closeOpen(run: Run, product: Product): Promise<void> {
+  const { deps, now, signal } = run
   const current = hourOf(now)
   const notDue = notYetDue(product, now)
   let cursor: string | undefined
   for (let slice = 0; slice < SLICES_MAX && !signal?.aborted; slice++) {
     const page = await deps.usage.listOpen(product.id, current, notDue, SLICE, cursor)
-    await closeSlice(deps, product, page.items, now, report)
+    await closeSlice(run, product, page.items)
     cursor = page.next
     if (cursor === undefined) return
   }
@@ -75,63 +132,115 @@ export function notYetDue(product: Product, now: number): Hour[] {
   return hours.filter((hour) => closesAt(hour, product, always) > now)
 }
 
-async function closeEnded(
-  deps: CloseDeps,
-  product: Product,
-  now: number,
-  report: CloseReport,
-  signal?: AbortSignal,
-): Promise<void> {
-  // Buckets that stay open, since they still settle, must not hide those behind them.
-  let staying = 0
+async function closeEnded(run: Run, product: Product): Promise<void> {
+  const { deps, now, signal } = run
+  let cursor: string | undefined
   for (let slice = 0; slice < SLICES_MAX && !signal?.aborted; slice++) {
-    const limit = staying + SLICE
-    const open = await deps.usage.listOpenOfEnded(product.id, now, limit)
-    const due = open.filter(({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now)
-    const before = report.closed + report.held
-    await closeSlice(deps, product, due, now, report)
-    if (open.length < limit) return
-    staying = open.length - (report.closed + report.held - before)
+    const page = await deps.usage.listOpenOfEnded(product.id, now, SLICE, cursor)
+    await closeSlice(
+      run,
+      product,
+      page.items.filter(({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now),
+    )
+    cursor = page.next
+    if (cursor === undefined) return
   }
 }
 
-async function closeSlice(
-  deps: CloseDeps,
-  product: Product,
-  keys: readonly BucketKey[],
-  now: number,
-  report: CloseReport,
-): Promise<void> {
+/** All in one transaction; where it fails, each in its own, so that one bad bucket holds up no other. */
+async function closeSlice(run: Run, product: Product, keys: readonly BucketKey[]): Promise<void> {
   if (keys.length === 0) return
-  const refused = new Map<string, string>()
+  try {
+    await closeKeys(run, product, keys)
+  } catch (error) {
+    if (isBusy(error)) throw error
+    for (const key of keys) {
+      if (run.signal?.aborted) return
+      await attempt(run, `${key.subscription}/${key.dimension}/${hourText(key.hour)}`, () =>
+        closeKeys(run, product, [key]),
+      )
+    }
+  }
+}
+
+async function closeKeys(run: Run, product: Product, keys: readonly BucketKey[]): Promise<void> {
+  const { deps, now } = run
+  const closings = new Map<string, Closing>()
   const outcomes = await deps.usage.close(
     keys,
     now,
     (state) => {
       const rules = rulesFor(deps.catalog, state, now)
-      if (rules === undefined) return undefined
-      if (rules.included !== undefined && state.earlierOpen && now < sealBy(state)) return undefined
-      const closing = decideClosing(state, rules)
-      const overflow = closing?.transfers.find(({ to }) => to === 'refused')
-      const { subscription, dimension, hour } = state.bucket
-      const subject = `${subscription}/${dimension}/${hourText(hour)}`
-      if (overflow === undefined) refused.delete(subject)
-      else {
-        const units = overflow.amount / baseUnitsPerUnit(rules.dimension)
-        refused.set(
-          subject,
-          `${units} units cannot be billed: AWS takes no more for this hour, and no later one can`,
+      if (rules === undefined) {
+        const { dimension } = state.bucket
+        run.unconfigured.set(
+          `${product.id}/${dimension}`,
+          `hours of ${dimension} wait to be closed, and configuration has no such dimension: they are not billed`,
         )
+        return undefined
       }
+      if (rules.included !== undefined && state.earlierOpen && now < sealBy(state)) return undefined
+      noteUnknownBuyer(run, state, rules)
+      const closing = decideClosing(state, rules)
+      if (closing !== undefined) closings.set(nameOf(state.bucket), closing)
       return closing
     },
     { history: product.dimensions.some(({ holdAbove }) => holdAbove !== undefined && 'times' in holdAbove) },
   )
-  for (const [subject, message] of refused)
-    await deps.usage.raise({ kind: 'refused', subject, message, at: now })
-  for (const outcome of outcomes) {
-    if (outcome === 'closed') report.closed++
-    if (outcome === 'held') report.held++
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome === 'held') run.report.held++
+    if (outcome !== 'closed') continue
+    run.report.closed++
+    const key = keys[index]!
+    noteLoss(run, product.id, key.dimension, closings.get(nameOf(key)))
+  }
+}
+
+function nameOf({ subscription, dimension, hour }: BucketKey): string {
+  return `${subscription}/${dimension}/${hour}`
+}
+
+/** AWS cannot be told of a buyer without a license, or for a legacy product without a customer identifier. */
+function noteUnknownBuyer(run: Run, state: ClosingState, { product, dimension }: ClosingRules): void {
+  const { bucket, subscription, carry } = state
+  const waiting = bucket.quantity + carry
+  if (waiting === 0n || (state.fixed?.identity ?? identityOf(product, subscription)) !== undefined) return
+  const missing = product.metering === 'legacy' ? 'customer identifier' : 'license or AWS account'
+  run.unconfigured.set(
+    subscription.id,
+    `${waiting / baseUnitsPerUnit(dimension)} ${dimension.key} and whatever follows wait: the subscription has no ${missing}, and AWS cannot be told who used them`,
+  )
+}
+
+function noteLoss(run: Run, product: string, dimension: string, closing: Closing | undefined): void {
+  const to = (account: Account) => sum(closing, (transfer) => transfer.to === account)
+  const refused = to('refused')
+  const forgiven = to('forgiven') - sum(closing, ({ from }) => from === 'forgiven')
+  if (refused === 0n && forgiven === 0n) return
+  const subject = `${product}/${dimension}`
+  const before = run.losses.get(subject) ?? { product, dimension, refused: 0n, forgiven: 0n }
+  run.losses.set(subject, {
+    ...before,
+    refused: before.refused + refused,
+    forgiven: before.forgiven + forgiven,
+  })
+}
+
+function sum(closing: Closing | undefined, counts: (transfer: Transfer) => boolean): bigint {
+  return (closing?.transfers ?? []).filter(counts).reduce((total, { amount }) => total + amount, 0n)
+}
+
+/** Usage of a product that configuration no longer has. */
+async function findUnknownProducts({ deps, now, unconfigured }: Run): Promise<void> {
+  for (const product of await deps.usage.listProducts()) {
+    if (deps.catalog.find(product) !== undefined) continue
+    const open = await deps.usage.listOpen(product, hourOf(now) - UNKNOWN_PRODUCT_HOURS, [], 1)
+    const ended = await deps.usage.listOpenOfEnded(product, now, 1)
+    if (open.items.length + ended.items.length === 0) continue
+    unconfigured.set(
+      product,
+      `hours of ${product} wait to be closed, and configuration has no such product: they are not billed`,
+    )
   }
 }
 
@@ -139,8 +248,8 @@ function sealBy(state: ClosingState): number {
   return awsDeadline(state.bucket.hour, state.subscription) - MARGINS.sealBeforeDeadlineMs
 }
 
-/** A product or dimension that configuration no longer has leaves its buckets open: nothing is guessed, `doctor` shows it. */
-function rulesFor(catalog: ProductCatalog, state: ClosingState, now: number) {
+/** A product or dimension that configuration no longer has leaves its buckets open, with an alarm: nothing is guessed. */
+function rulesFor(catalog: ProductCatalog, state: ClosingState, now: number): ClosingRules | undefined {
   const product = catalog.find(state.bucket.product)
   const dimension = product?.dimensions.find(({ key }) => key === state.bucket.dimension)
   if (product === undefined || dimension === undefined) return undefined
@@ -156,35 +265,50 @@ function includedOf(
   return plan?.included.find((included) => included.dimension === dimension.key)
 }
 
-async function decideExpiredHolds(
-  deps: CloseDeps,
-  now: number,
-  report: CloseReport,
-  signal?: AbortSignal,
-): Promise<void> {
+async function decideExpiredHolds(run: Run): Promise<void> {
+  const { deps, now, signal } = run
   for (const { bucket, subscription } of await deps.usage.listHeld(undefined, 10_000)) {
     if (signal?.aborted) return
     if (holdDeadline(bucket.hour, subscription) > now) continue
     const dimension = deps.catalog
       .find(bucket.product)
       ?.dimensions.find(({ key }) => key === bucket.dimension)
-    if (dimension === undefined) continue
-    const keep = dimension.onDeadline === 'release' ? bucket.quantity : 0n
-    const [outcome] = await deps.usage.close(
-      [bucket],
-      now,
-      holdDecision(deps.catalog, keep, 'system', now),
-      NO_HISTORY,
+    if (dimension === undefined) {
+      run.unconfigured.set(
+        `${bucket.product}/${bucket.dimension}`,
+        `held hours of ${bucket.dimension} are past their deadline, and configuration has no such dimension`,
+      )
+      continue
+    }
+    await attempt(run, `${bucket.subscription}/${bucket.dimension}/${hourText(bucket.hour)}`, () =>
+      decideExpiredHold(run, bucket, dimension),
     )
-    if (outcome !== 'closed') continue
-    report.expired++
-    await deps.usage.raise({
-      kind: 'hold_expired',
-      subject: `${bucket.subscription}/${bucket.dimension}/${hourText(bucket.hour)}`,
-      message: `nobody decided on ${bucket.quantity / baseUnitsPerUnit(dimension)} held units in time; they were ${dimension.onDeadline === 'release' ? 'released and will be billed' : 'waived'}`,
-      at: now,
-    })
   }
+}
+
+async function decideExpiredHold(run: Run, bucket: UsageBucket, dimension: Dimension): Promise<void> {
+  const { deps, now, report } = run
+  const keep = dimension.onDeadline === 'release' ? bucket.quantity : 0n
+  const decide = holdDecision(deps.catalog, keep, 'system', now)
+  let closing: Closing | undefined
+  const [outcome] = await deps.usage.close(
+    [bucket],
+    now,
+    (state) => {
+      closing = decide(state)
+      return closing
+    },
+    NO_HISTORY,
+  )
+  if (outcome !== 'closed') return
+  report.expired++
+  noteLoss(run, bucket.product, bucket.dimension, closing)
+  await deps.usage.raise({
+    kind: 'hold_expired',
+    subject: `${bucket.subscription}/${bucket.dimension}/${hourText(bucket.hour)}`,
+    message: `nobody decided on ${bucket.quantity / baseUnitsPerUnit(dimension)} held units in time; they were ${dimension.onDeadline === 'release' ? 'released and will be billed' : 'waived'}`,
+    at: now,
+  })
 }
 
 /** The decision of a person, or of the deadline, on a held bucket. */

@@ -13,6 +13,13 @@ export function retryDelayMs(attempts: number): number {
   return Math.min(RETRY_FIRST_MS * 2 ** Math.max(0, attempts - 1), RETRY_MAX_MS)
 }
 
+/** At most a quarter of the time that is left: the last minutes before AWS stops taking it are used. */
+function nextAttempt(record: UsageRecord, now: number): number {
+  const delay = retryDelayMs(record.attempts)
+  const share = Math.floor((record.deadline - now) / 4)
+  return now + (share < delay ? Math.max(RETRY_FIRST_MS, share) : delay)
+}
+
 /**
  * What AWS's answer to one attempt makes of a record.
  *
@@ -28,7 +35,7 @@ export function judgeAnswer(
   answer: RecordAnswer,
   now: number,
 ): Judgement {
-  const nextAttemptAt = now + retryDelayMs(record.attempts)
+  const nextAttemptAt = nextAttempt(record, now)
   const { unanswered } = record
   switch (answer.kind) {
     case 'unanswered':
@@ -105,7 +112,10 @@ export function judgeExpired(record: UsageRecord, subscription: Subscription, no
     return {
       state: 'in_doubt',
       unanswered: record.unanswered,
-      note: 'AWS no longer takes this hour, and an attempt had no answer',
+      note:
+        record.attempts === 0
+          ? 'AWS no longer takes this hour, and another copy of this ledger may have sent it'
+          : 'AWS no longer takes this hour, and an attempt had no answer',
     }
   }
   return carryOn(record, subscription, now, 'AWS no longer takes this hour; it does not have this record')
@@ -113,8 +123,11 @@ export function judgeExpired(record: UsageRecord, subscription: Subscription, no
 
 /** The amount goes to the next hour, where there is one. Only ever called when AWS certainly does not have it. */
 function carryOn(record: UsageRecord, subscription: Subscription, now: number, why: string): Judgement {
-  if (!hasNextHour(subscription, now) || !isLive(subscription))
-    return { state: 'refused', unanswered: 0, note: `${why}, and no later hour can take it` }
+  if (!hasNextHour(subscription, now) || !isLive(subscription)) {
+    const heir =
+      subscription.successor === undefined ? '' : `; ${subscription.successor} goes on in its place`
+    return { state: 'refused', unanswered: 0, note: `${why}, and no later hour can take it${heir}` }
+  }
   if (record.quantity === 0) return { state: 'refused', unanswered: 0, note: `${why}; it was a zero` }
   return {
     state: 'carried',

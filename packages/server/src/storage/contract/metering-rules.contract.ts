@@ -233,7 +233,7 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
 
     it('refuses, with an alarm, what no hour can bill any more', async () => {
       const { subscribe, report, clock, close, end, usage, audit } = await start()
-      const buyer = await subscribe()
+      const buyer = await subscribe({ accessStart: utc('2026-11-21T10:00') })
       await report(buyer, 'a', 3_000_000_000)
       await end(buyer, clock.now())
       clock.set(utc('2026-11-21T10:41'))

@@ -21,6 +21,9 @@ import {
   toSubscription,
 } from './rows.ts'
 
+/** A bucket that others are folded into stays below 2^63. */
+const FOLDED_MAX = 8_000_000_000_000_000_000n
+
 /** How far ahead an open hour is looked for: closed ones follow only after a clock went back. */
 const OPEN_AHEAD_MAX = 48
 
@@ -43,12 +46,17 @@ export async function closeBucket(
   )
   if (row === undefined) return 'unchanged'
   const state = await readState(sql, row, key.hour, needs)
-  let closing = decide(state)
-  if (closing === undefined) return 'unchanged'
-  if (closing.record !== undefined && (await isTaken(sql, closing.record, key))) {
-    closing = decide({ ...state, keyTaken: true })
-    if (closing === undefined) return 'unchanged'
+  let known = state
+  let closing = decide(known)
+  if (closing?.record !== undefined && (await isTaken(sql, closing.record, key))) {
+    known = { ...known, keyTaken: true }
+    closing = decide(known)
   }
+  if (closing?.seek !== undefined) {
+    const freeHour = await findFreeHour(sql, row, key, closing.seek)
+    if (freeHour !== undefined) closing = decide({ ...known, freeHour })
+  }
+  if (closing === undefined) return 'unchanged'
   await apply(sql, int(row.meter), key, closing, now)
   if (closing.actor !== undefined && state.bucket.status === 'held') {
     await appendAudit(sql, {
@@ -105,6 +113,8 @@ async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): P
     earlierOpen: earlier !== undefined,
     keyTaken: false,
     laterOpen: later !== undefined,
+    doubtful: await isDoubtful(sql, hour),
+    freeHour: undefined,
   }
 }
 
@@ -118,7 +128,27 @@ export async function fixedOf(sql: Sql, subscription: number, hour: Hour): Promi
   return row && { identity: JSON.parse(text(row.identity)), region: text(row.region) }
 }
 
-export async function isTaken(sql: Sql, record: SealedRecord, key: BucketKey): Promise<boolean> {
+/** The first hour that this meter counted nothing in and that nobody has a record of. */
+async function findFreeHour(
+  sql: Sql,
+  row: Row,
+  key: BucketKey,
+  { hours, region, identity }: NonNullable<Closing['seek']>,
+): Promise<Hour | undefined> {
+  for (const hour of hours) {
+    const bucket = await sql.get('SELECT status FROM bucket WHERE meter = ? AND hour = ?', row.meter!, hour)
+    if (bucket !== undefined && bucket.status !== 3n) continue
+    const fixed = (await fixedOf(sql, int(row.s_seq), hour)) ?? { region, identity }
+    if (!(await isTaken(sql, fixed, { ...key, hour }))) return hour
+  }
+  return undefined
+}
+
+export async function isTaken(
+  sql: Sql,
+  record: Pick<SealedRecord, 'region' | 'identity'>,
+  key: BucketKey,
+): Promise<boolean> {
   const taken = await sql.get(
     'SELECT 1 AS one FROM usage_record WHERE region = ? AND identity_key = ? AND dimension = ? AND hour = ?',
     record.region,
@@ -165,6 +195,22 @@ async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, 
   }
   if (closing.carryTags !== undefined) await replaceCarryTags(sql, meter, closing.carryTags)
   if (closing.openFrom !== undefined) await openBucket(sql, meter, closing.openFrom)
+  if (closing.openAt !== undefined)
+    await sql.run(
+      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO UPDATE SET status = 0 WHERE status = 3',
+      meter,
+      closing.openAt,
+    )
+  if (closing.alarm !== undefined) {
+    const { kind, subject, message, at } = closing.alarm
+    await sql.run(
+      'INSERT INTO alarm (kind, subject, message, at) VALUES (?, ?, ?, ?)',
+      kind,
+      subject,
+      message,
+      at,
+    )
+  }
 }
 
 async function replaceCarryTags(sql: Sql, meter: number, tags: ReadonlyMap<string, bigint>): Promise<void> {
@@ -184,7 +230,7 @@ export async function insertRecord(
   const unanswered = (await isDoubtful(sql, key.hour)) ? 1 : 0
   const { lastId } = await sql.run(
     `INSERT INTO usage_record (id, product, meter, dimension, hour, region, identity_key, identity, timestamp, quantity, unit_base, allocations,
-       state, deadline, sealed_at, next_attempt_at, unanswered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?, ?, ?)`,
+       state, deadline, sealed_at, next_attempt_at, unanswered, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?)`,
     record.id,
     record.product,
     meter,
@@ -201,6 +247,7 @@ export async function insertRecord(
     now,
     now,
     unanswered,
+    unanswered === 1 ? 'may have been sent by another copy of this ledger' : null,
   )
   return lastId
 }
@@ -260,18 +307,24 @@ export async function openBucket(sql: Sql, meter: number, from: Hour): Promise<H
  */
 export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hour): Promise<void> {
   const meters = await sql.all(
-    'SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ?',
+    `SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ?
+     AND (m.carry <> 0 OR EXISTS (SELECT 1 FROM bucket b WHERE b.meter = m.seq AND b.status = 0))`,
     subscription,
   )
   for (const { seq } of meters) {
     const meter = int(seq)
     const target = await openBucket(sql, meter, hour)
     if (target === undefined) continue
+    const row = await sql.get('SELECT quantity FROM bucket WHERE meter = ? AND hour = ?', meter, target)
+    let quantity = row!.quantity as bigint
     for (const later of await sql.all(
-      'SELECT hour FROM bucket WHERE meter = ? AND hour > ? AND status = 0',
+      'SELECT hour, quantity FROM bucket WHERE meter = ? AND hour > ? AND status = 0',
       meter,
       target,
     )) {
+      quantity += later.quantity as bigint
+      // What no 64 bits hold stays where it is.
+      if (quantity > FOLDED_MAX) break
       await foldInto(sql, meter, int(later.hour), target)
     }
   }

@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest'
+import type { Product } from '../../domain/products/product.ts'
+import { closeDueBuckets } from '../../domain/usage/close-due-buckets.ts'
+import type { UsageStore } from '../../domain/usage/usage-store.ts'
+import { aDimension, aProduct, utc } from './fixtures.ts'
+import { type Stores, startLedger } from './ledger-harness.ts'
+
+/** What every store promises about last hours, and about hours that cannot be closed. */
+export function goodbyeContract(name: string, open: () => Promise<Stores>): void {
+  const start = (product?: Product, now?: number) => startLedger(open, product, now)
+
+  describe(`${name}: goodbyes`, () => {
+    it('closes a last hour though two hundred earlier ones of a lost dimension cannot be closed', async () => {
+      const product = aProduct({ dimensions: [aDimension(), aDimension({ key: 'old' })] })
+      const { subscribe, report, clock, configure, end, close, records } = await start(product)
+      const leavers = await Promise.all(Array.from({ length: 200 }, () => subscribe()))
+      const last = await subscribe()
+      for (const buyer of leavers) await report(buyer, `old-${buyer.id}`, 1, { dimension: 'old' })
+      configure(aProduct())
+      for (const buyer of leavers) await end(buyer, clock.now())
+      clock.set(utc('2026-11-21T12:30'))
+      await report(last, 'a', 500)
+      await end(last, clock.now())
+      clock.set(utc('2026-11-21T12:41'))
+      await close()
+      expect(await records()).toMatchObject([{ subscription: last.id, quantity: 500 }])
+    })
+
+    it('opens a last hour only for a meter that has something left', async () => {
+      const product = aProduct({ dimensions: [aDimension({ unitSize: 10n }), aDimension({ key: 'other' })] })
+      const { subscribe, report, clock, end, close, usage, audit } = await start(product)
+      const buyer = await subscribe()
+      await report(buyer, 'a', 25)
+      await report(buyer, 'b', 3, { dimension: 'other' })
+      clock.set(utc('2026-11-21T12:30'))
+      await close()
+      await end(buyer, clock.now())
+      const open = await usage.listBuckets({ status: 'open', limit: 10 })
+      expect(open.items).toMatchObject([{ dimension: 'requests', hour: clock.now() / 3_600_000 - 0.5 }])
+      clock.set(utc('2026-11-21T12:41'))
+      expect(await close()).toMatchObject({
+        losses: [{ dimension: 'requests', refused: 0n, forgiven: 5n }],
+      })
+      expect(await audit()).toMatchObject({ balanced: true })
+    })
+
+    it('bills a last amount in an earlier hour that nobody metered, where its own is taken', async () => {
+      const product = aProduct({ metering: 'legacy' })
+      const { subscribe, report, clock, end, close, submit, records, audit } = await start(product)
+      const customer = { licenseArn: undefined, customerIdentifier: 'customer-1' }
+      const first = await subscribe(customer)
+      await report(first, 'a', 3)
+      await end(first, clock.now())
+      clock.set(utc('2026-11-21T10:41'))
+      await close()
+      const second = await subscribe({ ...customer, accessStart: utc('2026-11-21T09:10') })
+      await report(second, 'b', 7)
+      await end(second, clock.now())
+      clock.set(utc('2026-11-21T10:52'))
+      await close()
+      clock.set(utc('2026-11-21T10:53'))
+      await close()
+      await submit()
+      expect((await records()).map(({ quantity, timestamp, state }) => [quantity, timestamp, state])).toEqual(
+        [
+          [7, utc('2026-11-21T09:10'), 'accepted'],
+          [3, utc('2026-11-21T10:00'), 'accepted'],
+        ],
+      )
+      expect(await audit()).toMatchObject({ balanced: true })
+    })
+
+    it('says what a last amount that finds no hour at all is, with its units', async () => {
+      const product = aProduct({ metering: 'legacy' })
+      const { subscribe, report, clock, end, close, usage, audit } = await start(product)
+      const customer = { licenseArn: undefined, customerIdentifier: 'customer-1' }
+      const first = await subscribe(customer)
+      await report(first, 'a', 3)
+      await end(first, clock.now())
+      clock.set(utc('2026-11-21T10:41'))
+      await close()
+      const second = await subscribe({ ...customer, accessStart: utc('2026-11-21T10:40') })
+      await report(second, 'b', 7)
+      await end(second, clock.now())
+      clock.set(utc('2026-11-21T10:52'))
+      expect(await close()).toMatchObject({ losses: [{ dimension: 'requests', refused: 7n }] })
+      expect(await usage.listAlarms(10)).toMatchObject([
+        { kind: 'refused', message: expect.stringContaining('7 requests') },
+      ])
+      expect(await audit()).toMatchObject({ balanced: true })
+    })
+  })
+
+  describe(`${name}: hours that cannot be closed`, () => {
+    it('closes all others when one bucket fails, and raises an alarm for the one', async () => {
+      const { subscribe, report, clock, catalog, usage, subscriptions } = await start()
+      const [bad, good] = [await subscribe(), await subscribe()]
+      await report(bad, 'a', 3)
+      await report(good, 'b', 4)
+      clock.set(utc('2026-11-21T11:20'))
+      const failing: UsageStore = {
+        ...usage,
+        close: (keys, now, decide, needs) =>
+          usage.close(
+            keys,
+            now,
+            (state) => {
+              if (state.subscription.id === bad.id) throw new RangeError('integer overflow')
+              return decide(state)
+            },
+            needs,
+          ),
+      }
+      const report_ = await closeDueBuckets({ usage: failing, subscriptions, catalog }, clock.now())
+      expect(report_).toMatchObject({ closed: 1, failed: 1 })
+      expect(await usage.listAlarms(10)).toMatchObject([
+        { kind: 'close_failed', subject: expect.stringContaining(bad.id) },
+      ])
+    })
+
+    it('carries no more than 64 bits hold, and goes on with other buyers', async () => {
+      const { subscribe, report, clock, close, records, audit, usage } = await start()
+      const [huge, good] = [await subscribe(), await subscribe()]
+      for (const hour of ['11', '12', '13', '14', '15']) {
+        clock.set(utc(`2026-11-21T${hour}:10`))
+        for (let index = 0; index < 2000; index++) void report(huge, `${hour}-${index}`, 999_999_999_999_999)
+        await report(good, `good-${hour}`, 4)
+      }
+      clock.set(utc('2026-11-21T16:20'))
+      expect(await close()).toMatchObject({ failed: 0 })
+      expect((await records()).filter(({ subscription }) => subscription === good.id)).toHaveLength(5)
+      expect((await usage.listAlarms(10))[0]).toMatchObject({ kind: 'refused' })
+      expect(await audit()).toMatchObject({ balanced: true })
+    })
+
+    it('says once a run which dimension, product or license is missing', async () => {
+      const { subscribe, report, clock, close, configure, usage, records } = await start()
+      const buyer = await subscribe()
+      await report(buyer, 'a', 5000)
+      clock.set(utc('2026-11-21T11:20'))
+      configure(aProduct({ metering: 'legacy' }))
+      await close()
+      expect(await usage.listAlarms(10)).toMatchObject([
+        { kind: 'unconfigured', subject: buyer.id, message: expect.stringContaining('5000 requests') },
+      ])
+      configure(aProduct({ dimensions: [aDimension({ key: 'another' })] }))
+      await close()
+      expect((await usage.listAlarms(10))[0]).toMatchObject({
+        kind: 'unconfigured',
+        subject: 'demo/requests',
+      })
+      clock.set(utc('2026-11-21T13:20'))
+      configure(aProduct({ id: 'another' }))
+      await close()
+      expect((await usage.listAlarms(10))[0]).toMatchObject({ kind: 'unconfigured', subject: 'demo' })
+      expect(await records()).toEqual([])
+    })
+  })
+}
