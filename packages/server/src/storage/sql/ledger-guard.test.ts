@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -59,5 +59,18 @@ it('makes a backup that was put back in place wait', async () => {
   copyFileSync(join(directory, 'backup'), join(directory, 'ledger.db'))
   const { database, guard } = await open('ledger.db', utc('2026-11-21T11:30'))
   expect(guard.waiting()).toMatchObject({ reason: expect.stringContaining('backup') })
+  database.close()
+})
+
+it('meters on when the file beside the ledger cannot be written, and says so', async () => {
+  const now = utc('2026-11-21T10:00')
+  const { database } = await open('ledger.db', now)
+  mkdirSync(join(directory, 'ledger.db.beat'))
+  const errors: unknown[] = []
+  const guard = await createLedgerGuard(database, now, (error) => errors.push(error))
+  await guard.beat(now)
+  expect(guard.waiting()).toBeUndefined()
+  expect(errors).toHaveLength(1)
+  expect(readdirSync(directory).filter((name) => name.includes('.beat.'))).toEqual([])
   database.close()
 })

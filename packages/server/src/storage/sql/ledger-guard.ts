@@ -1,9 +1,10 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hourOf } from '../../domain/usage/hour.ts'
 import type { LedgerGuard, LedgerWait } from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Sql, SqlDatabase } from './database.ts'
-import { text } from './rows.ts'
+import { optionalInt, text } from './rows.ts'
 
 interface Beat {
   readonly ledger: string
@@ -14,8 +15,18 @@ interface Beat {
 /**
  * Two marks tell a copy: the file's own number on its disk, which a copy does not have, and a count of beats in a small
  * file beside the ledger, which is ahead of a ledger that was put back in place.
+ *
+ * Limit: a snapshot of the whole volume or machine brings the small file and the file's number along. Set back like
+ * this, a ledger cannot be told from one that merely stood still. The host's name is no help: a container gets another
+ * one at each start.
+ *
+ * @param onError - told when the small file cannot be written: metering goes on, only a later restore may go unseen
  */
-export async function createLedgerGuard(database: SqlDatabase, now: number): Promise<LedgerGuard> {
+export async function createLedgerGuard(
+  database: SqlDatabase,
+  now: number,
+  onError: (error: unknown) => void = warn,
+): Promise<LedgerGuard> {
   if (database.file === ':memory:') return NEVER_COPIED
   const beatFile = `${database.file}.beat`
   let waiting = await database.transaction(async (sql) => {
@@ -46,13 +57,18 @@ export async function createLedgerGuard(database: SqlDatabase, now: number): Pro
         await write(sql, 'alive_at', String(at))
         return { ledger: (await read(sql, 'id')) ?? '', beats }
       })
-      if (beat !== undefined) writeBeat(beatFile, beat)
+      if (beat !== undefined) writeBeat(beatFile, beat, onError)
     },
     async release(actor, at) {
       const beat = await database.transaction(async (sql) => {
         const wait = await readWait(sql)
         if (wait === undefined) return undefined
-        const doubt = { from: wait.from, to: Math.max(wait.to, hourOf(at)) }
+        // The other copy went on to close whatever was open or held here, however old.
+        const oldest = await sql.get(
+          'SELECT MIN(hour) AS hour FROM (SELECT MIN(hour) AS hour FROM bucket WHERE status = 0 UNION ALL SELECT MIN(hour) FROM bucket WHERE status = 1)',
+        )
+        const from = Math.min(wait.from, optionalInt(oldest?.hour) ?? wait.from)
+        const doubt = { from, to: Math.max(wait.to, hourOf(at)) }
         await sql.run(`DELETE FROM ledger WHERE name = 'waiting'`)
         await write(sql, 'doubt', JSON.stringify(doubt))
         await write(sql, 'place', placeOf(database.file))
@@ -73,7 +89,7 @@ export async function createLedgerGuard(database: SqlDatabase, now: number): Pro
         return { wait, beat: { ledger: (await read(sql, 'id')) ?? '', beats } }
       })
       if (beat === undefined) return undefined
-      writeBeat(beatFile, beat.beat)
+      writeBeat(beatFile, beat.beat, onError)
       waiting = undefined
       return beat.wait
     },
@@ -113,9 +129,21 @@ function readBeat(file: string): Beat | undefined {
   }
 }
 
-function writeBeat(file: string, beat: Beat): void {
-  writeFileSync(`${file}.new`, JSON.stringify(beat), { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+function warn(error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error)
+  process.emitWarning(`the file beside the ledger that would tell a restore cannot be written: ${reason}`)
+}
+
+/** Under a name of its own first: another process may write at the same time. */
+function writeBeat(file: string, beat: Beat, onError: (error: unknown) => void): void {
+  const own = `${file}.${randomUUID()}`
+  try {
+    writeFileSync(own, JSON.stringify(beat), { mode: 0o600 })
+    renameSync(own, file)
+  } catch (error) {
+    rmSync(own, { force: true })
+    onError(error)
+  }
 }
 
 async function read(sql: Sql, name: string): Promise<string | undefined> {

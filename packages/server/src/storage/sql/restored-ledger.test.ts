@@ -1,0 +1,87 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
+import { startLedger } from '../contract/ledger-harness.ts'
+import { openSqlite } from './database.ts'
+import { createLedgerGuard } from './ledger-guard.ts'
+import { claimLedger } from './ledger-identity.ts'
+import { migrate } from './migrations.ts'
+import { createSqlSubscriptionStore } from './subscription-store.ts'
+import { createSqlUsageStore } from './usage-store.ts'
+
+let directory = ''
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'tollkeeper-restored-'))
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+/** A ledger with two open hours and a held one, copied while its original goes on to bill them. */
+async function aCopy() {
+  const product = aProduct({
+    dimensions: [aDimension(), aDimension({ key: 'held', holdAbove: { units: 5n } })],
+  })
+  const { database, ledger } = await openLedger('ledger.db', product, utc('2026-11-21T09:20'))
+  const guard = await createLedgerGuard(database, ledger.clock.now())
+  const buyer = await ledger.subscribe()
+  await ledger.report(buyer, 'h', 50, { dimension: 'held' })
+  ledger.clock.set(utc('2026-11-21T10:16'))
+  await ledger.close()
+  await ledger.report(buyer, 'a', 100)
+  ledger.clock.set(utc('2026-11-21T11:05'))
+  await ledger.report(buyer, 'b', 5)
+  await guard.beat(ledger.clock.now())
+  database.handle.pragma('wal_checkpoint(TRUNCATE)')
+  copyFileSync(join(directory, 'ledger.db'), join(directory, 'copy.db'))
+  database.close()
+  return product
+}
+
+async function openLedger(name: string, product: ReturnType<typeof aProduct>, now: number) {
+  const database = openSqlite(join(directory, name))
+  await migrate(database)
+  await claimLedger(database, { mode: 'simulated', accountId: undefined })
+  const stores = { usage: createSqlUsageStore(database), subscriptions: createSqlSubscriptionStore(database) }
+  return { database, ledger: await startLedger(async () => stores, product, now) }
+}
+
+async function release(database: ReturnType<typeof openSqlite>, now: number): Promise<void> {
+  const guard = await createLedgerGuard(database, now)
+  expect(guard.waiting()).toBeDefined()
+  await guard.release('cli:somebody', now)
+}
+
+it('leaves in doubt what the other copy may have sent and AWS takes no more', async () => {
+  const product = await aCopy()
+  const { database, ledger } = await openLedger('copy.db', product, utc('2026-11-23T12:10'))
+  await release(database, ledger.clock.now())
+  await ledger.close()
+  await ledger.submit()
+  ledger.clock.set(utc('2026-11-23T13:20'))
+  await ledger.close()
+  await ledger.submit()
+  expect(ledger.aws.calls).toEqual([])
+  expect(
+    (await ledger.records()).map(({ dimension, quantity, state }) => [dimension, quantity, state]).sort(),
+  ).toEqual([
+    ['held', 50, 'in_doubt'],
+    ['requests', 100, 'in_doubt'],
+    ['requests', 5, 'in_doubt'],
+  ])
+  const alarms = await ledger.usage.listAlarms(10)
+  expect(alarms.filter(({ kind }) => kind === 'in_doubt')).toHaveLength(3)
+  expect(await ledger.audit()).toMatchObject({ balanced: true })
+  database.close()
+})
+
+it('takes the DuplicateRecord of an hour that the other copy sent for its own', async () => {
+  const product = await aCopy()
+  const { database, ledger } = await openLedger('copy.db', product, utc('2026-11-21T12:30'))
+  await release(database, ledger.clock.now())
+  await ledger.close()
+  ledger.aws.next.push('DuplicateRecord')
+  await ledger.submit()
+  expect((await ledger.records()).map(({ state }) => state)).toEqual(['assumed', 'assumed'])
+  database.close()
+})
