@@ -149,8 +149,8 @@ export async function composeEngine(
       },
       closeDue: (now, signal) => closeDueBuckets(deps, now, signal),
       reportSilence: (now, signal) => reportSilence(deps, now, signal),
-      submitDue: (signal) =>
-        submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs }, signal),
+      submitDue: (signal, runMs) =>
+        submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs, runMs }, signal),
       purge: (now) => usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS),
     },
   })

@@ -15,22 +15,31 @@ export interface JobSteps {
   mayRun(now: number): Promise<boolean>
   closeDue(now: number, signal: AbortSignal): Promise<CloseReport>
   reportSilence(now: number, signal: AbortSignal): Promise<number>
-  submitDue(signal: AbortSignal): Promise<SubmitReport>
+  /** @param runMs - begins no call later than this; undefined: until all is sent */
+  submitDue(signal: AbortSignal, runMs?: number): Promise<SubmitReport>
   purge(now: number): Promise<number>
 }
 
 export interface Jobs {
-  /** Closes what is due, seals silence, sends, forgets old ids. Errors of one step do not stop the others. */
+  /** Closes what is due, seals silence, sends until all is sent, forgets old ids. Errors of one step do not stop the others. */
   runOnce(): Promise<JobReport>
+  /** Does the same again and again; closing does not wait for sending, which AWS may slow down. */
   start(): void
-  /** Lets the run in progress end what it has begun. */
+  /** Lets what is in progress end what it has begun. */
   stop(): Promise<void>
-  /** When the last run ended, by the clock; undefined before the first. */
+  /** When closing and sending last ended a run, by the clock: the earlier of both; undefined before the first. */
   lastRunAt(): number | undefined
 }
 
 const NOTHING_CLOSED: CloseReport = { closed: 0, held: 0, expired: 0, failed: 0, losses: [] }
-const NOTHING_SENT: SubmitReport = { calls: 0, accepted: 0, unanswered: 0, expired: 0, halted: [] }
+const NOTHING_SENT: SubmitReport = {
+  calls: 0,
+  accepted: 0,
+  unanswered: 0,
+  expired: 0,
+  halted: [],
+  more: false,
+}
 
 const NOTHING: JobReport = { close: NOTHING_CLOSED, silence: 0, submit: NOTHING_SENT, purged: 0 }
 
@@ -44,7 +53,10 @@ export function createJobs(deps: {
 }): Jobs {
   const stopping = new AbortController()
   let running: Promise<void> | undefined
-  let lastRunAt: number | undefined
+  let sending: Promise<void> | undefined
+  let mayGoOn = false
+  let closedAt: number | undefined
+  let sentAt: number | undefined
 
   async function attempt<T>(step: string, work: () => Promise<T>, otherwise: T): Promise<T> {
     try {
@@ -55,23 +67,58 @@ export function createJobs(deps: {
     }
   }
 
-  async function runOnce(): Promise<JobReport> {
+  async function mayRun(): Promise<boolean> {
+    return attempt('beat', () => deps.steps.mayRun(deps.clock.now()), false)
+  }
+
+  async function close(): Promise<JobReport> {
     const { steps, clock } = deps
     const { signal } = stopping
-    if (!(await attempt('beat', () => steps.mayRun(clock.now()), false))) return NOTHING
-    const close = await attempt('close', () => steps.closeDue(clock.now(), signal), NOTHING_CLOSED)
+    const closed = await attempt('close', () => steps.closeDue(clock.now(), signal), NOTHING_CLOSED)
     const silence = await attempt('silence', () => steps.reportSilence(clock.now(), signal), 0)
-    const submit = await attempt('submit', () => steps.submitDue(signal), NOTHING_SENT)
-    const purged = await attempt('purge', () => steps.purge(clock.now()), 0)
-    lastRunAt = clock.now()
-    const report = { close, silence, submit, purged }
+    closedAt = clock.now()
+    return { ...NOTHING, close: closed, silence }
+  }
+
+  async function send(runMs?: number): Promise<SubmitReport> {
+    const submit = await attempt('submit', () => deps.steps.submitDue(stopping.signal, runMs), NOTHING_SENT)
+    sentAt = deps.clock.now()
+    return submit
+  }
+
+  async function purge(): Promise<number> {
+    return attempt('purge', () => deps.steps.purge(deps.clock.now()), 0)
+  }
+
+  async function runOnce(): Promise<JobReport> {
+    if (!(await mayRun())) return NOTHING
+    const closed = await close()
+    const report = { ...closed, submit: await send(), purged: await purge() }
     deps.onReport?.(report)
     return report
   }
 
+  /** Run after run while more is due: each sees anew what is most urgent by then. */
+  async function sendAll(): Promise<void> {
+    for (;;) {
+      const submit = await send(deps.intervalMs)
+      deps.onReport?.({ ...NOTHING, submit })
+      if (!submit.more || stopping.signal.aborted || !mayGoOn) return
+    }
+  }
+
   async function loop(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await runOnce()
+      mayGoOn = await mayRun()
+      if (mayGoOn) {
+        const closed = await close()
+        sending ??= sendAll()
+          .catch((error) => deps.onError('submit', error))
+          .finally(() => {
+            sending = undefined
+          })
+        deps.onReport?.({ ...closed, purged: await purge() })
+      }
       try {
         await deps.clock.sleep(deps.intervalMs, stopping.signal)
       } catch (error) {
@@ -82,13 +129,15 @@ export function createJobs(deps: {
 
   return {
     runOnce,
-    lastRunAt: () => lastRunAt,
+    lastRunAt: () =>
+      closedAt === undefined || sentAt === undefined ? undefined : Math.min(closedAt, sentAt),
     start() {
       running ??= loop().catch((error) => deps.onError('loop', error))
     },
     async stop() {
       stopping.abort(new Error('stopping'))
       await running
+      await sending
     },
   }
 }

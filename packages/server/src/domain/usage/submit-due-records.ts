@@ -12,6 +12,11 @@ const PROBE_AFTER_MS = 5 * MINUTE_MS
 const LEASE_MARGIN_MS = 30_000
 /** Calls in one run; what is left is the next run's. */
 const CALLS_MAX = 100_000
+/**
+ * Calls of one run for a single record that AWS may refuse again: a quarter of what our rate allows in ten seconds.
+ * A whole product that AWS refuses would else take every other product's calls for hours.
+ */
+const LONE_CALLS_MAX = 22
 const EXPIRE_SLICE = 200
 
 export interface SubmitReport {
@@ -21,6 +26,8 @@ export interface SubmitReport {
   /** Records whose deadline passed. */
   expired: number
   halted: string[]
+  /** It stopped at its time, and more is due. */
+  more: boolean
 }
 
 export interface SubmitDeps {
@@ -28,6 +35,8 @@ export interface SubmitDeps {
   readonly metering: MeteringService
   readonly clock: Clock
   readonly timeoutMs: number
+  /** Begins no call later than this after its start: what is left is the next run's. Undefined: until all is sent. */
+  readonly runMs?: number | undefined
 }
 
 /**
@@ -35,7 +44,16 @@ export interface SubmitDeps {
  * under AWS's rate. One bad record does not stop the rest. Safe in several processes at once: records are claimed.
  */
 export async function submitDueRecords(deps: SubmitDeps, signal?: AbortSignal): Promise<SubmitReport> {
-  const report: SubmitReport = { calls: 0, accepted: 0, unanswered: 0, expired: 0, halted: [] }
+  const report: SubmitReport = {
+    calls: 0,
+    accepted: 0,
+    unanswered: 0,
+    expired: 0,
+    halted: [],
+    more: false,
+  }
+  const run: Run = { deps, report, signal, loneCalls: 0 }
+  const until = deps.clock.now() + (deps.runMs ?? Number.POSITIVE_INFINITY)
   await expireRecords(deps, report, signal)
   // In turn, so that a product with many records does not keep the others waiting; what falls due meanwhile is the next run's.
   let products = (await deps.usage.listSendable(deps.clock.now())).map(({ product }) => product)
@@ -43,21 +61,24 @@ export async function submitDueRecords(deps: SubmitDeps, signal?: AbortSignal): 
     const goOn: string[] = []
     for (const product of products) {
       if (signal?.aborted) break
-      if (await submitOne(deps, product, report, signal)) goOn.push(product)
+      if (deps.clock.now() >= until) return { ...report, more: true }
+      if (await submitOne(run, product)) goOn.push(product)
     }
     products = goOn
   }
   return report
 }
 
+interface Run {
+  readonly deps: SubmitDeps
+  readonly report: SubmitReport
+  readonly signal: AbortSignal | undefined
+  loneCalls: number
+}
+
 /** One call, or its halves. @returns `false` when the product has nothing more to send, or should wait for the next run */
-async function submitOne(
-  deps: SubmitDeps,
-  product: string,
-  report: SubmitReport,
-  signal?: AbortSignal,
-  only?: readonly string[],
-): Promise<boolean> {
+async function submitOne(run: Run, product: string, only?: readonly string[]): Promise<boolean> {
+  const { deps, report } = run
   const batch = await deps.usage.claim({
     product,
     now: deps.clock.now(),
@@ -65,9 +86,11 @@ async function submitOne(
     spacingMs: Math.ceil(1000 / MARGINS.callsPerSecond),
     sizeOf: (record) => deps.metering.sizeOf(record),
     requestOf: (records) => deps.metering.requestOf(records),
+    withoutSuspects: run.loneCalls >= LONE_CALLS_MAX,
     ...(only && { only }),
   })
   if (batch === undefined) return only !== undefined
+  if (batch.alone) run.loneCalls++
   const wait = batch.sendAt - deps.clock.now()
   // Not interruptible: a claimed record is sent, so that stopping leaves no doubt behind.
   if (wait > 0) await deps.clock.sleep(wait)
@@ -75,7 +98,7 @@ async function submitOne(
   report.calls++
   const settled = await book(deps, batch, answer, report)
   if (answer.error === undefined) return answer.outcome === 'answered'
-  return handleError(deps, batch, answer.error, settled, report, signal)
+  return handleError(run, batch, answer.error, settled)
 }
 
 async function book(
@@ -123,15 +146,14 @@ async function endIsolation(
 }
 
 async function handleError(
-  deps: SubmitDeps,
+  run: Run,
   batch: ClaimedBatch,
   error: { code: string; message: string },
   settled: readonly UsageRecord[],
-  report: SubmitReport,
-  signal?: AbortSignal,
 ): Promise<boolean> {
+  const { deps, report } = run
   if (isSplittingError(error.code)) {
-    if (batch.records.length > 1) return submitHalves(deps, batch, settled, report, signal)
+    if (batch.records.length > 1) return submitHalves(run, batch, settled)
     await isolatePoison(deps, batch.records[0]!, error)
     return true
   }
@@ -152,17 +174,15 @@ async function handleError(
 
 /** AWS refuses a whole request for one bad record: halves find it, and the others are billed. At most five levels deep. */
 async function submitHalves(
-  deps: SubmitDeps,
+  run: Run,
   batch: ClaimedBatch,
   settled: readonly UsageRecord[],
-  report: SubmitReport,
-  signal?: AbortSignal,
 ): Promise<boolean> {
   const ids = settled.filter(({ state }) => state === 'ready' || state === 'sent').map(({ id }) => id)
   const middle = Math.ceil(ids.length / 2)
   let goOn = true
   for (const half of [ids.slice(0, middle), ids.slice(middle)]) {
-    if (half.length > 0 && goOn) goOn = await submitOne(deps, batch.product, report, signal, half)
+    if (half.length > 0 && goOn) goOn = await submitOne(run, batch.product, half)
   }
   return goOn
 }

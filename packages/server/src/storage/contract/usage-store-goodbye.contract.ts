@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Product } from '../../domain/products/product.ts'
 import { closeDueBuckets } from '../../domain/usage/close-due-buckets.ts'
+import type { MeteringService } from '../../domain/usage/metering-service.ts'
+import { submitDueRecords } from '../../domain/usage/submit-due-records.ts'
 import type { UsageStore } from '../../domain/usage/usage-store.ts'
 import { aDimension, aProduct, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
@@ -88,6 +90,43 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
         { kind: 'refused', message: expect.stringContaining('7 requests') },
       ])
       expect(await audit()).toMatchObject({ balanced: true })
+    })
+  })
+
+  describe(`${name}: long runs`, () => {
+    it('begins no call after its time, says that more is due, and goes on in the next run', async () => {
+      const { subscribe, report, clock, close, usage, aws, records } = await start()
+      const buyers = await Promise.all(Array.from({ length: 60 }, () => subscribe()))
+      for (const buyer of buyers) await report(buyer, buyer.id, 1)
+      clock.set(utc('2026-11-21T11:20'))
+      await close()
+      const slow: MeteringService = {
+        ...aws,
+        batchMeterUsage: async (region, records) => {
+          await clock.sleep(6_000)
+          return aws.batchMeterUsage(region, records)
+        },
+      }
+      const deps = { usage, metering: slow, clock, timeoutMs: 10_000 }
+      expect(await submitDueRecords({ ...deps, runMs: 10_000 })).toMatchObject({ calls: 2, more: true })
+      expect(await submitDueRecords({ ...deps, runMs: 10_000 })).toMatchObject({ calls: 1, more: false })
+      expect((await records()).every(({ state }) => state === 'accepted')).toBe(true)
+    })
+
+    it('leaves most of a run to others when a whole dimension must be sent record by record', async () => {
+      const { subscribe, report, clock, close, submit, aws, records } = await start()
+      const buyers = await Promise.all(Array.from({ length: 60 }, () => subscribe()))
+      for (const buyer of buyers) await report(buyer, buyer.id, 1)
+      clock.set(utc('2026-11-21T11:20'))
+      await close()
+      aws.poison = () => 'InvalidUsageDimensionException'
+      await submit()
+      expect(aws.calls.length).toBeLessThan(40)
+      for (let run = 0; run < 4; run++) {
+        clock.set(clock.now() + 60_000)
+        await submit()
+      }
+      expect((await records()).every(({ attempts }) => attempts > 0)).toBe(true)
     })
   })
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { DomainError } from '../../domain/error.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import type { Account } from '../../domain/usage/account.ts'
+import { CARRY_MAX } from '../../domain/usage/close-bucket.ts'
 import { PACKING } from '../../domain/usage/submit-due-records.ts'
 import { tagSetKey } from '../../domain/usage/tags.ts'
 import {
@@ -79,19 +80,26 @@ export async function claim(sql: Sql, options: ClaimOptions): Promise<ClaimedBat
   return { attempt, product, region, records, alone, probe: halt !== undefined, sendAt }
 }
 
-async function listCandidates(sql: Sql, { product, now, only }: ClaimOptions): Promise<Row[]> {
+async function listCandidates(
+  sql: Sql,
+  { product, now, only, withoutSuspects }: ClaimOptions,
+): Promise<Row[]> {
   if (only === undefined) {
-    const due = (condition: string) =>
+    const due = (condition: string, order: string) =>
       sql.all(
-        `SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE ${SENDABLE} ${condition} ORDER BY r.deadline, r.seq LIMIT ?3`,
+        `SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE ${SENDABLE} ${condition} ORDER BY ${order} LIMIT ?3`,
         product,
         now,
         CANDIDATES_MAX,
       )
     const isolated = await sql.get('SELECT 1 AS one FROM isolation WHERE product = ? LIMIT 1', product)
+    const urgent = 'r.deadline, r.seq'
+    if (isolated === undefined) return due('', urgent)
     // Suspects wait until nothing else is due: each takes a call of its own, and the rate is everybody's.
-    const others = isolated === undefined ? [] : await due(NOT_SUSPECT)
-    return others.length > 0 ? others : due('')
+    const others = await due(NOT_SUSPECT, urgent)
+    if (others.length > 0 || withoutSuspects === true) return others
+    // In turn, since not all of them fit into a run: the one that waits longest is next.
+    return due('', 'r.next_attempt_at, r.deadline, r.seq')
   }
   // The halves of a split request go at once: their back-off is not theirs but the whole request's.
   return sql.all(
@@ -240,7 +248,8 @@ export async function expire(
   return expired
 }
 
-async function applyJudgement(sql: Sql, row: Row, judgement: Judgement, now: number): Promise<UsageRecord> {
+async function applyJudgement(sql: Sql, row: Row, judged: Judgement, now: number): Promise<UsageRecord> {
+  const judgement = await withinBounds(sql, row, judged)
   const before = text(row.state) as RecordState
   const closed = CLOSED_STATES.includes(judgement.state)
   const values: SqlValue[] = [
@@ -259,6 +268,19 @@ async function applyJudgement(sql: Sql, row: Row, judgement: Judgement, now: num
   if (judgement.openFrom !== undefined) await openBucket(sql, int(row.meter), judgement.openFrom)
   const after = await sql.get(`SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE r.seq = ?`, int(row.seq))
   return toRecord(after!)
+}
+
+/** A carry that no 64 bits hold would stop the whole run: that amount is refused, with an alarm. */
+async function withinBounds(sql: Sql, row: Row, judgement: Judgement): Promise<Judgement> {
+  if (judgement.state !== 'carried') return judgement
+  const meter = await sql.get('SELECT carry FROM meter WHERE seq = ?', int(row.meter))
+  const carry = (meter!.carry as bigint) + (row.quantity as bigint) * (row.unit_base as bigint)
+  if (carry <= CARRY_MAX) return judgement
+  return {
+    state: 'refused',
+    unanswered: judgement.unanswered,
+    note: 'AWS no longer takes this hour, and more is carried already than AWS takes in centuries',
+  }
 }
 
 /** Books a record's whole amount from the account of one state to that of another. */
