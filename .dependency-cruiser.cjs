@@ -17,7 +17,7 @@ module.exports = {
       comment: 'domain/ imports only itself and pure node modules',
       severity: 'error',
       from: { path: `${SERVER}/domain/`, pathNot: TESTS },
-      to: { pathNot: [`${SERVER}/domain/`, '^(node:)?(assert|crypto|util)$'] },
+      to: { pathNot: [`${SERVER}/domain/`, '^(node:)?(assert|buffer|crypto|util)$'] },
     },
     {
       name: 'adapters-know-only-the-domain',
