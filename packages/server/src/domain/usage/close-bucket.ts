@@ -147,12 +147,13 @@ function hoursStillTaken(own: Hour, subscription: Subscription, now: number): Ho
   return hours
 }
 
-function lossAlarm({ bucket }: ClosingState, units: bigint, now: number): Alarm {
+function lossAlarm({ bucket, subscription }: ClosingState, units: bigint, now: number): Alarm {
   const hour = hourText(bucket.hour)
+  const heir = subscription.successor === undefined ? '' : `; ${subscription.successor} goes on in its place`
   return {
     kind: 'refused',
     subject: `${bucket.subscription}/${bucket.dimension}/${hour}`,
-    message: `${units} ${bucket.dimension} of ${hour} cannot be billed: AWS takes no more for this hour, and no other one can take it`,
+    message: `${units} ${bucket.dimension} of ${hour} cannot be billed: AWS takes no more for this hour, and no other one can take it${heir}`,
     at: now,
   }
 }

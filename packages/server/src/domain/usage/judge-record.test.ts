@@ -92,3 +92,29 @@ describe('a record whose time is over', () => {
 it('waits twice as long each time, at most ten minutes', () => {
   expect([1, 2, 3, 7, 8, 50].map(retryDelayMs)).toEqual([5_000, 10_000, 20_000, 320_000, 600_000, 600_000])
 })
+
+it('tries again sooner when little time is left, so that the last minutes are used', () => {
+  const lateRecord = (leftMs: number) =>
+    ({ ...aRecord(0), attempts: 9, deadline: NOW + leftMs }) as UsageRecord
+  const delays = [86_400_000, 1_200_000, 60_000, 4_000].map((leftMs) => {
+    const { nextAttemptAt } = judgeAnswer(lateRecord(leftMs), LIVE, { kind: 'unprocessed' }, NOW)
+    return nextAttemptAt! - NOW
+  })
+  expect(delays).toEqual([600_000, 300_000, 15_000, 5_000])
+})
+
+it('names who goes on when the last usage of a renewed agreement is refused', () => {
+  const renewed = { ...LEAVING, status: 'superseded', successor: 'sub_heir' } as Subscription
+  expect(judgeExpired(aRecord(0), renewed, NOW + 7_200_000)).toMatchObject({
+    state: 'refused',
+    note: expect.stringContaining('sub_heir'),
+  })
+})
+
+it('says that another copy may have sent what was never tried here', () => {
+  const untried = { ...aRecord(1), attempts: 0 }
+  expect(judgeExpired(untried, LIVE, NOW)).toMatchObject({
+    state: 'in_doubt',
+    note: expect.stringContaining('another copy'),
+  })
+})

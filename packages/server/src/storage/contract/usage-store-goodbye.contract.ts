@@ -91,6 +91,28 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
       ])
       expect(await audit()).toMatchObject({ balanced: true })
     })
+
+    it('tries the last usage of a renewed agreement up to its last minute, and then says what its successor lacks', async () => {
+      const { subscribe, report, clock, end, close, submit, records, aws, usage, audit } = await start()
+      const [old, heir] = [await subscribe(), await subscribe()]
+      await report(old, 'a', 700)
+      await end(old, clock.now(), heir)
+      while (clock.now() < utc('2026-11-21T11:32')) {
+        clock.set(clock.now() + 10_000)
+        await close()
+        aws.next.push({ refuse: 'ThrottlingException' })
+        await submit()
+        aws.next.length = 0
+      }
+      const [record] = await records()
+      expect(record).toMatchObject({ state: 'refused', note: expect.stringContaining(heir.id) })
+      expect((await usage.listTransfers(record!)).at(-1)).toMatchObject({ to: 'refused', amount: 700n })
+      expect(record!.nextAttemptAt).toBeGreaterThan(utc('2026-11-21T11:29:30'))
+      expect(await usage.listAlarms(1)).toMatchObject([
+        { kind: 'refused', subject: record!.id, message: expect.stringMatching(/700 requests.*sub_/) },
+      ])
+      expect(await audit()).toMatchObject({ balanced: true })
+    })
   })
 
   describe(`${name}: long runs`, () => {
