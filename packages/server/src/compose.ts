@@ -151,7 +151,7 @@ export async function composeEngine(
       reportSilence: (now, signal) => reportSilence(deps, now, signal),
       submitDue: (signal, runMs) =>
         submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs, runMs }, signal),
-      purge: (now) => usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS),
+      purge: (now) => usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS, now),
     },
   })
   return { ledger, clock, ingest, metering, jobs, logger }

@@ -1,7 +1,7 @@
 import { Gauge, Registry } from 'prom-client'
 import type { Clock } from './domain/clock.ts'
 import type { ProductCatalog } from './domain/products/product.ts'
-import { worthAtRisk } from './domain/usage/usage-at-risk.ts'
+import { statusAt, worthAtRisk } from './domain/usage/usage-at-risk.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import type { Jobs } from './jobs/jobs.ts'
 
@@ -45,8 +45,8 @@ export function createMetrics(deps: {
   ]).set({ mode: deps.mode }, 1)
 
   async function collect(): Promise<void> {
-    const status = await deps.usage.status(undefined)
     const now = deps.clock.now()
+    const status = await deps.usage.status(undefined, statusAt(deps.catalog, now))
     for (const [state, count] of Object.entries(status.records)) records.set({ state }, count)
     oldest.set(status.oldest === undefined ? 0 : (now - status.oldest.hour * 3_600_000) / 1000)
     left.set(status.oldest === undefined ? Number.NaN : (status.oldest.deadline - now) / 1000)

@@ -4,6 +4,9 @@ import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { type CommonOptions, withLedger } from '../context.ts'
 import { guarded, integerOption, print, table } from '../output.ts'
 
+/** Calls shown: all but of a record that AWS refuses again and again. */
+const ATTEMPTS_MAX = 1_000
+
 /** A record down to its events, the bytes sent and AWS's answer. */
 export function explainCommand(): Command {
   return new Command('explain')
@@ -24,7 +27,7 @@ export function explainCommand(): Command {
             scale,
             events: await usage.listEvents(record, limit),
             transfers: await usage.listTransfers(record),
-            attempts: await usage.listAttempts(id),
+            attempts: (await usage.listAttempts({ record: id, limit: ATTEMPTS_MAX })).items,
           }
         })
         const { record, scale, events, transfers, attempts } = found

@@ -7,7 +7,7 @@ import { notYetDue } from '../../domain/usage/close-due-buckets.ts'
 import { decideHold, type HoldVerdict } from '../../domain/usage/decide-hold.ts'
 import { hourOf, hourText } from '../../domain/usage/hour.ts'
 import { formatBaseUnits } from '../../domain/usage/quantity.ts'
-import { worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
+import { statusAt, worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
 import type { BucketKey } from '../../domain/usage/usage-store.ts'
 import { checkLive } from '../check-live.ts'
 import { type CommonOptions, cliActor, withLedger } from '../context.ts'
@@ -55,7 +55,7 @@ function statusCommand(): Command {
 }
 
 async function readStatus({ usage, catalog, guard }: Ledger, product: string | undefined, now: number) {
-  const status = await usage.status(product)
+  const status = await usage.status(product, statusAt(catalog, now))
   const { oldest } = status
   const { pending, total } = worthAtRisk(status, catalog)
   return {

@@ -221,10 +221,20 @@ export interface UsageEventRow {
 /** Usage at risk: the number a seller looks at first. */
 export interface UsageStatus {
   readonly records: Readonly<Record<RecordState, number>>
-  /** Oldest hour that is not yet settled with AWS. */
+  /** The hour that AWS stops taking first, of all that are sealed and not settled, held, or overdue. */
   readonly oldest: { readonly hour: Hour; readonly deadline: number; readonly product: string } | undefined
   readonly openBuckets: number
   readonly heldBuckets: number
+  /** Hours that should be sealed by now, by product: AWS stops taking them soon, or has. */
+  readonly overdue: readonly UnsealedHours[]
+  /** Hours that wait for a person, by product. */
+  readonly held: readonly UnsealedHours[]
+  /** Whole units and more that wait for a next hour, subscriptions with less than one left out. */
+  readonly carried: readonly BaseAmount[]
+  /** More than AWS takes, booked without a record. */
+  readonly refusedUnrecorded: readonly BaseAmount[]
+  /** Remainders at an end, less what was rounded up. */
+  readonly forgiven: readonly BaseAmount[]
   /** Units not yet accepted, by product and dimension. */
   readonly pending: readonly {
     readonly product: string
@@ -234,11 +244,30 @@ export interface UsageStatus {
   readonly lateAcrossMonths: number
   /** Events used under an agreement that was renewed, and billed under its successor. */
   readonly lateAcrossAgreements: number
-  readonly unbillable: readonly {
-    readonly product: string
-    readonly dimension: string
-    readonly base: bigint
-  }[]
+  readonly unbillable: readonly BaseAmount[]
+}
+
+/** Base units of all subscriptions to a product. */
+export interface BaseAmount {
+  readonly product: string
+  readonly dimension: string
+  readonly base: bigint
+}
+
+export interface UnsealedHours {
+  readonly product: string
+  /** Subscriptions' hours, one for each dimension. */
+  readonly buckets: number
+  readonly oldestHour: Hour
+  /** When AWS stops taking the first of them. */
+  readonly deadline: number
+}
+
+/** What a status is judged by. */
+export interface StatusAt {
+  readonly now: number
+  /** Base units in one billed unit of each dimension that is sold. */
+  readonly units: readonly BaseAmount[]
 }
 
 /** Submission of a product, stopped by a person or by an error that only a person can mend. */
@@ -250,6 +279,7 @@ export interface ProductHalt {
   readonly probeAt: number | undefined
 }
 
+/** What a person should look at. Raised again with the same kind and subject, it is the same alarm. */
 export interface Alarm {
   readonly kind:
     | 'conflict'
@@ -266,6 +296,13 @@ export interface Alarm {
   readonly subject: string
   readonly message: string
   readonly at: number
+}
+
+export interface OpenAlarm extends Alarm {
+  /** When it was raised first; `at` is the last time. */
+  readonly firstAt: number
+  /** How often. */
+  readonly count: number
 }
 
 /**
@@ -340,7 +377,10 @@ export interface UsageStore {
   resume(product: string, actor: string, now: number): Promise<boolean>
   listHalts(): Promise<readonly ProductHalt[]>
   raise(alarm: Alarm): Promise<void>
-  listAlarms(limit: number): Promise<readonly Alarm[]>
+  /** Ends an alarm; one that is raised again is a new one. @returns whether it was open */
+  clearAlarm(kind: Alarm['kind'], subject: string): Promise<boolean>
+  /** Open ones, newest first. */
+  listAlarms(limit: number): Promise<readonly OpenAlarm[]>
 
   listBuckets(filter: {
     product?: string | undefined
@@ -362,18 +402,26 @@ export interface UsageStore {
   }): Promise<Page<UsageRecord>>
   /** @throws {DomainError} `record.not_found` */
   getRecord(id: string): Promise<UsageRecord>
-  listAttempts(record: string): Promise<readonly Attempt[]>
+  /** Calls that carried a record, oldest first. */
+  listAttempts(filter: { record: string; limit: number; cursor?: string | undefined }): Promise<Page<Attempt>>
   /** Events that were counted in a bucket, at most `limit`, in order of time. */
   listEvents(key: BucketKey, limit: number): Promise<readonly UsageEventRow[]>
   listTransfers(
     key: BucketKey,
   ): Promise<readonly (Transfer & { readonly at: number; readonly record: string | undefined })[]>
-  status(product: string | undefined): Promise<UsageStatus>
+  /** @param at - without it, `overdue` and `carried` stay empty */
+  status(product: string | undefined, at?: StatusAt): Promise<UsageStatus>
   /** Visits every meter, in pages, all of one moment. */
   audit(visit: (meters: readonly MeterAudit[]) => void | Promise<void>): Promise<void>
 
-  /** Forgets the ids of events timed before `horizon`, in whole hours; remembers that it did. */
-  purge(horizon: number): Promise<number>
+  /**
+   * Forgets the ids of events timed before `horizon`, in whole hours, a slice at a time; remembers that it did.
+   *
+   * @param now - the clock that the horizon was made of: one that has just jumped ahead is not believed for a day.
+   *   Without it the caller is
+   * @returns how many events were forgotten; more may be left for the next run
+   */
+  purge(horizon: number, now?: number): Promise<number>
   /** Events timed before this are refused whatever the clock says, ms. */
   horizon(): Promise<number>
   /** Grows with every change of any subscription: what was resolved under an older one is stale. */

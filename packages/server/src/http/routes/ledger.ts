@@ -6,7 +6,7 @@ import type { ProductCatalog } from '../../domain/products/product.ts'
 import { hourOf, hourText } from '../../domain/usage/hour.ts'
 import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { readTime } from '../../domain/usage/read-time.ts'
-import { worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
+import { statusAt, worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
 import type { UsageRecord } from '../../domain/usage/usage-record.ts'
 import type { Attempt, BucketStatus, UsageBucket, UsageStatus } from '../../domain/usage/usage-store.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
@@ -269,12 +269,12 @@ export function ledgerRoutes(
       },
       async ({ params, query, serviceKey }) => {
         await visibleRecord(serviceKey, params.recordId)
-        const place = readCursor(query.cursor)
-        const all = await usage.listAttempts(params.recordId)
-        const start = place === undefined ? 0 : all.findIndex((attempt) => attempt.id === place) + 1
-        const items = all.slice(start, start + query.limit)
-        const more = start + items.length < all.length
-        return { items: items.map(toAttempt), ...nextOf(more ? items.at(-1)?.id : undefined) }
+        const page = await usage.listAttempts({
+          record: params.recordId,
+          limit: query.limit,
+          cursor: readCursor(query.cursor),
+        })
+        return { items: page.items.map(toAttempt), ...nextOf(page.next) }
       },
     )
 
@@ -291,8 +291,10 @@ export function ledgerRoutes(
         },
       },
       async ({ query, serviceKey }) => {
-        const status = await usage.status(productFilter(catalog, serviceKey, query.product))
-        return toStatus(status, catalog, deps.mode, deps.clock.now())
+        const now = deps.clock.now()
+        const product = productFilter(catalog, serviceKey, query.product)
+        const status = await usage.status(product, statusAt(catalog, now))
+        return toStatus(status, catalog, deps.mode, now)
       },
     )
   }

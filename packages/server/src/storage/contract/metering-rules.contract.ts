@@ -283,8 +283,8 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
       aws.next.push('DuplicateRecord')
       await submit()
       expect(await records()).toMatchObject([{ state: 'assumed', attempts: 2, unanswered: 1 }])
-      const attempts = await usage.listAttempts((await records())[0]!.id)
-      expect(attempts.map(({ outcome }) => outcome)).toEqual(['unanswered', 'answered'])
+      const attempts = await usage.listAttempts({ record: (await records())[0]!.id, limit: 10 })
+      expect(attempts.items.map(({ outcome }) => outcome)).toEqual(['unanswered', 'answered'])
     })
 
     it('believes a late Success of an attempt that was given up', async () => {

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import { DomainError } from '../../domain/error.ts'
-import { type Hour, hourOf } from '../../domain/usage/hour.ts'
+import { AWS_RULES } from '../../domain/usage/aws-rules.ts'
+import { type Hour, hourOf, hourStart, monthStart } from '../../domain/usage/hour.ts'
+import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
 import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
+import { RAISE_ALARM } from './alarms.ts'
 import type { SqlDatabase } from './database.ts'
 import { createRecentIds, type RecentIds } from './recent-ids.ts'
 
 const ACCEPTED = 0
 const LATE = 1
 const UNBILLABLE = 2
+/** Nothing was written: the hour has no room for it. */
+const OVERFLOW = 3
 /** Statuses of a bucket that takes usage: open, or so far only with what nobody is billed for. */
 const OPEN = 0
 const UNTOUCHED = 3
@@ -50,7 +55,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   const statements = prepare(database.handle)
   const recentIds = createRecentIds()
   const meters = new Map<string, number>()
-  const tagSets = new Map<string, number>()
+  const tagSets = new Map<string, TagSet>()
   /** Meters of the same dimension whose subscriptions renew each other, by meter: they share peaks, values and totals. */
   const kin = new Map<number, readonly number[]>()
   let kinEpoch = -1
@@ -246,10 +251,13 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     const hasMoved = book(placed)
     countHours(placed)
     for (const { result, index, state, routed } of placed) result[index] = outcomeOf(state, routed)
+    alarmOfEdges(placed)
     // What they repeat may be an event of this very batch, and booked elsewhere than it was placed.
     if (!hasMoved) return
-    for (const { result, index, routed, meter, hour, days } of repeats)
-      result[index] = compare(find(hour, routed.key, days)!, routed, meter)
+    for (const { result, index, routed, meter, hour, days } of repeats) {
+      const seen = find(hour, routed.key, days)
+      result[index] = seen === undefined ? OVERFLOW_OUTCOME : compare(seen, routed, meter)
+    }
   }
 
   /** Is none of its hours open any more? */
@@ -292,7 +300,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       const moved: Placed[] = []
       for (const fold of foldByBucket(left)) {
         if (fold.state === UNBILLABLE) {
-          statements.addUnbillable.run(fold.meter, fold.counted, fold.delta, fold.delta)
+          if (bookUnbillable(fold)) hasMoved = true
           continue
         }
         const added = statements.addToBucket.run(
@@ -303,8 +311,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
           BUCKET_MAX - fold.delta,
         )
         if (added.changes === 1) {
-          for (const [tags, delta] of fold.tags)
-            statements.addToTag.run(fold.meter, fold.counted, tags, delta)
+          addTags(fold)
         } else moved.push(...fold.events)
       }
       for (const event of moved) {
@@ -317,9 +324,63 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     return hasMoved
   }
 
+  /**
+   * Books what nobody is billed for. Where the sum has no room for all, it takes each that fits, and the others are taken
+   * back.
+   *
+   * @returns whether any was
+   */
+  function bookUnbillable({ meter, counted, delta, events }: Fold): boolean {
+    const add = (amount: bigint) =>
+      statements.addUnbillable.run(meter, counted, amount, amount, BUCKET_MAX - amount).changes === 1
+    if (add(delta)) return false
+    for (const event of events) {
+      if (add(BigInt(event.delta))) continue
+      event.state = OVERFLOW
+      statements.removeEvent.run(event.hour, event.routed.key)
+    }
+    return true
+  }
+
+  /** Adds each tag set's share; past AWS's bound, what has another tag set counts as untagged: it is part of the bucket alone. */
+  function addTags({ meter, counted, tags }: Fold): void {
+    let room: number | undefined
+    for (const [set, delta] of tags) {
+      if (statements.growTag.run(delta, meter, counted, set).changes === 1) continue
+      room ??= AWS_RULES.allocationsMax - (statements.countTags.get(meter, counted) as number)
+      if (room <= 0) continue
+      statements.addTag.run(meter, counted, set, delta)
+      room--
+    }
+  }
+
+  /** Late usage that is billed in another month than its own, or under a later agreement, is for a person to see. */
+  function alarmOfEdges(placed: readonly Placed[]): void {
+    for (const { state, routed, meter, counted, delta, now } of placed) {
+      if (state !== LATE) continue
+      const { time } = routed.event
+      const overMonth = monthStart(time) !== monthStart(hourStart(counted))
+      const overAgreement = time < (statements.accessStart.get(meter) as number)
+      if (!overMonth && !overAgreement) continue
+      const month = new Date(time).toISOString().slice(0, 7)
+      const subject = `${routed.subscription}/${routed.dimension}/${month}`
+      const amount = statements.addLateAcross.get(
+        subject,
+        routed.product,
+        BigInt(overMonth),
+        BigInt(overAgreement),
+        BigInt(delta),
+        BUCKET_MAX,
+      ) as bigint
+      const message = `${formatBaseUnits(amount, routed.scale)} ${routed.dimension} used in ${month} came late and is billed ${overAgreement ? 'under a later agreement' : 'in a later month'}`
+      statements.raiseAlarm.run('late_across_edge', subject, message, now, now)
+    }
+  }
+
   function countHours(placed: readonly Placed[]): void {
     const counts = new Map<Hour, number>()
-    for (const { hour } of placed) counts.set(hour, (counts.get(hour) ?? 0) + 1)
+    for (const { hour, state } of placed)
+      if (state !== OVERFLOW) counts.set(hour, (counts.get(hour) ?? 0) + 1)
     for (const [hour, events] of counts) statements.countHour.run(hour, events)
   }
 
@@ -447,14 +508,14 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   function tagSetOf(routed: RoutedEvent): number | null {
     const key = routed.event.tags
     if (key === UNTAGGED) return null
-    let seq = tagSets.get(key)
-    if (seq === undefined) {
-      statements.addTagSet.run(key)
-      seq = (statements.findTagSet.get(key) as { seq: number }).seq
-      if (tagSets.size > 100_000) tagSets.clear()
-      tagSets.set(key, seq)
-    }
-    return seq
+    const hour = hourOf(routed.event.time)
+    const known = tagSets.get(key)
+    if (known !== undefined && known.lastHour >= hour) return known.seq
+    // Once an hour: a tag set is forgotten after the last event that has it, and may be by another process.
+    const found = statements.keepTagSet.get(key, hour) as { seq: number; last_hour: number }
+    if (tagSets.size > 100_000) tagSets.clear()
+    tagSets.set(key, { seq: found.seq, lastHour: found.last_hour })
+    return found.seq
   }
 
   return {
@@ -496,6 +557,7 @@ const INHERITED_OUTCOME: RecordedEvent = {
   reason: 'its agreement was renewed: billed to the one that follows',
 }
 const UNBILLABLE_OUTCOME: RecordedEvent = { status: 'unbillable' }
+const OVERFLOW_OUTCOME: RecordedEvent = { status: 'overflow' }
 const DUPLICATE: RecordedEvent = { status: 'duplicate' }
 const CONFLICT: RecordedEvent = {
   status: 'conflict',
@@ -528,6 +590,7 @@ interface Repeat {
 function outcomeOf(state: number, { isInherited }: RoutedEvent): RecordedEvent {
   if (state === ACCEPTED) return ACCEPTED_OUTCOME
   if (state === UNBILLABLE) return UNBILLABLE_OUTCOME
+  if (state === OVERFLOW) return OVERFLOW_OUTCOME
   return isInherited ? INHERITED_OUTCOME : LATE_OUTCOME
 }
 
@@ -547,6 +610,12 @@ interface Placed {
   next: number
   counted: Hour
   state: number
+}
+
+interface TagSet {
+  readonly seq: number
+  /** The latest hour of an event that is known to have it. */
+  readonly lastHour: Hour
 }
 
 interface RunningTotal {
@@ -666,11 +735,27 @@ function prepare(handle: Database.Database) {
        WHERE status IN (0, 3) AND quantity <= ?`,
     ),
     addUnbillable: handle.prepare(
-      'INSERT INTO bucket (meter, hour, unbillable, status) VALUES (?, ?, ?, 3) ON CONFLICT (meter, hour) DO UPDATE SET unbillable = unbillable + ?',
+      'INSERT INTO bucket (meter, hour, unbillable, status) VALUES (?, ?, ?, 3) ON CONFLICT (meter, hour) DO UPDATE SET unbillable = unbillable + ? WHERE unbillable <= ?',
     ),
-    addToTag: handle.prepare(
-      'INSERT INTO bucket_tag VALUES (?, ?, ?, ?) ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = quantity + excluded.quantity',
+    removeEvent: handle.prepare('DELETE FROM usage_event WHERE hour = ? AND key = ?'),
+    growTag: handle.prepare(
+      'UPDATE bucket_tag SET quantity = quantity + ? WHERE meter = ? AND hour = ? AND tags = ?',
     ),
+    countTags: handle.prepare('SELECT COUNT(*) FROM bucket_tag WHERE meter = ? AND hour = ?').pluck(),
+    addTag: handle.prepare('INSERT INTO bucket_tag VALUES (?, ?, ?, ?)'),
+    accessStart: handle
+      .prepare(
+        'SELECT s.access_start FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE m.seq = ?',
+      )
+      .pluck(),
+    addLateAcross: handle
+      .prepare(
+        `INSERT INTO late_across VALUES (?, ?, ?, ?, ?) ON CONFLICT (subject) DO UPDATE
+         SET months = months + excluded.months, agreements = agreements + excluded.agreements, amount = MIN(amount + excluded.amount, ?) RETURNING amount`,
+      )
+      .pluck()
+      .safeIntegers(),
+    raiseAlarm: handle.prepare(RAISE_ALARM),
     findMeter: handle.prepare(
       'SELECT m.seq, m.scale, m.aggregation FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ? AND m.dimension = ?',
     ),
@@ -690,8 +775,9 @@ function prepare(handle: Database.Database) {
        WHERE a.seq = ? AND b.seq = ? AND (x.access_end IS NOT NULL OR y.access_end IS NOT NULL)
          AND (x.customer_identifier = y.customer_identifier OR x.customer_aws_account_id = y.customer_aws_account_id OR x.tenant_id = y.tenant_id)`,
     ),
-    addTagSet: handle.prepare('INSERT INTO tag_set (key) VALUES (?) ON CONFLICT (key) DO NOTHING'),
-    findTagSet: handle.prepare('SELECT seq FROM tag_set WHERE key = ?'),
+    keepTagSet: handle.prepare(
+      'INSERT INTO tag_set (key, last_hour) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET last_hour = MAX(last_hour, excluded.last_hour) RETURNING seq, last_hour',
+    ),
     bucketStatus: handle.prepare('SELECT status FROM bucket WHERE meter = ? AND hour = ?').pluck(),
     peak: handle.prepare('SELECT value FROM peak WHERE meter = ? AND period = ?').pluck(),
     setPeak: handle.prepare(

@@ -21,14 +21,16 @@ CREATE INDEX subscription_license ON subscription (license_tail) WHERE license_t
 CREATE INDEX subscription_account ON subscription (customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
 CREATE INDEX subscription_customer ON subscription (customer_identifier) WHERE customer_identifier IS NOT NULL;
 CREATE INDEX subscription_successor ON subscription (successor) WHERE successor IS NOT NULL;
-CREATE INDEX subscription_ended ON subscription (product, access_end) WHERE access_end IS NOT NULL;
+CREATE INDEX subscription_ended ON subscription (access_end) WHERE access_end IS NOT NULL;
 
 CREATE TABLE meter (
   seq INTEGER PRIMARY KEY, subscription INTEGER NOT NULL REFERENCES subscription (seq), dimension TEXT NOT NULL, product TEXT NOT NULL,
   scale INTEGER NOT NULL, aggregation TEXT NOT NULL, per TEXT, carry INTEGER NOT NULL DEFAULT 0 CHECK (carry >= 0), UNIQUE (subscription, dimension)
 ) STRICT;
+CREATE INDEX meter_carry ON meter (product, dimension, carry);
 
-CREATE TABLE tag_set (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE tag_set (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, last_hour INTEGER NOT NULL) STRICT;
+CREATE INDEX tag_set_last_hour ON tag_set (last_hour);
 
 CREATE TABLE usage_event (
   hour INTEGER NOT NULL, key BLOB NOT NULL, meter INTEGER NOT NULL, time INTEGER NOT NULL, quantity INTEGER NOT NULL,
@@ -43,7 +45,9 @@ CREATE TABLE bucket (
   events INTEGER NOT NULL DEFAULT 0, purged INTEGER NOT NULL DEFAULT 0, purged_unbillable INTEGER NOT NULL DEFAULT 0,
   status INTEGER NOT NULL DEFAULT 0, hold_reason TEXT, held_at INTEGER, PRIMARY KEY (meter, hour)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX bucket_hour ON bucket (hour, meter);
 CREATE INDEX bucket_open ON bucket (hour, meter) WHERE status = 0;
+CREATE INDEX bucket_unsealed ON bucket (meter, hour) WHERE status < 2;
 CREATE INDEX bucket_unbillable ON bucket (meter, hour) WHERE unbillable > 0;
 CREATE INDEX bucket_held ON bucket (hour, meter) WHERE status = 1;
 CREATE TABLE bucket_tag (meter INTEGER NOT NULL, hour INTEGER NOT NULL, tags INTEGER NOT NULL, quantity INTEGER NOT NULL, PRIMARY KEY (meter, hour, tags)) STRICT, WITHOUT ROWID;
@@ -65,30 +69,42 @@ CREATE TABLE usage_record (
 CREATE INDEX usage_record_due ON usage_record (product, deadline, seq) WHERE state IN ('ready', 'sent');
 CREATE INDEX usage_record_meter ON usage_record (meter, hour);
 CREATE INDEX usage_record_state ON usage_record (state, seq);
-CREATE TABLE record_count (product TEXT NOT NULL, state TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (product, state)) STRICT, WITHOUT ROWID;
+CREATE TABLE record_count (
+  product TEXT NOT NULL, dimension TEXT NOT NULL, state TEXT NOT NULL, records INTEGER NOT NULL, units INTEGER NOT NULL, PRIMARY KEY (product, dimension, state)
+) STRICT, WITHOUT ROWID;
 CREATE TRIGGER usage_record_counted_insert AFTER INSERT ON usage_record BEGIN
-  INSERT INTO record_count VALUES (NEW.product, NEW.state, 1) ON CONFLICT (product, state) DO UPDATE SET records = records + 1; END;
+  INSERT INTO record_count VALUES (NEW.product, NEW.dimension, NEW.state, 1, NEW.quantity)
+  ON CONFLICT (product, dimension, state) DO UPDATE SET records = records + 1, units = units + excluded.units; END;
 CREATE TRIGGER usage_record_counted_update AFTER UPDATE OF state ON usage_record WHEN OLD.state <> NEW.state BEGIN
-  UPDATE record_count SET records = records - 1 WHERE product = OLD.product AND state = OLD.state; INSERT INTO record_count VALUES (NEW.product, NEW.state, 1) ON CONFLICT (product, state) DO UPDATE SET records = records + 1; END;
+  UPDATE record_count SET records = records - 1, units = units - OLD.quantity WHERE product = OLD.product AND dimension = OLD.dimension AND state = OLD.state; INSERT INTO record_count VALUES (NEW.product, NEW.dimension, NEW.state, 1, NEW.quantity)
+  ON CONFLICT (product, dimension, state) DO UPDATE SET records = records + 1, units = units + excluded.units; END;
 
 CREATE TABLE transfer (
   seq INTEGER PRIMARY KEY, meter INTEGER NOT NULL, hour INTEGER NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,
   amount INTEGER NOT NULL CHECK (amount > 0), at INTEGER NOT NULL, record INTEGER
 ) STRICT;
 CREATE INDEX transfer_meter ON transfer (meter, hour);
+CREATE INDEX transfer_lost ON transfer (meter) WHERE source = 'forgiven' OR target = 'forgiven' OR (target = 'refused' AND record IS NULL);
 CREATE TRIGGER transfer_is_final_update BEFORE UPDATE ON transfer BEGIN SELECT RAISE(ABORT, 'transfers are never changed'); END;
 CREATE TRIGGER transfer_is_final_delete BEFORE DELETE ON transfer BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END;
 
+CREATE TABLE request (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body TEXT NOT NULL) STRICT;
 CREATE TABLE attempt (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, region TEXT NOT NULL, started_at INTEGER NOT NULL,
-  finished_at INTEGER, outcome TEXT NOT NULL, request TEXT NOT NULL, response TEXT
+  finished_at INTEGER, outcome TEXT NOT NULL, request INTEGER NOT NULL REFERENCES request (seq), response TEXT
 ) STRICT;
 CREATE TABLE attempt_record (record INTEGER NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (record, attempt)) STRICT, WITHOUT ROWID;
 CREATE INDEX attempt_record_attempt ON attempt_record (attempt);
 CREATE TABLE isolation (product TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (product, kind, value)) STRICT, WITHOUT ROWID;
 CREATE TABLE halt (product TEXT PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL, probe_at INTEGER) STRICT, WITHOUT ROWID;
 CREATE TABLE rate (region TEXT PRIMARY KEY, next_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE alarm (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE TABLE alarm (
+  kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, raised INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alarm_last_at ON alarm (last_at);
+CREATE TABLE late_across (
+  subject TEXT PRIMARY KEY, product TEXT NOT NULL, months INTEGER NOT NULL, agreements INTEGER NOT NULL, amount INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_entry (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,

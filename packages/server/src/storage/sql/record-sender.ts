@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { DomainError } from '../../domain/error.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import type { Account } from '../../domain/usage/account.ts'
@@ -71,13 +71,20 @@ export async function claim(sql: Sql, options: ClaimOptions): Promise<ClaimedBat
     product,
     region,
     now,
-    options.requestOf(records),
+    await keepRequest(sql, options.requestOf(records)),
   )
   const sendAt = await takeSlot(sql, region, now, options.spacingMs)
   for (const row of rows) await takeRecord(sql, row, lastId, sendAt + options.leaseMs, now)
   if (halt !== undefined)
     await sql.run('UPDATE halt SET probe_at = ? WHERE product = ?', now + options.leaseMs, product)
   return { attempt, product, region, records, alone, probe: halt !== undefined, sendAt }
+}
+
+/** A request that is sent again is the same bytes: they are kept once. @returns their number */
+async function keepRequest(sql: Sql, body: string): Promise<number> {
+  const digest = hash('sha256', body, 'buffer')
+  await sql.run('INSERT INTO request (hash, body) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING', digest, body)
+  return int((await sql.get('SELECT seq FROM request WHERE hash = ?', digest))!.seq)
 }
 
 async function listCandidates(
@@ -233,8 +240,8 @@ export async function expire(
   judge: (record: UsageRecord, subscription: Subscription) => Judgement,
 ): Promise<UsageRecord[]> {
   const rows = await sql.all(
-    `SELECT ${RECORD_COLUMNS}, ${SUBSCRIPTION_COLUMNS} FROM ${RECORD_FROM}
-     WHERE r.state IN ('ready', 'sent') AND r.deadline <= ?1 AND (r.attempt IS NULL OR r.lease_until <= ?1) LIMIT ?2`,
+    `SELECT ${RECORD_COLUMNS}, ${SUBSCRIPTION_COLUMNS} FROM usage_record r INDEXED BY usage_record_due CROSS JOIN meter m ON m.seq = r.meter CROSS JOIN subscription s ON s.seq = m.subscription
+     WHERE r.product IN (SELECT product FROM record_count) AND r.state IN ('ready', 'sent') AND r.deadline <= ?1 AND (r.attempt IS NULL OR r.lease_until <= ?1) LIMIT ?2`,
     now,
     limit,
   )
@@ -307,6 +314,11 @@ async function addToCarry(sql: Sql, row: Row, sign: bigint): Promise<void> {
   await sql.run('UPDATE meter SET carry = carry + ? WHERE seq = ?', sign * BigInt(quantity) * unitBase, meter)
   for (const { quantity: share, tags } of allocations) {
     if (tags.length === 0) continue
+    // It may have been forgotten since.
+    await sql.run(
+      'INSERT INTO tag_set (key, last_hour) VALUES (?, 0) ON CONFLICT (key) DO NOTHING',
+      tagSetKey(tags),
+    )
     await sql.run(
       `INSERT INTO carry_tag SELECT ?, seq, ? FROM tag_set WHERE key = ?
        ON CONFLICT (meter, tags) DO UPDATE SET quantity = carry_tag.quantity + excluded.quantity`,

@@ -9,6 +9,7 @@ import type {
   ClosingState,
   SealedRecord,
 } from '../../domain/usage/usage-store.ts'
+import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Row, Sql } from './database.ts'
 import {
@@ -85,12 +86,12 @@ async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): P
   const subscription = toSubscription(row)
   const fixed = await fixedOf(sql, int(row.s_seq), hour)
   const later = await sql.get(
-    'SELECT 1 AS one FROM bucket WHERE meter = ? AND hour <> ? AND status < 2 LIMIT 1',
+    'SELECT 1 AS one FROM bucket INDEXED BY bucket_unsealed WHERE meter = ? AND hour <> ? AND status < 2 LIMIT 1',
     meter,
     hour,
   )
   const earlier = await sql.get(
-    'SELECT 1 AS one FROM bucket WHERE meter = ? AND hour < ? AND status = 0 LIMIT 1',
+    'SELECT 1 AS one FROM bucket INDEXED BY bucket_unsealed WHERE meter = ? AND hour < ? AND status < 2 AND status = 0 LIMIT 1',
     meter,
     hour,
   )
@@ -169,6 +170,9 @@ async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, 
     key.hour,
   )
   const record = closing.record && (await insertRecord(sql, meter, key, closing.record, now))
+  // What they split is sealed; a held hour still has it to come.
+  if (closing.status === 'closed')
+    await sql.run('DELETE FROM bucket_tag WHERE meter = ? AND hour = ?', meter, key.hour)
   let carried = 0n
   for (const { from, to, amount } of closing.transfers) {
     await insertTransfer(
@@ -201,16 +205,7 @@ async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, 
       meter,
       closing.openAt,
     )
-  if (closing.alarm !== undefined) {
-    const { kind, subject, message, at } = closing.alarm
-    await sql.run(
-      'INSERT INTO alarm (kind, subject, message, at) VALUES (?, ?, ?, ?)',
-      kind,
-      subject,
-      message,
-      at,
-    )
-  }
+  if (closing.alarm !== undefined) await raiseAlarm(sql, closing.alarm)
 }
 
 async function replaceCarryTags(sql: Sql, meter: number, tags: ReadonlyMap<string, bigint>): Promise<void> {
@@ -308,7 +303,7 @@ export async function openBucket(sql: Sql, meter: number, from: Hour): Promise<H
 export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hour): Promise<void> {
   const meters = await sql.all(
     `SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ?
-     AND (m.carry <> 0 OR EXISTS (SELECT 1 FROM bucket b WHERE b.meter = m.seq AND b.status = 0))`,
+     AND (m.carry <> 0 OR EXISTS (SELECT 1 FROM bucket b INDEXED BY bucket_unsealed WHERE b.meter = m.seq AND b.status < 2 AND b.status = 0))`,
     subscription,
   )
   for (const { seq } of meters) {
@@ -318,7 +313,7 @@ export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hou
     const row = await sql.get('SELECT quantity FROM bucket WHERE meter = ? AND hour = ?', meter, target)
     let quantity = row!.quantity as bigint
     for (const later of await sql.all(
-      'SELECT hour, quantity FROM bucket WHERE meter = ? AND hour > ? AND status = 0',
+      'SELECT hour, quantity FROM bucket INDEXED BY bucket_unsealed WHERE meter = ? AND hour > ? AND status < 2 AND status = 0',
       meter,
       target,
     )) {

@@ -1,14 +1,19 @@
 import { DomainError } from '../../domain/error.ts'
 import { ACCOUNTS, type Account } from '../../domain/usage/account.ts'
-import { hourOf, hourStart, monthStart } from '../../domain/usage/hour.ts'
+import { AWS_RULES, MARGINS } from '../../domain/usage/aws-rules.ts'
+import { hourStart, monthStart } from '../../domain/usage/hour.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
+import { lastOverdueHour, unsealedDeadline } from '../../domain/usage/usage-at-risk.ts'
 import { meteringRecordId } from '../../domain/usage/usage-event.ts'
 import type { RecordState, UsageRecord } from '../../domain/usage/usage-record.ts'
 import type {
   Attempt,
+  BaseAmount,
   BucketKey,
   MeterAudit,
   Page,
+  StatusAt,
+  UnsealedHours,
   UsageBucket,
   UsageEventRow,
   UsageStatus,
@@ -17,8 +22,6 @@ import type {
 import type { Row, Sql, SqlValue } from './database.ts'
 import {
   BUCKET_COLUMNS,
-  BUCKET_FROM,
-  BUCKET_STATUS,
   EVENT_STATE,
   int,
   optionalInt,
@@ -51,34 +54,85 @@ function conditions(parts: readonly (readonly [string, SqlValue | undefined])[])
   }
 }
 
-export async function listBuckets(
-  sql: Sql,
-  filter: Parameters<UsageStore['listBuckets']>[0],
-): Promise<Page<UsageBucket>> {
-  const [hour, meter] = (filter.cursor ?? '').split('.').map(Number)
-  const { where, values } = conditions([
-    ['m.product = ?', filter.product],
-    ['s.id = ?', filter.subscription],
-    ['m.dimension = ?', filter.dimension],
-    ['b.status = ?', filter.status === undefined ? undefined : BUCKET_STATUS.indexOf(filter.status)],
-    ['b.hour >= ?', filter.from],
-    ['b.hour <= ?', filter.to],
-    ...(filter.cursor === undefined
-      ? []
-      : ([
-          ['(b.hour, b.meter) < (?', hour],
-          ['?)', meter],
-        ] as const)),
-  ])
-  const rows = await sql.all(
-    `SELECT ${BUCKET_COLUMNS} FROM ${BUCKET_FROM} ${where.replace(' AND ?)', ', ?)')} ORDER BY b.hour DESC, b.meter DESC LIMIT ?`,
-    ...values,
-    filter.limit,
-  )
+type BucketFilter = Parameters<UsageStore['listBuckets']>[0]
+
+/** Meters whose hours are read one after the other; of more, hours are read as they come. */
+const METERS_MERGED_MAX = 50
+
+export async function listBuckets(sql: Sql, filter: BucketFilter): Promise<Page<UsageBucket>> {
+  const meters = await findMeters(sql, filter)
+  const rows = meters === undefined ? await listByHour(sql, filter) : await listByMeter(sql, filter, meters)
   const last = rows.at(-1)
   return {
     items: rows.map(toBucket),
     next: rows.length === filter.limit && last !== undefined ? `${last.hour}.${last.meter}` : undefined,
+  }
+}
+
+/** The meters that a filter fits, where they are few. */
+async function findMeters(sql: Sql, filter: BucketFilter): Promise<number[] | undefined> {
+  if (filter.product === undefined && filter.subscription === undefined && filter.dimension === undefined)
+    return undefined
+  const { where, values } = conditions([
+    ['m.product = ?', filter.product],
+    ['s.id = ?', filter.subscription],
+    ['m.dimension = ?', filter.dimension],
+  ])
+  const rows = await sql.all(
+    `SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription ${where} LIMIT ?`,
+    ...values,
+    METERS_MERGED_MAX + 1,
+  )
+  return rows.length > METERS_MERGED_MAX ? undefined : rows.map(({ seq }) => int(seq))
+}
+
+/** The newest of each meter, and of these the newest. */
+async function listByMeter(sql: Sql, filter: BucketFilter, meters: readonly number[]): Promise<Row[]> {
+  const { where, values } = bucketConditions(filter)
+  const rows: Row[] = []
+  for (const meter of meters) {
+    const found = await sql.all(
+      `SELECT ${BUCKET_COLUMNS} FROM bucket b ${isUnsealed(filter) ? 'INDEXED BY bucket_unsealed' : ''} CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
+       WHERE b.meter = ? AND ${where} ORDER BY b.hour DESC LIMIT ?`,
+      meter,
+      ...values,
+      filter.limit,
+    )
+    rows.push(...found)
+  }
+  return rows.sort((a, b) => int(b.hour) - int(a.hour) || int(b.meter) - int(a.meter)).slice(0, filter.limit)
+}
+
+async function listByHour(sql: Sql, filter: BucketFilter): Promise<Row[]> {
+  const { where, values } = bucketConditions(filter)
+  const index = { open: 'bucket_open', held: 'bucket_held', closed: 'bucket_hour' }[filter.status ?? 'closed']
+  return sql.all(
+    `SELECT ${BUCKET_COLUMNS} FROM bucket b INDEXED BY ${index} CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
+     WHERE ${where} AND m.product = COALESCE(?, m.product) AND m.dimension = COALESCE(?, m.dimension) ORDER BY b.hour DESC, b.meter DESC LIMIT ?`,
+    ...values,
+    filter.product ?? null,
+    filter.dimension ?? null,
+    filter.limit,
+  )
+}
+
+function isUnsealed({ status }: BucketFilter): boolean {
+  return status === 'open' || status === 'held'
+}
+
+/** Written out, not bound: only so does SQLite see that a partial index will do. */
+const STATUS_CONDITION = {
+  open: 'b.status < 2 AND b.status = 0',
+  held: 'b.status < 2 AND b.status = 1',
+  closed: 'b.status >= 2',
+  any: 'TRUE',
+} as const
+
+function bucketConditions({ status, from, to, cursor }: BucketFilter): { where: string; values: SqlValue[] } {
+  const [hour, meter] = (cursor ?? `${Number.MAX_SAFE_INTEGER}.0`).split('.').map(Number)
+  return {
+    where: `${STATUS_CONDITION[status ?? 'any']} AND b.hour BETWEEN ? AND ? AND (b.hour, b.meter) < (?, ?)`,
+    values: [from ?? 0, Math.min(to ?? Number.MAX_SAFE_INTEGER, hour!), hour!, meter!],
   }
 }
 
@@ -111,13 +165,19 @@ export async function getRecord(sql: Sql, id: string): Promise<UsageRecord> {
   return toRecord(row)
 }
 
-export async function listAttempts(sql: Sql, record: string): Promise<Attempt[]> {
+export async function listAttempts(
+  sql: Sql,
+  { record, limit, cursor }: Parameters<UsageStore['listAttempts']>[0],
+): Promise<Page<Attempt>> {
   const rows = await sql.all(
-    `SELECT a.*, (SELECT json_group_array(o.id) FROM attempt_record x JOIN usage_record o ON o.seq = x.record WHERE x.attempt = a.seq) AS records
-     FROM usage_record r JOIN attempt_record ar ON ar.record = r.seq JOIN attempt a ON a.seq = ar.attempt WHERE r.id = ? ORDER BY a.seq`,
+    `SELECT a.*, q.body, (SELECT json_group_array(o.id) FROM attempt_record x JOIN usage_record o ON o.seq = x.record WHERE x.attempt = a.seq) AS records
+     FROM usage_record r CROSS JOIN attempt_record ar ON ar.record = r.seq CROSS JOIN attempt a ON a.seq = ar.attempt CROSS JOIN request q ON q.seq = a.request
+     WHERE r.id = ? AND ar.attempt > COALESCE((SELECT seq FROM attempt WHERE id = ?), 0) ORDER BY ar.attempt LIMIT ?`,
     record,
+    cursor ?? null,
+    limit,
   )
-  return rows.map((row) => ({
+  const items = rows.map((row) => ({
     id: text(row.id),
     product: text(row.product),
     region: text(row.region),
@@ -125,9 +185,10 @@ export async function listAttempts(sql: Sql, record: string): Promise<Attempt[]>
     finishedAt: optionalInt(row.finished_at),
     outcome: text(row.outcome) as Attempt['outcome'],
     records: JSON.parse(text(row.records)),
-    request: text(row.request),
+    request: text(row.body),
     response: optionalText(row.response),
   }))
+  return { items, next: items.length === limit ? items.at(-1)?.id : undefined }
 }
 
 const EVENT_COLUMNS =
@@ -190,61 +251,182 @@ const RECORD_STATES: readonly RecordState[] = [
   'carried',
 ]
 
-export async function readStatus(sql: Sql, product: string | undefined): Promise<UsageStatus> {
+/** Reads what is kept as counts, or by an index of the few rows that matter: never the history. */
+export async function readStatus(
+  sql: Sql,
+  product: string | undefined,
+  at: StatusAt | undefined,
+): Promise<UsageStatus> {
   const mine = product ?? null
   const counts = await sql.all(
-    'SELECT state, SUM(records) AS n FROM record_count WHERE (?1 IS NULL OR product = ?1) GROUP BY state',
+    'SELECT product, dimension, state, records, units FROM record_count WHERE (?1 IS NULL OR product = ?1) ORDER BY product, dimension',
     mine,
   )
-  const found = new Map(counts.map((row) => [text(row.state), int(row.n)]))
-  const oldest = await sql.get(
-    `SELECT hour, deadline, product FROM usage_record WHERE state IN ('ready', 'sent') AND (?1 IS NULL OR product = ?1) ORDER BY deadline, seq LIMIT 1`,
-    mine,
-  )
-  const buckets = await sql.all(
-    'SELECT b.status, COUNT(*) AS n FROM bucket b JOIN meter m ON m.seq = b.meter WHERE b.status < 2 AND (?1 IS NULL OR m.product = ?1) GROUP BY b.status',
-    mine,
-  )
-  const byStatus = new Map(buckets.map((row) => [int(row.status), int(row.n)]))
-  const pending = await sql.all(
-    `SELECT product, dimension, SUM(quantity) AS units FROM usage_record WHERE state IN ('ready', 'sent') AND (?1 IS NULL OR product = ?1) GROUP BY product, dimension`,
-    mine,
-  )
-  const unbillable = await sql.all(
-    `SELECT m.product, m.dimension, ${exactSum('b.unbillable', 'base')} FROM bucket b JOIN meter m ON m.seq = b.meter WHERE b.unbillable > 0 AND (?1 IS NULL OR m.product = ?1) GROUP BY m.product, m.dimension`,
-    mine,
-  )
+  const records = Object.fromEntries(RECORD_STATES.map((state) => [state, 0])) as Record<RecordState, number>
+  const pending = new Map<string, { product: string; dimension: string; units: bigint }>()
+  for (const row of counts) {
+    const state = text(row.state) as RecordState
+    records[state] += int(row.records)
+    if ((state !== 'ready' && state !== 'sent') || row.records === 0n) continue
+    const key = `${row.product}\n${row.dimension}`
+    const units = (pending.get(key)?.units ?? 0n) + (row.units as bigint)
+    pending.set(key, { product: text(row.product), dimension: text(row.dimension), units })
+  }
+  const held = await readHeld(sql, mine)
+  const overdue = at === undefined ? [] : await readOverdue(sql, mine, at.now)
+  const unsealed = [...held, ...overdue].map((hours) => ({ ...hours, hour: hours.oldestHour }))
+  const unsettled = await readUnsettled(sql, [...new Set(counts.map((row) => text(row.product)))])
+  const [oldest] = [...unsealed, ...unsettled].sort((a, b) => a.deadline - b.deadline || a.hour - b.hour)
   const late = await sql.get(
-    `SELECT COUNT(*) FILTER (WHERE strftime('%Y-%m', e.time / 1000, 'unixepoch') <> strftime('%Y-%m', e.counted * 3600, 'unixepoch')) AS months,
-       COUNT(*) FILTER (WHERE e.time < s.access_start) AS agreements
-     FROM usage_event e JOIN meter m ON m.seq = e.meter JOIN subscription s ON s.seq = m.subscription WHERE e.state = 1 AND (?1 IS NULL OR m.product = ?1)`,
+    'SELECT COALESCE(SUM(months), 0) AS months, COALESCE(SUM(agreements), 0) AS agreements FROM late_across WHERE (?1 IS NULL OR product = ?1)',
     mine,
   )
   return {
-    records: Object.fromEntries(RECORD_STATES.map((state) => [state, found.get(state) ?? 0])) as Record<
-      RecordState,
-      number
-    >,
-    oldest: oldest && {
-      hour: int(oldest.hour),
-      deadline: int(oldest.deadline),
-      product: text(oldest.product),
-    },
-    openBuckets: byStatus.get(0) ?? 0,
-    heldBuckets: byStatus.get(1) ?? 0,
-    pending: pending.map((row) => ({
-      product: text(row.product),
-      dimension: text(row.dimension),
-      units: row.units as bigint,
-    })),
+    records,
+    oldest: oldest && { hour: oldest.hour, deadline: oldest.deadline, product: oldest.product },
+    openBuckets: await countBuckets(sql, 'b INDEXED BY bucket_open', 'b.status = 0', product),
+    heldBuckets: held.reduce((sum, { buckets }) => sum + buckets, 0),
+    overdue,
+    held,
+    pending: [...pending.values()],
+    carried: at === undefined ? [] : await readCarried(sql, product, at),
+    refusedUnrecorded: await readLost(sql, mine, `t.target = 'refused' AND t.record IS NULL`, 't.amount'),
+    forgiven: await readLost(
+      sql,
+      mine,
+      `(t.source = 'forgiven' OR t.target = 'forgiven')`,
+      `IIF(t.target = 'forgiven', t.amount, -t.amount)`,
+    ),
     lateAcrossMonths: int(late!.months),
     lateAcrossAgreements: int(late!.agreements),
-    unbillable: unbillable.map((row) => ({
-      product: text(row.product),
-      dimension: text(row.dimension),
-      base: exact(row, 'base'),
-    })),
+    unbillable: toAmounts(
+      await sql.all(
+        `SELECT m.product, m.dimension, ${exactSum('b.unbillable', 'base')} FROM bucket b INDEXED BY bucket_unbillable CROSS JOIN meter m ON m.seq = b.meter
+         WHERE b.unbillable > 0 AND (?1 IS NULL OR m.product = ?1) GROUP BY m.product, m.dimension`,
+        mine,
+      ),
+    ),
   }
+}
+
+function toAmounts(rows: readonly Row[]): BaseAmount[] {
+  return rows.map((row) => ({
+    product: text(row.product),
+    dimension: text(row.dimension),
+    base: exact(row, 'base'),
+  }))
+}
+
+async function countBuckets(
+  sql: Sql,
+  indexed: string,
+  condition: string,
+  product: string | undefined,
+): Promise<number> {
+  const row =
+    product === undefined
+      ? await sql.get(`SELECT COUNT(*) AS n FROM bucket ${indexed} WHERE ${condition}`)
+      : await sql.get(
+          `SELECT COUNT(*) AS n FROM bucket ${indexed} CROSS JOIN meter m ON m.seq = b.meter WHERE ${condition} AND m.product = ?`,
+          product,
+        )
+  return int(row!.n)
+}
+
+/** Of each product, the sealed hour that AWS stops taking first. */
+async function readUnsettled(sql: Sql, products: readonly string[]) {
+  const found: { product: string; hour: number; deadline: number }[] = []
+  for (const product of products) {
+    const row = await sql.get(
+      `SELECT hour, deadline FROM usage_record INDEXED BY usage_record_due WHERE product = ? AND state IN ('ready', 'sent') ORDER BY deadline, seq LIMIT 1`,
+      product,
+    )
+    if (row !== undefined) found.push({ product, hour: int(row.hour), deadline: int(row.deadline) })
+  }
+  return found
+}
+
+const UNSEALED = 'SELECT m.product, b.hour, COUNT(*) AS n, MIN(s.final_window_end) AS final FROM'
+const OF_METER = 'CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription'
+
+async function readHeld(sql: Sql, product: string | null): Promise<UnsealedHours[]> {
+  const rows = await sql.all(
+    `${UNSEALED} bucket b INDEXED BY bucket_held ${OF_METER} WHERE b.status = 1 AND (?1 IS NULL OR m.product = ?1) GROUP BY m.product, b.hour`,
+    product,
+  )
+  return byProduct(rows)
+}
+
+/** Open hours that AWS soon takes no more, and those of subscriptions whose final window is about to close. */
+async function readOverdue(sql: Sql, product: string | null, now: number): Promise<UnsealedHours[]> {
+  const last = lastOverdueHour(now)
+  const old = await sql.all(
+    `${UNSEALED} bucket b INDEXED BY bucket_open ${OF_METER} WHERE b.status = 0 AND b.hour <= ?2 AND (?1 IS NULL OR m.product = ?1) GROUP BY m.product, b.hour`,
+    product,
+    last,
+  )
+  const ended = await sql.all(
+    `${UNSEALED} subscription s INDEXED BY subscription_ended CROSS JOIN meter m ON m.subscription = s.seq CROSS JOIN bucket b INDEXED BY bucket_unsealed ON b.meter = m.seq
+     WHERE s.access_end > ?2 AND s.final_window_end <= ?3 AND b.status < 2 AND b.status = 0 AND b.hour > ?4 AND (?1 IS NULL OR m.product = ?1) GROUP BY m.product, b.hour`,
+    product,
+    hourStart(last) - AWS_RULES.lateWindowMs,
+    now + MARGINS.lastSealBeforeGoodbyeMs,
+    last,
+  )
+  return byProduct([...old, ...ended])
+}
+
+function byProduct(rows: readonly Row[]): UnsealedHours[] {
+  const found = new Map<string, UnsealedHours>()
+  for (const row of rows) {
+    const product = text(row.product)
+    const hour = int(row.hour)
+    const deadline = unsealedDeadline(hour, optionalInt(row.final))
+    const known = found.get(product)
+    found.set(product, {
+      product,
+      buckets: (known?.buckets ?? 0) + int(row.n),
+      oldestHour: Math.min(known?.oldestHour ?? hour, hour),
+      deadline: Math.min(known?.deadline ?? deadline, deadline),
+    })
+  }
+  return [...found.values()].sort((a, b) => (a.product < b.product ? -1 : 1))
+}
+
+async function readCarried(
+  sql: Sql,
+  product: string | undefined,
+  { units }: StatusAt,
+): Promise<BaseAmount[]> {
+  const found: BaseAmount[] = []
+  for (const unit of units) {
+    if (product !== undefined && unit.product !== product) continue
+    const row = await sql.get(
+      `SELECT ${exactSum('carry', 'base')} FROM meter INDEXED BY meter_carry WHERE product = ? AND dimension = ? AND carry >= ?`,
+      unit.product,
+      unit.dimension,
+      unit.base,
+    )
+    const base = exact(row, 'base')
+    if (base > 0n) found.push({ ...unit, base })
+  }
+  return found
+}
+
+/** What the journal says is lost: few rows, with an index of their own. */
+async function readLost(
+  sql: Sql,
+  product: string | null,
+  condition: string,
+  amount: string,
+): Promise<BaseAmount[]> {
+  const rows = await sql.all(
+    `SELECT m.product, m.dimension, ${exactSum(amount, 'base')} FROM transfer t INDEXED BY transfer_lost CROSS JOIN meter m ON m.seq = t.meter
+     WHERE (t.source = 'forgiven' OR t.target = 'forgiven' OR (t.target = 'refused' AND t.record IS NULL)) AND ${condition} AND (?1 IS NULL OR m.product = ?1)
+     GROUP BY m.product, m.dimension`,
+    product,
+  )
+  return toAmounts(rows)
 }
 
 /**
@@ -367,35 +549,4 @@ async function auditMeter(sql: Sql, meter: Row, events: Map<number, EventSums>):
 
 function emptyAccounts(): Record<Account, bigint> {
   return Object.fromEntries(ACCOUNTS.map((account) => [account, 0n])) as Record<Account, bigint>
-}
-
-/** Forgets events timed before the horizon's hour; what they counted stays in their buckets. */
-export async function purgeEvents(sql: Sql, horizon: number): Promise<number> {
-  const hour = hourOf(horizon)
-  const known = Number(text((await sql.get(`SELECT value FROM ledger WHERE name = 'horizon'`))!.value))
-  if (hourStart(hour) <= known) return 0
-  // What never was cannot be forgotten: an import may still reach back further than events do.
-  if ((await sql.get('SELECT 1 AS one FROM event_hour WHERE hour < ? LIMIT 1', hour)) === undefined) return 0
-  for (const [column, condition] of [
-    ['purged', 'state < 2'],
-    ['purged_unbillable', 'state = 2'],
-  ] as const) {
-    await sql.run(
-      `UPDATE bucket SET ${column} = ${column} + e.delta FROM (SELECT meter, counted, SUM(delta) AS delta FROM usage_event WHERE hour < ?1 AND ${condition} GROUP BY meter, counted) e
-       WHERE bucket.meter = e.meter AND bucket.hour = e.counted`,
-      hour,
-    )
-  }
-  const { changes } = await sql.run('DELETE FROM usage_event WHERE hour < ?', hour)
-  await sql.run('DELETE FROM event_hour WHERE hour < ?', hour)
-  await sql.run(
-    'DELETE FROM seen_value WHERE period < ?',
-    new Date(monthStart(hourStart(hour))).toISOString().slice(0, 7),
-  )
-  await sql.run(
-    'DELETE FROM peak WHERE period < ?',
-    new Date(monthStart(hourStart(hour))).toISOString().slice(0, 7),
-  )
-  await sql.run(`UPDATE ledger SET value = ? WHERE name = 'horizon'`, String(hourStart(hour)))
-  return changes
 }

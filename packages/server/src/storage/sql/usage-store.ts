@@ -1,7 +1,9 @@
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import type { BucketKey, UsageStore } from '../../domain/usage/usage-store.ts'
+import { clearAlarm, clearPoison, listAlarms, raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { SqlDatabase } from './database.ts'
+import { purgeEvents } from './event-purge.ts'
 import { createEventWriter } from './event-writer.ts'
 import { claim, expire, listSendable, resolveRecord, settle } from './record-sender.ts'
 import {
@@ -24,7 +26,6 @@ import {
   listEvents,
   listRecords,
   listTransfers,
-  purgeEvents,
   readStatus,
 } from './usage-queries.ts'
 
@@ -130,18 +131,24 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
       database.transaction((sql) => settle(sql, attempt, end, answers, judge)),
     expire: (now, limit, judge) => database.transaction((sql) => expire(sql, now, limit, judge)),
     resolve: (record, verdict, actor, now) =>
-      database.transaction((sql) => resolveRecord(sql, record, verdict, actor, now)),
+      database.transaction(async (sql) => {
+        const resolved = await resolveRecord(sql, record, verdict, actor, now)
+        for (const kind of ['in_doubt', 'conflict'] as const) await clearAlarm(sql, kind, record)
+        return resolved
+      }),
     isolate: (product, kind, value, on) =>
       database.transaction(async (sql) => {
         if (on)
           await sql.run('INSERT INTO isolation VALUES (?, ?, ?) ON CONFLICT DO NOTHING', product, kind, value)
-        else
-          await sql.run(
+        else {
+          const { changes } = await sql.run(
             'DELETE FROM isolation WHERE product = ? AND kind = ? AND value = ?',
             product,
             kind,
             value,
           )
+          if (changes === 1) await clearPoison(sql, product, kind === 'dimension' ? value : undefined)
+        }
       }),
 
     halt: (halt) =>
@@ -160,6 +167,7 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
         const row = await sql.get('SELECT reason FROM halt WHERE product = ?', product)
         if (row === undefined) return false
         await sql.run('DELETE FROM halt WHERE product = ?', product)
+        await clearAlarm(sql, 'halted', product)
         await appendAudit(sql, {
           at: now,
           actor,
@@ -179,42 +187,24 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
           probeAt: optionalInt(row.probe_at),
         })),
       ),
-    raise: (alarm) =>
-      database.transaction(async (sql) => {
-        await sql.run(
-          'INSERT INTO alarm (kind, subject, message, at) VALUES (?, ?, ?, ?)',
-          alarm.kind,
-          alarm.subject,
-          alarm.message,
-          alarm.at,
-        )
-      }),
-    listAlarms: (limit) =>
-      database.read(async (sql) =>
-        (await sql.all('SELECT kind, subject, message, at FROM alarm ORDER BY seq DESC LIMIT ?', limit)).map(
-          (row) => ({
-            kind: text(row.kind) as never,
-            subject: text(row.subject),
-            message: text(row.message),
-            at: int(row.at),
-          }),
-        ),
-      ),
+    raise: (alarm) => database.transaction((sql) => raiseAlarm(sql, alarm)),
+    clearAlarm: (kind, subject) => database.transaction((sql) => clearAlarm(sql, kind, subject)),
+    listAlarms: (limit) => database.read((sql) => listAlarms(sql, limit)),
 
     listBuckets: (filter) => database.read((sql) => listBuckets(sql, filter)),
     listRecords: (filter) => database.read((sql) => listRecords(sql, filter)),
     getRecord: (id) => database.read((sql) => getRecord(sql, id)),
-    listAttempts: (record) => database.read((sql) => listAttempts(sql, record)),
+    listAttempts: (filter) => database.read((sql) => listAttempts(sql, filter)),
     listEvents: (key, limit) => database.read((sql) => listEvents(sql, key, limit)),
     listTransfers: (key) => database.read((sql) => listTransfers(sql, key)),
-    status: (product) => database.read((sql) => readStatus(sql, product)),
+    status: (product, at) => database.read((sql) => readStatus(sql, product, at)),
     audit: (visit) => database.snapshot((sql) => auditMeters(sql, visit, AUDIT_PAGE)),
-    purge: (horizon) =>
-      database.transaction(async (sql) => {
-        const purged = await purgeEvents(sql, horizon)
-        for (const day of writer.recentIds.days())
-          if ((day + 1) * 86_400_000 <= horizon) writer.recentIds.drop(day)
-        return purged
-      }),
+    async purge(horizon, now) {
+      const purged = await purgeEvents(database, horizon, now)
+      const forgotten = await ledgerValue('horizon')
+      for (const day of writer.recentIds.days())
+        if ((day + 1) * 86_400_000 <= forgotten) writer.recentIds.drop(day)
+      return purged
+    },
   }
 }
