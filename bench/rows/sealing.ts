@@ -41,8 +41,10 @@ export async function startSealing(given: {
       hours: given.hours,
       now: NOW,
       clock: given.clock,
+      fills: true,
     }
-    const ledger = await startChild('servers/sealing-ledger.ts', 'server', options)
+    await (await startChild('servers/sealing-ledger.ts', 'server', options)).stop()
+    const ledger = await startChild('servers/sealing-ledger.ts', 'server', { ...options, fills: false })
     const stop = async () => {
       await ledger.stop()
       await simulator.stop()

@@ -15,7 +15,8 @@ const HOUR_MS = 3_600_000
 const BUYERS = 400
 const CONNECTIONS = 50
 const WARM_UP_MS = 1_500
-const ROUND_MS = 2_000
+const SLICE_MS = 400
+const SLICES = 5
 const LATENCY_MS = 1_000
 
 /** Whoever tests against it should wait for their own code, not for the simulator. */
@@ -57,26 +58,41 @@ export const simulator: Benchmark = {
         }
         await client.ask('open', { name, target: { url, connections: CONNECTIONS, load } })
       }
-      const perSecond = async (name: string, ms: number) => {
-        const { answered, ms: took } = await client.ask<Saturation>('saturate', { name, ms })
-        total[name] = (total[name] ?? 0) + answered
-        return { rate: (answered * 1000) / took, answered }
+      const saturate = async (name: string, ms: number) => {
+        const result = await client.ask<Saturation>('saturate', { name, ms })
+        total[name] = (total[name] ?? 0) + result.answered
+        return result
       }
       const total: Record<string, number> = {}
-      await perSecond('recording', WARM_UP_MS)
-      await perSecond('nothing', WARM_UP_MS)
+      await saturate('recording', WARM_UP_MS)
+      await saturate('nothing', WARM_UP_MS)
       const measured = await rounds(ROUNDS, async (index) => {
-        const before = await recording.ask<{ cpuUs: number }>('cpu')
-        const { rate: recorded, answered } = await perSecond('recording', ROUND_MS)
-        const after = await recording.ask<{ cpuUs: number }>('cpu')
+        const spent = { recording: { answered: 0, ms: 0 }, nothing: { answered: 0, ms: 0 } }
+        let cpuUs = 0
+        for (let slice = 0; slice < SLICES; slice++) {
+          const before = await recording.ask<{ cpuUs: number }>('cpu')
+          const one = await saturate('recording', SLICE_MS)
+          const after = await recording.ask<{ cpuUs: number }>('cpu')
+          cpuUs += after.cpuUs - before.cpuUs
+          const other = await saturate('nothing', SLICE_MS)
+          spent.recording = {
+            answered: spent.recording.answered + one.answered,
+            ms: spent.recording.ms + one.ms,
+          }
+          spent.nothing = {
+            answered: spent.nothing.answered + other.answered,
+            ms: spent.nothing.ms + other.ms,
+          }
+        }
+        const recorded = (spent.recording.answered * 1000) / spent.recording.ms
+        const limit = (spent.nothing.answered * 1000) / spent.nothing.ms
         const latency = await client.ask<Latency>('pace', {
           name: 'recording',
           ms: LATENCY_MS,
           perSecond: recorded / 2,
         })
-        const { rate: limit } = await perSecond('nothing', ROUND_MS)
         progress(`round ${index + 1}: ${count(recorded)} calls/s; no-op ${count(limit)}`)
-        return { recorded, limit, cpuUs: (after.cpuUs - before.cpuUs) / answered, latency }
+        return { recorded, limit, cpuUs: cpuUs / spent.recording.answered, latency }
       })
       const rate = median(measured.map(({ recorded }) => recorded))
       const latency = medianLatency(measured.map((round) => round.latency))

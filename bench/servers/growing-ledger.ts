@@ -22,6 +22,7 @@ export interface GrowthSlice {
 
 const BUYERS = 200
 const BATCH = 500
+const FILL_BATCHES = 6
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 /** One batch in so many comes an hour late, into leaves that are no longer at hand. */
@@ -73,6 +74,19 @@ function aSubscriptionId(number: number): string {
   return ids[(number * 7919) % BUYERS]!
 }
 
+/** What comes before what is measured: several batches in a transaction, so that it is over sooner. */
+async function fill({ events }: { events: number }): Promise<void> {
+  assert(ledger !== undefined)
+  const { usage } = ledger
+  const epoch = await usage.epoch()
+  for (let done = 0; done < events; done += BATCH * FILL_BATCHES) {
+    const now = Math.floor(from + written * stepMs)
+    const calls = Array.from({ length: FILL_BATCHES }, () => usage.record(makeBatch(), now, epoch))
+    const outcomes = (await Promise.all(calls)).flat()
+    assert(outcomes.every(({ status }) => status === 'accepted'))
+  }
+}
+
 /** Only the store's part is timed. */
 async function write({ events }: { events: number }): Promise<GrowthSlice> {
   assert(ledger !== undefined)
@@ -97,4 +111,4 @@ async function check(): Promise<{ bytes: number }> {
   return { bytes: statSync(join(file)).size }
 }
 
-answerQuestions({ start, write, check })
+answerQuestions({ start, fill, write, check })

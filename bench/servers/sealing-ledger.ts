@@ -20,6 +20,8 @@ export interface SealingOptions {
   readonly now: number
   /** `stands`: only sleeping moves it. `runs`: a second takes a second. */
   readonly clock: 'stands' | 'runs'
+  /** Puts the usage in. Else it is there: what seals is as fresh as a worker that has just started. */
+  readonly fills: boolean
 }
 
 export interface Memory {
@@ -51,11 +53,19 @@ async function start(options: SealingOptions): Promise<void> {
   const clock = options.clock === 'stands' ? standingClock(options.now) : runningClock(options.now)
   const ledger = await openLedger(config, clock)
   engine = await composeEngine(ledger, { clock })
+  if (options.fills) await fill(options, engine, dimensions)
+}
+
+async function fill(
+  options: SealingOptions,
+  { ledger }: Engine,
+  dimensions: readonly string[],
+): Promise<void> {
   const firstHour = Math.floor(options.now / HOUR_MS) - options.hours - 1
   for (const [index, { licenseArn, accountId, productCode }] of options.licenses.entries()) {
     await ledger.subscriptions.create(
       aSubscription(index, firstHour * HOUR_MS, {
-        product: config.products.find((product) => product.productCode === productCode)!.id,
+        product: ledger.config.products.find((product) => product.productCode === productCode)!.id,
         licenseArn,
         customerAwsAccountId: accountId,
       }),
