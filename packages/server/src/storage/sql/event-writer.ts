@@ -767,7 +767,7 @@ function prepare(handle: Database.Database) {
         `WITH RECURSIVE kin (id) AS (
          SELECT s.id FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE m.seq = ?1
          UNION SELECT n.id FROM kin k JOIN subscription o ON o.id = k.id JOIN subscription n ON n.id = o.successor OR n.successor = o.id
-       ) SELECT m.seq FROM kin k JOIN subscription s ON s.id = k.id JOIN meter m ON m.subscription = s.seq AND m.dimension = (SELECT dimension FROM meter WHERE seq = ?1)`,
+       ) SELECT m.seq FROM kin k CROSS JOIN subscription s ON s.id = k.id CROSS JOIN meter m ON m.subscription = s.seq AND m.dimension = (SELECT dimension FROM meter WHERE seq = ?1)`,
       )
       .pluck(),
     sameBuyer: handle.prepare(

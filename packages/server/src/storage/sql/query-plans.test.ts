@@ -1,0 +1,107 @@
+import type Database from 'better-sqlite3'
+import { beforeEach, expect, it, vi } from 'vitest'
+import { statusAt } from '../../domain/usage/usage-at-risk.ts'
+import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
+import { startLedger } from '../contract/ledger-harness.ts'
+import { openSqlite, type SqlDatabase } from './database.ts'
+import { migrate } from './migrations.ts'
+import { createSqlSubscriptionStore } from './subscription-store.ts'
+import { createSqlUsageStore } from './usage-store.ts'
+
+// What runs for each request, or every half minute, must not read all that ever happened.
+
+/** Tables that grow with time or with buyers, and the indexes that hold only what is not done yet. */
+const GROWING =
+  /^(usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry)$/
+const OF_FEW_ROWS =
+  /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due)\b/
+
+let database: SqlDatabase
+let texts: Set<string>
+
+beforeEach(async () => {
+  database = openSqlite(':memory:')
+  await migrate(database)
+  texts = new Set()
+  const prepare = database.handle.prepare.bind(database.handle)
+  vi.spyOn(database.handle, 'prepare').mockImplementation(((text: string) => {
+    texts.add(text)
+    return prepare(text)
+  }) as Database.Database['prepare'])
+})
+
+/** Statements that read a growing table from end to end. */
+function scans(): string[] {
+  const explain = [...texts].filter((text) => /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)/i.test(text))
+  vi.restoreAllMocks()
+  return explain.flatMap((text) => {
+    const plan = (
+      database.handle.prepare(`EXPLAIN QUERY PLAN ${text}`).all(...placeholders(text)) as { detail: string }[]
+    ).map(({ detail }) => detail)
+    // A page in the order of an index ends with its last row.
+    const isPage = /\bLIMIT \S+$/.test(text.trim()) && !plan.includes('USE TEMP B-TREE FOR ORDER BY')
+    return plan
+      .filter((detail) => detail.startsWith('SCAN ') && !OF_FEW_ROWS.test(detail) && !isPage)
+      .filter((detail) => GROWING.test(tableOf(text, detail.split(' ')[1]!)))
+      .map((detail) => `${detail}: ${text}`)
+  })
+}
+
+function placeholders(text: string): unknown[] {
+  const numbers = [...text.matchAll(/\?(\d+)/g)].map(([, number]) => Number(number))
+  if (numbers.length > 0)
+    return [Object.fromEntries(Array.from({ length: Math.max(...numbers) }, (_, at) => [at + 1, null]))]
+  return Array.from({ length: text.split('?').length - 1 }, () => null)
+}
+
+/** What an alias stands for. */
+function tableOf(text: string, alias: string): string {
+  return new RegExp(`(?:FROM|JOIN|,)\\s+(\\w+)\\s+(?:AS\\s+)?${alias}\\b`).exec(text)?.[1] ?? alias
+}
+
+it('scans no history: not to take in, list, close, send, expire, tell the status or purge', async () => {
+  const product = aProduct({
+    dimensions: [
+      aDimension({ holdAbove: { times: 3 } }),
+      aDimension({ key: 'users', aggregation: 'unique' }),
+    ],
+  })
+  const stores = {
+    usage: createSqlUsageStore(database),
+    subscriptions: createSqlSubscriptionStore(database),
+  }
+  const ledger = await startLedger(async () => stores, product)
+  const { usage, clock, subscribe, report, close, submit, records, catalog } = ledger
+  const [buyer, leaver] = [await subscribe(), await subscribe()]
+  for (const who of [buyer, leaver]) {
+    await report(who, `a-${who.id}`, 3, { tags: { team: 'a' } })
+    await report(who, `b-${who.id}`, 1, { dimension: 'users', quantity: undefined, value: 'ada' })
+  }
+  await ledger.end(leaver, clock.now() + 1)
+  clock.set(utc('2026-11-21T11:20'))
+  await report(buyer, 'late', 3, { time: utc('2026-11-21T10:30') })
+  await close()
+  await submit()
+  await ledger.silence()
+  clock.set(utc('2026-11-23T11:20'))
+  await report(buyer, 'later', 3)
+  await close()
+  await submit()
+  const at = statusAt(catalog, clock.now())
+  for (const name of [undefined, 'demo']) await usage.status(name, at)
+  for (const status of [undefined, 'open', 'held', 'closed'] as const) {
+    for (const filter of [{}, { product: 'demo' }, { subscription: buyer.id }, { dimension: 'users' }])
+      await usage.listBuckets({ ...filter, ...(status && { status }), limit: 1 })
+  }
+  for (const filter of [{}, { product: 'demo' }, { subscription: buyer.id }, { state: 'accepted' as const }])
+    await usage.listRecords({ ...filter, limit: 1 })
+  const [record] = await records()
+  await usage.listAttempts({ record: record!.id, limit: 1 })
+  await usage.listEvents(record!, 10)
+  await usage.listTransfers(record!)
+  await usage.listHeld('demo', 10)
+  await usage.listAlarms(10)
+  await usage.purge(clock.now())
+  expect(texts.size).toBeGreaterThan(80)
+  expect(scans()).toEqual([])
+})
