@@ -310,9 +310,8 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
           fold.events.length,
           BUCKET_MAX - fold.delta,
         )
-        if (added.changes === 1) {
-          addTags(fold)
-        } else moved.push(...fold.events)
+        if (added.changes === 1 || openUntouched(fold)) addTags(fold)
+        else moved.push(...fold.events)
       }
       for (const event of moved) {
         hasMoved = true
@@ -322,6 +321,11 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       left = moved
     }
     return hasMoved
+  }
+
+  /** A bucket of what nobody is billed for opens with the first that is billed. */
+  function openUntouched({ meter, counted, delta, events }: Fold): boolean {
+    return statements.openUntouched.run(delta, events.length, meter, counted).changes === 1
   }
 
   /**
@@ -729,10 +733,14 @@ function prepare(handle: Database.Database) {
     countHour: handle.prepare(
       'INSERT INTO event_hour VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET events = events + excluded.events',
     ),
+    // Without its status: three indexes stand on that.
     addToBucket: handle.prepare(
       `INSERT INTO bucket (meter, hour, quantity, events) VALUES (?, ?, ?, ?)
-       ON CONFLICT (meter, hour) DO UPDATE SET quantity = quantity + excluded.quantity, events = events + excluded.events, status = 0
-       WHERE status IN (0, 3) AND quantity <= ?`,
+       ON CONFLICT (meter, hour) DO UPDATE SET quantity = quantity + excluded.quantity, events = events + excluded.events
+       WHERE status = 0 AND quantity <= ?`,
+    ),
+    openUntouched: handle.prepare(
+      'UPDATE bucket SET quantity = quantity + ?, events = events + ?, status = 0 WHERE meter = ? AND hour = ? AND status = 3',
     ),
     addUnbillable: handle.prepare(
       'INSERT INTO bucket (meter, hour, unbillable, status) VALUES (?, ?, ?, 3) ON CONFLICT (meter, hour) DO UPDATE SET unbillable = unbillable + ? WHERE unbillable <= ?',
