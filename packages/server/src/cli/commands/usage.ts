@@ -8,7 +8,7 @@ import { decideHold, type HoldVerdict } from '../../domain/usage/decide-hold.ts'
 import { hourOf, hourText } from '../../domain/usage/hour.ts'
 import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { statusAt, worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
-import type { BucketKey } from '../../domain/usage/usage-store.ts'
+import type { BaseAmount, BucketKey, UnsealedHours } from '../../domain/usage/usage-store.ts'
 import { checkLive } from '../check-live.ts'
 import { type CommonOptions, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
@@ -67,12 +67,18 @@ async function readStatus({ usage, catalog, guard }: Ledger, product: string | u
       deadline: new Date(oldest.deadline).toISOString(),
       timeLeftMs: oldest.deadline - now,
     },
+    overdue: status.overdue.map(shownHours),
+    held: status.held.map(shownHours),
     pending,
     atRisk: total,
     waiting: guard.waiting(),
     halts: await usage.listHalts(),
     alarms: await usage.listAlarms(20),
   }
+}
+
+function shownHours({ oldestHour, deadline, ...hours }: UnsealedHours) {
+  return { ...hours, oldestHour: hourText(oldestHour), deadline: new Date(deadline).toISOString() }
 }
 
 function statusText(found: Awaited<ReturnType<typeof readStatus>>): string {
@@ -91,18 +97,35 @@ function statusText(found: Awaited<ReturnType<typeof readStatus>>): string {
       ({ product, dimension, units, amount }) =>
         `not accepted yet: ${units} ${dimension} of ${product}${amount === undefined ? ', no price configured' : `, ${amount} USD`}`,
     ),
-    ...found.unbillable.map(
-      ({ product, dimension, base }) => `unbillable: ${base} base units of ${product}/${dimension}`,
+    ...found.overdue.map(
+      ({ product, buckets, oldestHour, deadline }) =>
+        `OVERDUE: ${buckets} hours of ${product} are not sealed, the oldest ${oldestHour}; AWS takes it until ${deadline}`,
     ),
+    ...baseAmounts('carried to a next hour', found.carried),
+    ...baseAmounts('unbillable', found.unbillable),
+    ...baseAmounts('refused without a record', found.refusedUnrecorded),
+    ...baseAmounts('forgiven at an end', found.forgiven),
     ...(found.lateAcrossMonths > 0
       ? [`${found.lateAcrossMonths} late events were billed in another month than their own`]
+      : []),
+    ...(found.lateAcrossAgreements > 0
+      ? [`${found.lateAcrossAgreements} late events of a renewed agreement were billed under its successor`]
       : []),
     ...found.halts.map(
       ({ product, reason, probeAt }) =>
         `STOPPED: ${product}: ${reason}${probeAt === undefined ? ' (tollkeeper usage resume ends it)' : ''}`,
     ),
-    ...found.alarms.map(({ at, kind, message }) => `${new Date(at).toISOString()} ${kind}: ${message}`),
+    ...found.alarms.map(
+      ({ at, kind, message, count }) =>
+        `${new Date(at).toISOString()} ${kind}${count > 1 ? ` (${count} times)` : ''}: ${message}`,
+    ),
   ].join('\n')
+}
+
+function baseAmounts(what: string, amounts: readonly BaseAmount[]): string[] {
+  return amounts.map(
+    ({ product, dimension, base }) => `${what}: ${base} base units of ${product}/${dimension}`,
+  )
 }
 
 /** Rows that a dry run shows of each kind. */

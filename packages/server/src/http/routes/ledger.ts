@@ -8,7 +8,14 @@ import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { readTime } from '../../domain/usage/read-time.ts'
 import { statusAt, worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
 import type { UsageRecord } from '../../domain/usage/usage-record.ts'
-import type { Attempt, BucketStatus, UsageBucket, UsageStatus } from '../../domain/usage/usage-store.ts'
+import type {
+  Attempt,
+  BaseAmount,
+  BucketStatus,
+  UnsealedHours,
+  UsageBucket,
+  UsageStatus,
+} from '../../domain/usage/usage-store.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
 import type { HttpDeps } from '../deps.ts'
 import { findVisible, productFilter } from '../product-scope.ts'
@@ -112,6 +119,15 @@ const AttemptBody = Type.Object(
   { $id: 'UsageAttempt' },
 )
 
+const BaseAmountBody = Type.Object({ product: Type.String(), dimension: Type.String(), baseUnits: BaseUnits })
+
+const UnsealedHoursBody = Type.Object({
+  product: Type.String(),
+  buckets: Type.Integer(),
+  oldestHourStart: Time,
+  deadline: Time,
+})
+
 const Status = Type.Object(
   {
     mode: Type.Enum(['simulated', 'shadow', 'live']),
@@ -135,10 +151,14 @@ const Status = Type.Object(
       }),
     ),
     atRisk: Amount,
+    overdue: Type.Array(UnsealedHoursBody, { description: 'Hours that should be sealed by now.' }),
+    held: Type.Array(UnsealedHoursBody, { description: 'Hours that wait for a person.' }),
+    carried: Type.Array(BaseAmountBody, { description: 'Whole units that wait for a next hour.' }),
+    refusedUnrecorded: Type.Array(BaseAmountBody, { description: 'More than AWS takes at an end.' }),
+    forgiven: Type.Array(BaseAmountBody, { description: 'Remainders at an end.' }),
     lateAcrossMonths: Type.Integer(),
-    unbillable: Type.Array(
-      Type.Object({ product: Type.String(), dimension: Type.String(), baseUnits: BaseUnits }),
-    ),
+    lateAcrossAgreements: Type.Integer(),
+    unbillable: Type.Array(BaseAmountBody),
   },
   { $id: 'UsageStatus' },
 )
@@ -407,11 +427,21 @@ function toStatus(
       ...(amount !== undefined && { amount }),
     })),
     atRisk: total,
+    overdue: status.overdue.map(toUnsealedHours),
+    held: status.held.map(toUnsealedHours),
+    carried: status.carried.map(toBaseAmount),
+    refusedUnrecorded: status.refusedUnrecorded.map(toBaseAmount),
+    forgiven: status.forgiven.map(toBaseAmount),
     lateAcrossMonths: status.lateAcrossMonths,
-    unbillable: status.unbillable.map(({ product, dimension, base }) => ({
-      product,
-      dimension,
-      baseUnits: String(base),
-    })),
+    lateAcrossAgreements: status.lateAcrossAgreements,
+    unbillable: status.unbillable.map(toBaseAmount),
   }
+}
+
+function toBaseAmount({ product, dimension, base }: BaseAmount) {
+  return { product, dimension, baseUnits: String(base) }
+}
+
+function toUnsealedHours({ product, buckets, oldestHour, deadline }: UnsealedHours) {
+  return { product, buckets, oldestHourStart: hourText(oldestHour), deadline: timeText(deadline) }
 }
