@@ -1,10 +1,7 @@
-import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    // Vitest leaves one core idle; on a machine of two that is half of it, and many tests wait for processes.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     // `.ci/run` reads the numbers from the file.
     reporters: process.env.CI ? ['default', ['json', { outputFile: 'coverage/tests.json' }]] : ['default'],
     projects: [

@@ -143,7 +143,16 @@ export async function eventually<T>(
   }
 }
 
-/** One HTTP exchange in JSON. @throws for an answer that is not 2xx */
+/** An answer that is not 2xx. */
+export class Refusal extends Error {
+  readonly status: number
+  constructor(url: string, status: number, text: string) {
+    super(`${url}: ${status} ${text}`)
+    this.status = status
+  }
+}
+
+/** One HTTP exchange in JSON. @throws {Refusal} */
 export async function ask<T>(
   url: string,
   options: { method?: string; body?: unknown; key?: string } = {},
@@ -157,6 +166,6 @@ export async function ask<T>(
     ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
   })
   const text = await response.text()
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`)
+  if (!response.ok) throw new Refusal(url, response.status, text)
   return JSON.parse(text) as T
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createSimulator, createVirtualClock, type Simulator } from '@tollkeeper/simulator'
 import { stringify } from 'yaml'
 import { composeEngine, composeServer, createLogger, type Engine, openLedger } from '../../compose.ts'
@@ -11,6 +12,7 @@ import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
 import type { Dimension, Product } from '../../domain/products/product.ts'
 import type { EventOutcome } from '../../domain/usage/usage-event.ts'
 import { toSimulated } from '../commands/dev.ts'
+import { CliError } from '../output.ts'
 import { urlOf } from '../serving.ts'
 import { CALL_TIMEOUT_MS } from './faults.ts'
 import type { LineReport } from './to-usage-reports.ts'
@@ -30,6 +32,10 @@ const PRODUCT: Omit<Product, 'dimensions'> = {
 
 /** Events in one request, as the API allows. */
 export const BATCH = 1_000
+
+/** How often a batch is sent while the server says that it is overloaded, and how long between. */
+const ATTEMPTS_MAX = 100
+const BUSY_WAIT_MS = 200
 
 /** A real server, a real ledger and a simulated AWS Marketplace, on a clock that only we move. */
 export interface World {
@@ -131,15 +137,21 @@ export async function createWorld(options: {
         ...(report.quantity !== undefined && { quantity: report.quantity }),
         ...(report.value !== undefined && { value: report.value }),
       }))
-      const response = await fetch(`${url}/usage`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
-        body: JSON.stringify(events),
-      })
-      const answer = (await response.json()) as { outcomes?: EventOutcome[]; detail?: string }
-      if (!response.ok || answer.outcomes === undefined)
-        throw new Error(`the server refused a batch with ${response.status}: ${answer.detail ?? ''}`)
-      return answer.outcomes
+      for (let attempt = 1; ; attempt++) {
+        const response = await fetch(`${url}/usage`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+          body: JSON.stringify(events),
+        })
+        const answer = (await response.json()) as { outcomes?: EventOutcome[]; detail?: string }
+        if (response.ok && answer.outcomes !== undefined) return answer.outcomes
+        if (response.status !== 503 || attempt === ATTEMPTS_MAX)
+          throw new CliError(
+            `the server refused a batch with ${response.status}: ${answer.detail ?? ''} (is this machine overloaded?)`,
+          )
+        // A busy machine: what every client does, the same events again a little later.
+        await sleep(BUSY_WAIT_MS)
+      }
     },
     async close() {
       await app.close()
