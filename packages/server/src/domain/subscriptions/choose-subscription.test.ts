@@ -23,13 +23,19 @@ describe('the subscription of a use', () => {
     const other = aSubscription()
     expect(choose([other, one], utc('2026-11-21T09:55')).kind).toBe('ambiguous')
     expect(choose([ended(utc('2026-11-21T11:00')), one], utc('2026-11-21T09:55')).kind).toBe('ambiguous')
-    expect(choose([other, one], utc('2026-11-21T10:05'))).toMatchObject({ kind: 'chosen', subscription: other })
+    expect(choose([other, one], utc('2026-11-21T10:05'))).toMatchObject({
+      kind: 'chosen',
+      subscription: other,
+    })
   })
 
   it('is the renewed agreement where old and new overlap', () => {
     const renewed = aSubscription({ accessStart: utc('2026-11-21T09:00') })
     const old = ended(utc('2026-11-21T10:00'), { status: 'superseded', successor: renewed.id })
-    expect(choose([renewed, old], utc('2026-11-21T09:30'))).toMatchObject({ kind: 'chosen', subscription: renewed })
+    expect(choose([renewed, old], utc('2026-11-21T09:30'))).toMatchObject({
+      kind: 'chosen',
+      subscription: renewed,
+    })
   })
 
   it('is the old agreement while AWS takes its final usage, and the successor afterwards', () => {
@@ -37,6 +43,9 @@ describe('the subscription of a use', () => {
     const old = ended(utc('2026-11-21T10:00'), { status: 'superseded', successor: renewed.id })
     const use = utc('2026-11-21T09:59')
     expect(choose([renewed, old], use, utc('2026-11-21T10:10'))).toMatchObject({ subscription: old })
-    expect(choose([renewed, old], use, utc('2026-11-21T11:10'))).toMatchObject({ subscription: renewed, time: renewed.accessStart })
+    expect(choose([renewed, old], use, utc('2026-11-21T11:10'))).toMatchObject({
+      subscription: renewed,
+      time: renewed.accessStart,
+    })
   })
 })

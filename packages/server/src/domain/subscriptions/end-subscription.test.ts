@@ -26,7 +26,11 @@ it('keeps the first word of an end, and takes the successor from a later one', a
   const heir = (await subscriptions.create(aSubscription(), 'test')).subscription
   await end({ endedAt: NOW - 60_000 })
   expect(await end()).toMatchObject({ status: 'cancelling', accessEnd: NOW - 60_000 })
-  expect(await end({ successor: heir.id })).toMatchObject({ status: 'superseded', successor: heir.id, accessEnd: NOW - 60_000 })
+  expect(await end({ successor: heir.id })).toMatchObject({
+    status: 'superseded',
+    successor: heir.id,
+    accessEnd: NOW - 60_000,
+  })
 })
 
 it('takes no successor that is unknown, of another product, or its own ancestor', async () => {
