@@ -54,7 +54,8 @@ export function openSqlite(file: string): SqlDatabase {
   handle.pragma('journal_mode = WAL')
   handle.pragma('synchronous = FULL')
   handle.pragma('foreign_keys = ON')
-  handle.pragma('cache_size = -65536')
+  // 16 MB: four times as much took in no more, at ten million events a day; the system's own cache has the file.
+  handle.pragma('cache_size = -16384')
   handle.pragma('wal_autocheckpoint = 4000')
   handle.pragma('temp_store = MEMORY')
   const sql = sqlOn(handle)
