@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Ledger, openLedger } from '../compose.ts'
 import { type Config, demoConfig, loadConfig } from '../config.ts'
 import type { Clock } from '../domain/clock.ts'
@@ -16,7 +16,7 @@ export interface CommonOptions {
 export const DEV_DIRECTORY = '.tollkeeper'
 
 /** The configuration of this folder; where there is none, the demo that `tollkeeper dev` runs. */
-export function configOf(options: CommonOptions, cwd = process.cwd()): Config {
+export function configOf(options: CommonOptions, demoDirectory = DEV_DIRECTORY, cwd = process.cwd()): Config {
   if (
     options.config !== undefined ||
     existsSync(join(cwd, 'tollkeeper.yaml')) ||
@@ -28,7 +28,7 @@ export function configOf(options: CommonOptions, cwd = process.cwd()): Config {
       env: process.env,
     })
   }
-  return demoConfig({ directory: join(cwd, DEV_DIRECTORY), env: process.env })
+  return demoConfig({ directory: resolve(cwd, demoDirectory), env: process.env })
 }
 
 /** Runs on the ledger of this folder, and closes it whatever happens. */

@@ -38,7 +38,7 @@ export function devCommand(): Command {
 }
 
 async function runDev(options: DevOptions): Promise<void> {
-  const given = configOf(options)
+  const given = configOf(options, options.data)
   if (given.mode !== 'simulated')
     throw new CliError(
       `\`tollkeeper dev\` pretends, and the configuration says \`mode: ${given.mode}\`: use \`tollkeeper serve\`, or a configuration with \`mode: simulated\``,
