@@ -12,6 +12,7 @@ import type { BaseAmount, BucketKey, UnsealedHours } from '../../domain/usage/us
 import { checkLive } from '../check-live.ts'
 import { type CommonOptions, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
+import { compareCommand } from './usage-compare.ts'
 import { explainCommand } from './usage-explain.ts'
 import { importCommand } from './usage-import.ts'
 
@@ -24,6 +25,7 @@ export function usageCommand(): Command {
   command.addCommand(auditCommand())
   command.addCommand(explainCommand())
   command.addCommand(importCommand())
+  command.addCommand(compareCommand())
   command.addCommand(holdCommand())
   command.addCommand(pauseCommand())
   command.addCommand(resumeCommand())

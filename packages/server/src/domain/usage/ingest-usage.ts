@@ -287,7 +287,7 @@ function route(
     return refuse(
       report,
       'dimension_unknown',
-      `product ${quote(subscription.product)} has no dimension ${quote(report.dimension)}`,
+      `product ${quote(subscription.product)} has no dimension ${quote(report.dimension)}${knownDimensions(sold)}`,
     )
   }
   const read = readEvent(report, dimension, subscription.id)
@@ -311,6 +311,13 @@ function route(
       isInherited: choice.time !== report.time,
     },
   }
+}
+
+/** Ten are enough to see the slip. */
+function knownDimensions(product: Product | undefined): string {
+  if (product === undefined || product.dimensions.length === 0) return ''
+  const keys = product.dimensions.slice(0, 10).map(({ key }) => key)
+  return `; it has ${keys.join(', ')}${product.dimensions.length > 10 ? ' and more' : ''}`
 }
 
 function onlyProduct(catalog: ProductCatalog, scope: string | undefined): Product | undefined {
