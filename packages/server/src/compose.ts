@@ -20,7 +20,7 @@ import { submitDueRecords } from './domain/usage/submit-due-records.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
-import { createMetrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
 import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
 import { openSqlite } from './storage/sql/database.ts'
 import { createLedgerGuard } from './storage/sql/ledger-guard.ts'
@@ -207,7 +207,9 @@ export async function composeServer(
     catalog,
     clock,
     mode: config.mode,
-    metrics: createMetrics({ usage, catalog, clock, jobs, mode: config.mode }),
+    metrics: lazyMetrics(async () =>
+      (await import('./metrics.ts')).createMetrics({ usage, catalog, clock, jobs, mode: config.mode }),
+    ),
     ready: async () => {
       try {
         await usage.epoch()
@@ -225,6 +227,18 @@ export async function composeServer(
     storefrontUrl: options.storefrontUrl,
     ...(config.server.trustProxy.length > 0 && { trustProxy: config.server.trustProxy }),
   })
+}
+
+/** Loaded when they are first asked for: a start needs none, and what makes them is 80 modules. */
+function lazyMetrics(load: () => Promise<Metrics>): Metrics {
+  let loading: Promise<Metrics> | undefined
+  return {
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
+    async text() {
+      loading ??= load()
+      return (await loading).text()
+    },
+  }
 }
 
 async function createMetering(config: Config): Promise<MeteringService> {
