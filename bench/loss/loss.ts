@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { createRandom } from '../../e2e/simulation/random.ts'
 import { createWorld, isCrash, type World } from '../../e2e/simulation/world.ts'
-import type { Dimension, Product } from '../../packages/server/src/domain/products/product.ts'
+import {
+  type Dimension,
+  type Product,
+  USAGE_PRODUCT,
+} from '../../packages/server/src/domain/products/product.ts'
+import { newSubscription } from '../../packages/server/src/domain/subscriptions/subscription.ts'
 import { auditUsage } from '../../packages/server/src/domain/usage/audit-usage.ts'
 import type { UsageReport } from '../../packages/server/src/domain/usage/ingest-usage.ts'
 
@@ -234,22 +239,16 @@ async function subscribe(world: World, product: Product, account: string): Promi
     accountId: account,
   })
   await world.workers[0]!.subscriptions.create(
-    {
+    newSubscription({
       id: `sub_${account}`,
       product: product.id,
-      plan: undefined,
-      tenantId: undefined,
+      buyer: `buy_${account}`,
       status: 'active',
       licenseArn,
       customerAwsAccountId: accountId,
-      customerIdentifier: undefined,
-      agreementId: undefined,
       accessStart: startAt,
-      accessEnd: undefined,
-      finalWindowEnd: undefined,
-      successor: undefined,
       createdAt: startAt,
-    },
+    }),
     'bench',
   )
 }
@@ -279,6 +278,7 @@ function createProduct(dimensions: readonly string[]): Product {
   return {
     id: 'bench',
     title: 'Loss',
+    ...USAGE_PRODUCT,
     productCode: 'lossbench',
     metering: 'license',
     region: 'us-east-1',

@@ -1,7 +1,10 @@
 import { join } from 'node:path'
 import { type Config, demoConfig } from '../../packages/server/src/config.ts'
-import type { Product } from '../../packages/server/src/domain/products/product.ts'
-import type { Subscription } from '../../packages/server/src/domain/subscriptions/subscription.ts'
+import { type Product, USAGE_PRODUCT } from '../../packages/server/src/domain/products/product.ts'
+import {
+  newSubscription,
+  type Subscription,
+} from '../../packages/server/src/domain/subscriptions/subscription.ts'
 
 /** What the benchmarks' events are of. */
 export const DIMENSION = 'units'
@@ -19,6 +22,7 @@ export function aProduct(dimensions: readonly string[], number = 0): Product {
   return {
     id: number === 0 ? 'bench' : `bench-${number}`,
     title: 'Benchmark',
+    ...USAGE_PRODUCT,
     productCode: number === 0 ? PRODUCT_CODE : `bench${number}tollkeeper00000000`,
     metering: 'license',
     region: 'us-east-1',
@@ -48,23 +52,18 @@ export function aSubscription(
   accessStart: number,
   values: Partial<Subscription> = {},
 ): Subscription {
-  return {
+  return newSubscription({
     id: subscriptionId(index),
     product: 'bench',
-    plan: undefined,
+    buyer: `buy_${accountId(index)}`,
     tenantId: `tenant-${index}`,
     status: 'active',
     licenseArn: `arn:aws:license-manager::294406891311:license:l-${String(index).padStart(32, '0')}`,
     customerAwsAccountId: accountId(index),
-    customerIdentifier: undefined,
-    agreementId: undefined,
     accessStart,
-    accessEnd: undefined,
-    finalWindowEnd: undefined,
-    successor: undefined,
     createdAt: accessStart,
     ...values,
-  }
+  })
 }
 
 /** The product's own settings, but for where its ledger and the simulator are. */

@@ -1,4 +1,9 @@
-import type { Dimension, Plan, Product } from '../../packages/server/src/domain/products/product.ts'
+import {
+  type Dimension,
+  type Plan,
+  type Product,
+  USAGE_PRODUCT,
+} from '../../packages/server/src/domain/products/product.ts'
 import type { Settings, SimulatedProduct } from '../../packages/simulator/src/index.ts'
 import type { Random } from './random.ts'
 
@@ -63,10 +68,14 @@ function createProduct(random: Random, index: number): Product {
     plans.push({
       id: 'pro',
       title: 'Pro',
+      grantedBy: undefined,
+      features: {},
+      limits: [],
       included: [
         {
           dimension: random.pick(dimensions).key,
           units: BigInt(random.int(1, 20)),
+          per: undefined,
           reset: random.pick(['calendarMonth', 'anniversary', 'term']),
         },
       ],
@@ -75,6 +84,7 @@ function createProduct(random: Random, index: number): Product {
   return {
     id: `product-${index}`,
     title: `Product ${index}`,
+    ...USAGE_PRODUCT,
     productCode: `code${index}`,
     metering: random.chance(0.65) ? 'license' : 'legacy',
     region: random.pick(['us-east-1', 'eu-west-1']),

@@ -1,8 +1,9 @@
 import type { Dimension, Product } from '../../packages/server/src/domain/products/product.ts'
 import { endSubscription } from '../../packages/server/src/domain/subscriptions/end-subscription.ts'
-import type {
-  Subscription,
-  SubscriptionReference,
+import {
+  newSubscription,
+  type Subscription,
+  type SubscriptionReference,
 } from '../../packages/server/src/domain/subscriptions/subscription.ts'
 import { decideHold } from '../../packages/server/src/domain/usage/decide-hold.ts'
 import type { IngestOutcome, UsageReport } from '../../packages/server/src/domain/usage/ingest-usage.ts'
@@ -360,9 +361,10 @@ function createPlayer(run: Run) {
   async function create(worker: Worker, deal: Deal): Promise<void> {
     const aws = marketplace.getSubscription(deal.aws)
     const plan = productOf(deal.product).plans[0]
-    const subscription: Subscription = {
+    const subscription: Subscription = newSubscription({
       id: `sub_${deal.aws}`,
       product: deal.product,
+      buyer: `buy_${deal.product}_${aws.accountId}`,
       plan: plan !== undefined && aws.accountId.endsWith('1') ? plan.id : undefined,
       tenantId: deal.tenant,
       status: aws.licensedAt > clock.now() ? 'pending' : 'active',
@@ -372,11 +374,8 @@ function createPlayer(run: Run) {
       agreementId: aws.agreementId,
       // Our idea of the start is not always AWS's.
       accessStart: aws.startAt + (trouble.faults ? random.pick([0, 0, 72_000, -40_000]) : 0),
-      accessEnd: undefined,
-      finalWindowEnd: undefined,
-      successor: undefined,
       createdAt: clock.now(),
-    }
+    })
     const has = (other: Worker) => other.subscriptions.get(subscription.id).then(Boolean, () => false)
     if (!(await has(worker))) {
       const { created } = await worker.subscriptions.create(subscription, 'aws').catch(async (error) => {

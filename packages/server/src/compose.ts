@@ -9,6 +9,7 @@ import { DomainError } from './domain/error.ts'
 import type { ServiceKeyStore } from './domain/keys/service-key.ts'
 import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
 import { createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
+import { newSubscription } from './domain/subscriptions/subscription.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestLimits, type IngestUsage } from './domain/usage/ingest-usage.ts'
@@ -90,9 +91,15 @@ export async function declareSubscriptions({ config, subscriptions }: Ledger, cl
     const [known] = await subscriptions.findMatching(product, reference)
     const now = clock.now()
     if (known === undefined) {
-      const rest = { accessEnd: undefined, finalWindowEnd: undefined, successor: undefined, createdAt: now }
       await subscriptions.create(
-        { ...declared, ...rest, id: `sub_${randomUUID()}`, status: 'active' },
+        newSubscription({
+          ...declared,
+          id: `sub_${randomUUID()}`,
+          buyer: `buy_${randomUUID()}`,
+          status: 'active',
+          grantedAt: declared.accessStart,
+          createdAt: now,
+        }),
         'config',
       )
       continue

@@ -8,6 +8,7 @@ import { stringify } from 'yaml'
 import { ConfigError, problemText } from './config/config-error.ts'
 import { CONFIG_TEMPLATE } from './config/demo.ts'
 import { type Config, demoConfig, loadConfig, parseConfig } from './config.ts'
+import { USAGE_PRODUCT } from './domain/products/product.ts'
 
 const LICENSE = 'arn:aws:license-manager::294406891311:license:l-9d01d15f86334a8894365cd7350556ff'
 
@@ -53,7 +54,11 @@ describe('a configuration', () => {
           region: 'us-east-1',
           endpoint: 'http://127.0.0.1:4010',
           timeoutMs: 10_000,
+          assumeRole: undefined,
         },
+        notifications: { sqsQueues: [], snsTopics: [], relay: undefined, receivesMax: 10 },
+        events: { eventBridge: undefined, webhooks: [], email: undefined },
+        entitlements: { refreshMs: 3_600_000 },
         usage: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
         jobs: { intervalMs: 30_000 },
         products: [],
@@ -80,12 +85,17 @@ products:
         metrics: [totalScans]
       - {key: storage-gb, aggregation: max, per: month, scale: 3, unitSize: "10", holdAbove: {units: 5000}, remainder: roundUp}
     plans:
-      - {id: pro, included: [{dimension: scans, units: 100, reset: anniversary}]}
+      - id: pro
+        grantedBy: gold
+        features: {sso: true, seats: 5, tier: pro}
+        limits: [{dimension: scans, quantity: 2000}, {dimension: users, quantity: unlimited, window: lifetime}]
+        included: [{dimension: scans, units: 100, per: gold, reset: anniversary}]
 `)
     expect(config.products).toEqual([
       {
         id: 'scanner',
         title: 'Scanner',
+        ...USAGE_PRODUCT,
         productCode: '74az0btybm649octamy0sktos',
         metering: 'license',
         region: 'us-east-1',
@@ -123,7 +133,17 @@ products:
           },
         ],
         plans: [
-          { id: 'pro', title: 'pro', included: [{ dimension: 'scans', units: 100n, reset: 'anniversary' }] },
+          {
+            id: 'pro',
+            title: 'pro',
+            grantedBy: 'gold',
+            features: { sso: true, seats: 5, tier: 'pro' },
+            limits: [
+              { dimension: 'scans', quantity: 2000, window: 'month' },
+              { dimension: 'users', quantity: 'unlimited', window: 'lifetime' },
+            ],
+            included: [{ dimension: 'scans', units: 100n, per: 'gold', reset: 'anniversary' }],
+          },
         ],
       },
     ])

@@ -39,7 +39,24 @@ export interface Config {
     /** The metering service's address; undefined: AWS's own. Always set in simulated mode. */
     readonly endpoint: string | undefined
     readonly timeoutMs: number
+    /** A role to assume with the ambient credentials; never in simulated mode. */
+    readonly assumeRole: AssumedRole | undefined
   }
+  readonly notifications: {
+    readonly sqsQueues: readonly string[]
+    /** Besides AWS Marketplace's own of each product. */
+    readonly snsTopics: readonly string[]
+    readonly relay: { readonly secret: string; readonly toleranceMs: number } | undefined
+    readonly receivesMax: number
+  }
+  readonly events: {
+    readonly eventBridge:
+      | { readonly bus: string; readonly region: string; readonly source: string }
+      | undefined
+    readonly webhooks: readonly Webhook[]
+    readonly email: Email | undefined
+  }
+  readonly entitlements: { readonly refreshMs: number }
   readonly usage: { readonly acceptBackMs: number; readonly acceptAheadMs: number }
   readonly jobs: { readonly intervalMs: number }
   readonly products: readonly Product[]
@@ -48,6 +65,30 @@ export interface Config {
   readonly connector: Connector | undefined
   /** What `marketplace-config.json` says about the deployment, where it is there. */
   readonly deployment: Deployment | undefined
+}
+
+export interface AssumedRole {
+  readonly roleArn: string
+  readonly externalId: string | undefined
+  readonly sessionName: string
+}
+
+export interface Webhook {
+  readonly id: string
+  readonly url: string
+  /** `whsec_` and base64. */
+  readonly secret: string
+  readonly product: string | undefined
+  /** Empty: all. */
+  readonly types: readonly string[]
+  readonly allowPrivate: boolean
+}
+
+export interface Email {
+  /** Undefined only in simulated mode: mail stays in the mailbox page. */
+  readonly smtpUrl: string | undefined
+  readonly from: string
+  readonly sellerTo: readonly string[]
 }
 
 export interface Connector {
@@ -185,7 +226,15 @@ export function parseConfig(
       region: file.aws.region,
       endpoint: file.aws.endpoint ?? (file.mode === 'simulated' ? SIMULATOR_ENDPOINT : undefined),
       timeoutMs: file.aws.timeoutMs,
+      assumeRole: file.aws.assumeRole && {
+        roleArn: file.aws.assumeRole.roleArn,
+        externalId: file.aws.assumeRole.externalId,
+        sessionName: file.aws.assumeRole.sessionName,
+      },
     },
+    notifications: toNotifications(file),
+    events: toEvents(file),
+    entitlements: { refreshMs: file.entitlements.refreshMinutes * MINUTE_MS },
     usage: {
       acceptBackMs: file.usage.acceptBackDays * DAY_MS,
       acceptAheadMs: file.usage.acceptAheadMinutes * MINUTE_MS,
@@ -258,6 +307,36 @@ function checkMode(file: ConfigFile, source: Source): ConfigProblem[] {
   if (mode !== 'simulated' && endpoint && endpoint.protocol !== 'https:') {
     report(['aws', 'endpoint'], `must begin with \`https://\` in ${mode} mode`)
   }
+  if (mode === 'simulated' && aws.assumeRole !== undefined) {
+    report(['aws', 'assumeRole'], 'must be left out in simulated mode, which reads no AWS credentials')
+  }
+  if (mode !== 'simulated' && file.events.email !== undefined && file.events.email.smtpUrl === undefined) {
+    report(['events', 'email'], `must say \`smtpUrl\` in ${mode} mode: mail has to go somewhere`)
+  }
+  for (const [index, queue] of file.notifications.sqsQueues.entries()) {
+    const where = parseUrl(queue)
+    if (where === undefined || (mode === 'simulated') !== (whereIs(where) === 'loopback')) {
+      report(
+        ['notifications', 'sqsQueues', index],
+        mode === 'simulated'
+          ? 'must be on this machine in simulated mode'
+          : `must not be on this machine in ${mode} mode`,
+      )
+    }
+  }
+  for (const [index, webhook] of file.events.webhooks.entries()) {
+    const url = parseUrl(webhook.url)
+    const pointer = ['events', 'webhooks', index, 'url']
+    if (url === undefined) report(pointer, 'must be a URL: this one cannot be read')
+    else if (mode === 'simulated' && whereIs(url) !== 'loopback')
+      report(pointer, 'must be on this machine in simulated mode: nothing leaves it')
+    else if (mode !== 'simulated' && url.protocol !== 'https:' && !webhook.allowPrivate)
+      report(pointer, `must begin with \`https://\` in ${mode} mode, unless \`allowPrivate\` is set`)
+    if (webhook.product !== undefined && !file.products.some(({ id }) => id === webhook.product))
+      report(['events', 'webhooks', index, 'product'], 'must be the id of a product')
+    if (file.events.webhooks.findIndex(({ id }) => id === webhook.id) !== index)
+      report(['events', 'webhooks', index, 'id'], 'must be unique: deliveries are kept under it')
+  }
   if (mode === 'live' && aws.accountId === undefined) {
     report(['aws', 'accountId'], "is missing: live mode needs the seller's AWS account id, 12 digits")
   }
@@ -285,6 +364,39 @@ function checkUrls(file: ConfigFile, source: Source): ConfigProblem[] {
 
 function parseUrl(url: string): URL | undefined {
   return URL.parse(url) ?? undefined
+}
+
+function toNotifications({ notifications }: ConfigFile): Config['notifications'] {
+  const { sqsQueues, snsTopics, relaySecret, relayToleranceSeconds, receivesMax } = notifications
+  return {
+    sqsQueues,
+    snsTopics,
+    receivesMax,
+    relay:
+      relaySecret === undefined
+        ? undefined
+        : { secret: relaySecret, toleranceMs: relayToleranceSeconds * 1000 },
+  }
+}
+
+function toEvents({ events, aws, mode }: ConfigFile): Config['events'] {
+  const { eventBridge, webhooks, email } = events
+  return {
+    eventBridge: eventBridge && {
+      bus: eventBridge.bus,
+      region: eventBridge.region ?? aws.region,
+      source: eventBridge.source,
+    },
+    webhooks: webhooks.map((webhook) => ({
+      id: webhook.id,
+      url: webhook.url,
+      secret: webhook.secret,
+      product: webhook.product,
+      types: webhook.types,
+      allowPrivate: webhook.allowPrivate || mode === 'simulated',
+    })),
+    email: email && { smtpUrl: email.smtpUrl, from: email.from, sellerTo: email.sellerTo },
+  }
 }
 
 function storeUrl(url: string, directory: string): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import Value from 'typebox/value'
-import type { Dimension, Plan, Product } from '../domain/products/product.ts'
+import type { Dimension, LandingPage, Plan, Product } from '../domain/products/product.ts'
 import { MINUTE_MS } from '../domain/usage/hour.ts'
 import { BASE_UNITS_PER_UNIT_MAX } from '../domain/usage/quantity.ts'
 import { expected, problemAt } from './check-schema.ts'
@@ -24,6 +24,8 @@ const CONNECTOR_PRODUCT = 'marketplace'
 /** A product on its way from the files to the domain. */
 interface Draft {
   section: ProductSection
+  /** Of its listing in `marketplace-config.json`. */
+  description?: string | undefined
   readonly source: Source
   readonly pointer: Pointer
 }
@@ -91,9 +93,10 @@ function joinListings(drafts: Draft[], { file, source }: MarketplaceListings, re
         ...(listing.name === undefined ? {} : { title: listing.name }),
         ...(listing.productCode === undefined ? {} : { productCode: listing.productCode }),
       })
-      drafts.push({ section, source, pointer })
+      drafts.push({ section, source, pointer, description: listing.description })
       continue
     }
+    product.description ??= listing.description
     const { section } = product
     const productCode = section.productCode ?? listing.productCode
     if (listing.productCode !== undefined && listing.productCode !== productCode) {
@@ -189,6 +192,9 @@ function toProduct(draft: Draft, defaultRegion: string, report: Report): Product
     id: section.id,
     title: section.title ?? section.id,
     productCode: section.productCode ?? '',
+    productId: section.productId,
+    pricing: section.pricing,
+    landing: toLanding(section, draft.description),
     metering: section.metering,
     region: section.region ?? defaultRegion,
     listing: section.listing ?? section.id,
@@ -196,6 +202,19 @@ function toProduct(draft: Draft, defaultRegion: string, report: Report): Product
     goodbyeSettleMs: section.goodbyeSettleMinutes * MINUTE_MS,
     dimensions,
     plans: section.plans.map(toPlan),
+  }
+}
+
+function toLanding({ landing }: ProductSection, description: string | undefined): LandingPage {
+  return {
+    description: landing.description ?? description,
+    logoUrl: landing.logoUrl,
+    accentColor: landing.accentColor,
+    supportEmail: landing.supportEmail,
+    supportUrl: landing.supportUrl,
+    loginUrl: landing.loginUrl,
+    nextSteps: landing.nextSteps,
+    fields: landing.fields,
   }
 }
 
@@ -284,9 +303,17 @@ function toPlan(section: PlanSection): Plan {
   return {
     id: section.id,
     title: section.title ?? section.id,
-    included: section.included.map(({ dimension, units, reset }) => ({
+    grantedBy: section.grantedBy,
+    features: section.features,
+    limits: section.limits.map(({ dimension, quantity, window }) => ({
+      dimension,
+      quantity: quantity === 'unlimited' ? quantity : Number(quantity),
+      window,
+    })),
+    included: section.included.map(({ dimension, units, reset, per }) => ({
       dimension,
       units: BigInt(units),
+      per,
       reset,
     })),
   }

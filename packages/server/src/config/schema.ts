@@ -158,6 +158,14 @@ const IncludedSchema = Type.Object(
       errorMessage: 'a whole number of billed units, 1 or more',
       description: 'Billed units that the contract paid for, per period.',
     }),
+    per: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_.-]{1,100}$',
+        errorMessage: '1 to 100 letters, digits, `_`, `.` or `-`',
+        description:
+          'Key of an entitled dimension of the contract: `units` are included for each unit of it that the buyer has, and an upgrade counts from its own time. Without it they are a fixed number.',
+      }),
+    ),
     reset: Type.Enum(['calendarMonth', 'anniversary', 'term'], {
       default: 'calendarMonth',
       description:
@@ -167,12 +175,108 @@ const IncludedSchema = Type.Object(
   { ...CLOSED, description: 'Units of a metered dimension that a contract already paid for.' },
 )
 
+const LimitSchema = Type.Object(
+  {
+    dimension: Type.String({ minLength: 1, maxLength: 100, description: 'What is limited.' }),
+    quantity: Type.String({
+      pattern: '^(unlimited|0|[1-9][0-9]{0,14})$',
+      numeric: true,
+      errorMessage: 'a whole number of at most 15 digits, or `unlimited`',
+      description: 'How much of it; `unlimited` says that nobody forgot.',
+    }),
+    window: Type.Enum(['minute', 'hour', 'day', 'month', 'lifetime'], {
+      default: 'month',
+      description: "When it starts anew, in UTC; `month` from the subscription's anniversary.",
+    }),
+  },
+  { ...CLOSED, description: 'How much of something a plan allows.' },
+)
+
+const LandingSchema = Type.Object(
+  {
+    description: Type.Optional(
+      Type.String({
+        maxLength: 5000,
+        description: 'What it is. Default: the description in `marketplace-config.json`.',
+      }),
+    ),
+    logoUrl: Type.Optional(
+      Type.String({
+        pattern: '^https://[^\\s?#@]+$',
+        errorMessage: 'an address that begins with `https://`, without user, query or fragment',
+        description: 'Address of an image.',
+      }),
+    ),
+    accentColor: Type.Optional(
+      Type.String({
+        pattern: '^#[0-9a-fA-F]{6}$',
+        errorMessage: 'a colour such as `#0059b3`',
+        description: 'Colour of buttons and links; made darker where it could not be read.',
+      }),
+    ),
+    supportEmail: Type.Optional(
+      Type.String({
+        pattern: '^[^\\s@<>"]{1,64}@[^\\s@<>"]{1,190}$',
+        errorMessage: 'an e-mail address',
+        description: 'Where buyers ask. AWS requires a support contact on the page.',
+      }),
+    ),
+    supportUrl: Type.Optional(Type.String({ ...HTTP_URL, description: "The seller's support pages." })),
+    loginUrl: Type.Optional(
+      Type.String({ ...HTTP_URL, description: 'Where those sign in who have an account already.' }),
+    ),
+    nextSteps: Type.Optional(
+      Type.String({
+        maxLength: 2000,
+        description: 'What the buyer may expect after registering, and how long it takes.',
+      }),
+    ),
+    fields: Type.Array(
+      Type.Object(
+        {
+          name: Type.Enum(['name', 'company', 'phone'], { description: 'What is asked for.' }),
+          required: Type.Boolean({ default: false, description: 'True: the form cannot be sent without it.' }),
+        },
+        { ...CLOSED, description: 'A field of the form.' },
+      ),
+      {
+        default: [
+          { name: 'name', required: false },
+          { name: 'company', required: false },
+        ],
+        maxItems: 3,
+        description: 'What the page asks for besides the e-mail address. Never payment data: AWS forbids it.',
+      },
+    ),
+  },
+  { ...CLOSED, default: {}, description: 'The landing page of the listing.' },
+)
+
 const PlanSchema = Type.Object(
   {
     id: Type.String({ ...NAME, description: 'Stable name of the plan, unique within the product.' }),
     title: Type.Optional(
       Type.String({ minLength: 1, maxLength: 200, description: 'Name for people. Default: the id.' }),
     ),
+    grantedBy: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_.-]{1,100}$',
+        errorMessage: '1 to 100 letters, digits, `_`, `.` or `-`',
+        description:
+          'Key of the entitled dimension that grants this plan. Of several that a buyer has, the last plan of the list counts.',
+      }),
+    ),
+    features: Type.Record(
+      Type.String({ pattern: '^[A-Za-z0-9_.-]{1,100}$' }),
+      Type.Unsafe<boolean | number | string>({
+        type: ['boolean', 'number', 'string'],
+        maxLength: 500,
+        errorMessage: '`true`, `false`, a number, or text of at most 500 characters',
+        description: 'A feature: on or off, a number, or a text.',
+      }),
+      { default: {}, description: 'What the product asks for, by names of your own.' },
+    ),
+    limits: Type.Array(LimitSchema, { default: [], maxItems: 200, description: 'How much of what.' }),
     included: Type.Array(IncludedSchema, {
       default: [],
       maxItems: 200,
@@ -195,6 +299,18 @@ export const ProductSchema = Type.Object(
           "AWS's product code of the listing. May come from `MP_PRODUCT_CODE` where there is one product, or from a listing in `marketplace-config.json`.",
       }),
     ),
+    productId: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9-]{3,64}$',
+        errorMessage: 'an entity id such as `prod-k35yywhyj4eqg`',
+        description: "AWS's id of the product, `prod-…`: the Agreement API knows products by it.",
+      }),
+    ),
+    pricing: Type.Enum(['usage', 'contract', 'contract-with-consumption'], {
+      default: 'usage',
+      description:
+        "AWS's pricing model of the listing. `contract` has entitlements and is never metered; `contract-with-consumption` meters what exceeds them.",
+    }),
     metering: Type.Enum(['license', 'legacy'], {
       default: 'license',
       description:
@@ -229,6 +345,7 @@ export const ProductSchema = Type.Object(
       description: 'What is counted.',
     }),
     plans: Type.Array(PlanSchema, { default: [], maxItems: 100, description: 'What buyers can choose.' }),
+    landing: LandingSchema,
   },
   { ...CLOSED, description: 'What is sold.' },
 )
@@ -409,6 +526,35 @@ export const ConfigSchema = Type.Object(
               "Address of the metering service. Default: the simulator's `http://127.0.0.1:4010` in simulated mode, AWS's own otherwise.",
           }),
         ),
+        assumeRole: Type.Optional(
+          Type.Object(
+            {
+              roleArn: Type.String({
+                pattern: '^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$',
+                errorMessage: 'the ARN of a role such as `arn:aws:iam::123456789012:role/tollkeeper`',
+                description: 'A role in the account that published the listings.',
+              }),
+              externalId: Type.Optional(
+                Type.String({
+                  pattern: '^[A-Za-z0-9+=,.@:/-]{2,1224}$',
+                  errorMessage: '2 to 1224 letters, digits or `+=,.@:/-`',
+                  description: "What the role's trust policy expects.",
+                }),
+              ),
+              sessionName: Type.String({
+                pattern: '^[A-Za-z0-9+=,.@_-]{2,64}$',
+                default: 'tollkeeper',
+                errorMessage: '2 to 64 letters, digits or `+=,.@_-`',
+                description: 'How CloudTrail names the calls.',
+              }),
+            },
+            {
+              ...CLOSED,
+              description:
+                'Assume this role with the ambient credentials, where Tollkeeper runs in another account than the one that published the listings.',
+            },
+          ),
+        ),
         timeoutMs: Type.Integer({
           minimum: 100,
           maximum: 120_000,
@@ -418,6 +564,157 @@ export const ConfigSchema = Type.Object(
         }),
       },
       { ...CLOSED, default: {}, description: 'AWS Marketplace.' },
+    ),
+    notifications: Type.Object(
+      {
+        sqsQueues: Type.Array(Type.String({ ...HTTP_URL, description: "A queue's URL." }), {
+          default: [],
+          maxItems: 20,
+          uniqueItems: true,
+          description:
+            'SQS queues that AWS Marketplace’s SNS topics or an EventBridge rule for `aws.agreement-marketplace` deliver to.',
+        }),
+        snsTopics: Type.Array(
+          Type.String({
+            pattern: '^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$',
+            errorMessage: 'the ARN of an SNS topic',
+            description: 'An SNS topic.',
+          }),
+          {
+            default: [],
+            maxItems: 100,
+            uniqueItems: true,
+            description:
+              "Topics whose messages are taken, besides AWS Marketplace's own two for each product: a topic of yours that an EventBridge rule delivers to.",
+          },
+        ),
+        relaySecret: Type.Optional(
+          Type.String({
+            minLength: 16,
+            maxLength: 500,
+            description:
+              'Shared secret of a relay that signs what it forwards to `/marketplace/webhook` with HMAC-SHA256 (`X-Signature`, `X-Timestamp`). Best read from the environment.',
+          }),
+        ),
+        relayToleranceSeconds: Type.Integer({
+          minimum: 10,
+          maximum: 3600,
+          default: 300,
+          description: 'How old a relayed message may be, and how far ahead of our clock.',
+        }),
+        receivesMax: Type.Integer({
+          minimum: 1,
+          maximum: 1000,
+          default: 10,
+          description:
+            'A message of a queue that cannot be read after this many tries is put aside for a person.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'What AWS Marketplace tells.' },
+    ),
+    events: Type.Object(
+      {
+        eventBridge: Type.Optional(
+          Type.Object(
+            {
+              bus: Type.String({
+                pattern: '^[A-Za-z0-9/_.:-]{1,1600}$',
+                errorMessage: 'the name or ARN of an event bus',
+                description: 'Name or ARN of the bus.',
+              }),
+              region: Type.Optional(Type.String({ ...REGION, description: 'Default: `aws.region`.' })),
+              source: Type.String({
+                pattern: '^[A-Za-z0-9._/-]{1,256}$',
+                default: 'tollkeeper',
+                errorMessage: 'letters, digits or `._/-`',
+                description: 'The `source` of the events; their `detail-type` is the type.',
+              }),
+            },
+            { ...CLOSED, description: 'Tell an EventBridge bus.' },
+          ),
+        ),
+        webhooks: Type.Array(
+          Type.Object(
+            {
+              id: Type.String({ ...NAME, description: 'Stable name: deliveries are kept under it.' }),
+              url: Type.String({
+                pattern: '^https?://[^\\s#@]+$',
+                errorMessage: 'a URL that begins with `https://`, without user or fragment',
+                description: 'Where events are posted.',
+              }),
+              secret: Type.String({
+                pattern: '^whsec_[A-Za-z0-9+/]{32,88}={0,2}$',
+                errorMessage: '`whsec_` and 24 to 64 random bytes in base64 (`tollkeeper init` shows how)',
+                description: 'Signs them as Standard Webhooks says. Best read from the environment.',
+              }),
+              product: Type.Optional(
+                Type.String({ minLength: 1, description: 'Only events of this product.' }),
+              ),
+              types: Type.Array(
+                Type.String({ minLength: 1, maxLength: 60, description: 'A type of event.' }),
+                {
+                  default: [],
+                  maxItems: 50,
+                  uniqueItems: true,
+                  description: 'Only these types. Default: all.',
+                },
+              ),
+              allowPrivate: Type.Boolean({
+                default: false,
+                description:
+                  'Let it be an address of a private network, and plain HTTP. Always so in simulated mode.',
+              }),
+            },
+            { ...CLOSED, description: 'A webhook.' },
+          ),
+          { default: [], maxItems: 50, description: 'Tell these addresses: provisioning, for example.' },
+        ),
+        email: Type.Optional(
+          Type.Object(
+            {
+              smtpUrl: Type.Optional(
+                Type.String({
+                  pattern: '^smtps?://[^\\s]+$',
+                  errorMessage: 'a URL such as `smtps://user:password@mail.example.com:465`',
+                  description:
+                    'Mail server. Best read from the environment. Without it, mail is kept in the mailbox page of simulated mode.',
+                }),
+              ),
+              from: Type.String({
+                pattern: '^[^\\r\\n]{3,300}$',
+                errorMessage: 'an address such as `Example <hello@example.com>`',
+                description: 'Sender.',
+              }),
+              sellerTo: Type.Array(
+                Type.String({
+                  pattern: '^[^\\s@<>"]{1,64}@[^\\s@<>"]{1,190}$',
+                  errorMessage: 'an e-mail address',
+                  description: 'An address.',
+                }),
+                {
+                  default: [],
+                  maxItems: 20,
+                  uniqueItems: true,
+                  description: 'Who at the seller is told of registrations, starts and ends.',
+                },
+              ),
+            },
+            { ...CLOSED, description: 'Tell by e-mail: a welcome to the buyer, a note to the seller.' },
+          ),
+        ),
+      },
+      { ...CLOSED, default: {}, description: 'Whom Tollkeeper tells what happens to subscriptions.' },
+    ),
+    entitlements: Type.Object(
+      {
+        refreshMinutes: Type.Integer({
+          minimum: 1,
+          maximum: 1440,
+          default: 60,
+          description: 'How often entitlements are read anew, besides at registration and on every event.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'What contracts grant.' },
     ),
     usage: Type.Object(
       {

@@ -9,7 +9,8 @@ import { composeEngine, composeServer, createLogger, type Engine, openLedger } f
 import { type Config, demoConfig } from '../../config.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
-import type { Dimension, Product } from '../../domain/products/product.ts'
+import { type Dimension, type Product, USAGE_PRODUCT } from '../../domain/products/product.ts'
+import { newSubscription } from '../../domain/subscriptions/subscription.ts'
 import type { EventOutcome } from '../../domain/usage/usage-event.ts'
 import { toSimulated } from '../commands/dev.ts'
 import { CliError } from '../output.ts'
@@ -21,6 +22,7 @@ import type { LineReport } from './to-usage-reports.ts'
 const PRODUCT: Omit<Product, 'dimensions'> = {
   id: 'rehearsal',
   title: 'Rehearsal',
+  ...USAGE_PRODUCT,
   productCode: 'rehearsal0tollkeeper00000',
   metering: 'license',
   region: 'us-east-1',
@@ -106,22 +108,18 @@ export async function createWorld(options: {
         buyerName: buyer.slice(0, 100) || 'nobody',
       })
       const { subscription } = await ledger.subscriptions.create(
-        {
+        newSubscription({
           id: `sub_${randomUUID()}`,
           product: product.id,
-          plan: undefined,
+          buyer: `buy_${randomUUID()}`,
           tenantId: buyer,
           status: 'active',
           licenseArn: order.licenseArn,
           customerAwsAccountId: order.accountId,
-          customerIdentifier: undefined,
           agreementId: order.agreementId,
           accessStart: virtual.now(),
-          accessEnd: undefined,
-          finalWindowEnd: undefined,
-          successor: undefined,
           createdAt: virtual.now(),
-        },
+        }),
         'cli:rehearse',
       )
       subscriptions.set(buyer, subscription.id)

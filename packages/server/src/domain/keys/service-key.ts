@@ -1,8 +1,21 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** What a service key may do. `admin` may do all. */
-export type KeyScope = 'usage:write' | 'usage:read' | 'admin'
-export const KEY_SCOPES: readonly KeyScope[] = ['usage:write', 'usage:read', 'admin']
+export type KeyScope =
+  | 'usage:write'
+  | 'usage:read'
+  | 'access:check'
+  | 'subscriptions:write'
+  | 'events:write'
+  | 'admin'
+export const KEY_SCOPES: readonly KeyScope[] = [
+  'usage:write',
+  'usage:read',
+  'access:check',
+  'subscriptions:write',
+  'events:write',
+  'admin',
+]
 
 /** A secret that a seller's service shows. Only its hash is stored. */
 export interface ServiceKey {

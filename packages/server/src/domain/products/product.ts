@@ -3,6 +3,12 @@ import type { Aggregation, AggregationPeriod } from '../usage/aggregation.ts'
 /** How AWS knows who used something. One product speaks one of the two (facts: legacy and license metering bill twice). */
 export type MeteringIdentity = 'license' | 'legacy'
 
+/**
+ * AWS's pricing model. `usage`: all usage is metered, there are no entitlements. `contract`: entitlements, and AWS is never
+ * metered to. `contract-with-consumption`: both, and only what exceeds the contract is metered.
+ */
+export type Pricing = 'usage' | 'contract' | 'contract-with-consumption'
+
 /** When a quantity is too large to be billed without a person's look. */
 export type HoldAbove = { readonly units: bigint } | { readonly times: number }
 
@@ -38,6 +44,10 @@ export interface Product {
   readonly title: string
   /** AWS's product code, 25 characters that AWS chose. */
   readonly productCode: string
+  /** AWS's entity id, `prod-…`, where configuration says it: the Agreement API knows products by it. */
+  readonly productId: string | undefined
+  readonly pricing: Pricing
+  readonly landing: LandingPage
   readonly metering: MeteringIdentity
   /** The AWS region whose metering endpoint takes this product's records. AWS deduplicates per region. */
   readonly region: string
@@ -56,16 +66,67 @@ export type IncludedReset = 'calendarMonth' | 'anniversary' | 'term'
 /** Units of a metered dimension that a contract already paid for (contract with consumption). */
 export interface Included {
   readonly dimension: string
-  /** Billed units per period. */
+  /** Billed units per period; where `per` is set, for each entitled unit of that dimension. */
   readonly units: bigint
+  /** Key of an entitled dimension of the contract; undefined: a fixed number. */
+  readonly per: string | undefined
   readonly reset: IncludedReset
 }
 
 export interface Plan {
   readonly id: string
   readonly title: string
+  /** Key of the entitled dimension that grants it; undefined: no contract does. */
+  readonly grantedBy: string | undefined
+  /** What the product asks for: on or off, a number, or a text. */
+  readonly features: Readonly<Record<string, boolean | number | string>>
+  readonly limits: readonly Limit[]
   readonly included: readonly Included[]
 }
+
+/** How much of something a plan allows. */
+export interface Limit {
+  readonly dimension: string
+  /** `unlimited` is a value: it says that nobody forgot. */
+  readonly quantity: number | 'unlimited'
+  /** When it starts anew, in UTC; `month` from the subscription's anniversary, `lifetime` never. */
+  readonly window: 'minute' | 'hour' | 'day' | 'month' | 'lifetime'
+}
+
+/** What the landing page of a listing shows, as its seller wrote it. */
+export interface LandingPage {
+  readonly description: string | undefined
+  /** `https:` address of an image. */
+  readonly logoUrl: string | undefined
+  /** `#rrggbb` */
+  readonly accentColor: string | undefined
+  readonly supportEmail: string | undefined
+  readonly supportUrl: string | undefined
+  /** Where those go who have an account already. */
+  readonly loginUrl: string | undefined
+  /** What the buyer may expect after registering. */
+  readonly nextSteps: string | undefined
+  /** Asked for besides the e-mail address; the listed ones are required. */
+  readonly fields: readonly { readonly name: 'name' | 'company' | 'phone'; readonly required: boolean }[]
+}
+
+/** A listing whose seller wrote nothing about it. */
+export const PLAIN_LANDING: LandingPage = {
+  description: undefined,
+  logoUrl: undefined,
+  accentColor: undefined,
+  supportEmail: undefined,
+  supportUrl: undefined,
+  loginUrl: undefined,
+  nextSteps: undefined,
+  fields: [
+    { name: 'name', required: false },
+    { name: 'company', required: false },
+  ],
+}
+
+/** What a product that is metered by usage alone need not say. */
+export const USAGE_PRODUCT = { productId: undefined, pricing: 'usage', landing: PLAIN_LANDING } as const
 
 /** Base units in one billed unit: the divisor of everything that AWS is sent. */
 export function baseUnitsPerUnit(dimension: Pick<Dimension, 'scale' | 'unitSize'>): bigint {

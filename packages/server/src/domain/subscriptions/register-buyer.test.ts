@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createProductCatalog, type Product } from '../products/product.ts'
+import { createProductCatalog, type Product, USAGE_PRODUCT } from '../products/product.ts'
 import type { ResolvedCustomer } from '../usage/metering-service.ts'
 import { createRegisterBuyer } from './register-buyer.ts'
 import { isLive, licenseTail, type Subscription } from './subscription.ts'
@@ -136,6 +136,7 @@ function aProduct(): Product {
   return {
     id: 'acme',
     title: 'Acme',
+    ...USAGE_PRODUCT,
     productCode: 'acme-code',
     metering: 'license',
     region: 'us-east-1',

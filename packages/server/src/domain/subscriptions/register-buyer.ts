@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
 import type { MeteringService, ResolvedCustomer } from '../usage/metering-service.ts'
-import { isLive, licenseTail, type Subscription } from './subscription.ts'
+import { isLive, licenseTail, newSubscription, type Subscription } from './subscription.ts'
 import type { SubscriptionStore } from './subscription-store.ts'
 
 /** Renewals followed from an ended agreement to the one that lives: one a year. */
@@ -46,7 +46,7 @@ export function createRegisterBuyer(deps: {
     requireIdentity(product, customer)
     const registered = await findRegistered(deps.subscriptions, product, customer)
     if (registered !== undefined) return { subscription: registered, created: false }
-    return deps.subscriptions.create(newSubscription(product, customer, deps.clock.now()), 'aws')
+    return deps.subscriptions.create(firstSubscription(product, customer, deps.clock.now()), 'aws')
   }
 }
 
@@ -88,13 +88,13 @@ async function findRegistered(
   )
 }
 
-function newSubscription(product: Product, customer: ResolvedCustomer, now: number): Subscription {
-  return {
+function firstSubscription(product: Product, customer: ResolvedCustomer, now: number): Subscription {
+  return newSubscription({
     id: `sub_${randomUUID()}`,
     product: product.id,
+    buyer: `buy_${randomUUID()}`,
     // Which of several plans was bought, only AWS's entitlements say: they are read from issue 3 on.
     plan: product.plans.length === 1 ? product.plans[0]!.id : undefined,
-    tenantId: undefined,
     // Issue 3: `pending` until AWS says that access starts (subscribe-success, License Updated or a live
     // entitlement), and `accessStart` from that event. Until then a token that AWS resolves is our proof.
     status: 'active',
@@ -103,9 +103,6 @@ function newSubscription(product: Product, customer: ResolvedCustomer, now: numb
     customerIdentifier: customer.customerIdentifier,
     agreementId: undefined,
     accessStart: now,
-    accessEnd: undefined,
-    finalWindowEnd: undefined,
-    successor: undefined,
     createdAt: now,
-  }
+  })
 }

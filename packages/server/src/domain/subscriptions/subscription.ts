@@ -9,11 +9,17 @@ export type SubscriptionStatus =
   | 'expired'
   | 'superseded'
 
-/** Our record that one buyer uses one product on one plan. */
+/** How it was bought. Only what came through AWS Marketplace is metered to AWS. */
+export type Channel = 'aws' | 'direct' | 'free'
+
+/** Our record that one buyer uses one product on one plan. Of AWS: one for each agreement. */
 export interface Subscription {
   /** Ours: `sub_` and a UUID. */
   readonly id: string
   readonly product: string
+  /** Whose it is: keys, users and access hang on the buyer and follow from whichever subscription is live. */
+  readonly buyer: string
+  readonly channel: Channel
   readonly plan: string | undefined
   /** The seller's own name for the buyer's workspace. */
   readonly tenantId: string | undefined
@@ -22,6 +28,12 @@ export interface Subscription {
   readonly customerAwsAccountId: string | undefined
   readonly customerIdentifier: string | undefined
   readonly agreementId: string | undefined
+  /** When AWS (or, off AWS, the seller) said that access starts, ms; undefined while `pending`. */
+  readonly grantedAt: number | undefined
+  /** Until when the agreement binds, ms; AWS renews many of them. Undefined: no end, or unknown. */
+  readonly termEnd: number | undefined
+  /** Undefined: AWS has not said. */
+  readonly freeTrial: boolean | undefined
   /** From when usage may be billed, ms: AWS refuses a whole batch for a time before the agreement. */
   readonly accessStart: number
   /** When the agreement ended, ms; usage timed later is not this subscription's. */
@@ -33,9 +45,34 @@ export interface Subscription {
   readonly createdAt: number
 }
 
+/** A subscription as it begins: what is not given is unknown yet. */
+export function newSubscription(
+  values: Pick<Subscription, 'id' | 'product' | 'buyer' | 'accessStart' | 'createdAt'> &
+    Partial<Subscription>,
+): Subscription {
+  return {
+    channel: 'aws',
+    plan: undefined,
+    tenantId: undefined,
+    status: 'pending',
+    licenseArn: undefined,
+    customerAwsAccountId: undefined,
+    customerIdentifier: undefined,
+    agreementId: undefined,
+    grantedAt: undefined,
+    termEnd: undefined,
+    freeTrial: undefined,
+    accessEnd: undefined,
+    finalWindowEnd: undefined,
+    successor: undefined,
+    ...values,
+  }
+}
+
 /** How a caller may name a buyer: exactly one of these, or none where only one subscription is live. */
 export interface SubscriptionReference {
   readonly subscriptionId?: string | undefined
+  readonly buyerId?: string | undefined
   readonly tenantId?: string | undefined
   readonly licenseArn?: string | undefined
   readonly customerAwsAccountId?: string | undefined

@@ -77,7 +77,7 @@ describe('a hold', () => {
 describe('included units', () => {
   const since = (text: string) => ({ accessStart: utc(text) }) as Subscription
   const period = (reset: Included['reset'], start: string, time: string) =>
-    includedPeriod({ dimension: 'requests', units: 1n, reset }, since(start), utc(time))
+    includedPeriod({ dimension: 'requests', units: 1n, per: undefined, reset }, since(start), utc(time))
 
   it('start anew with the calendar month, or never within a term', () => {
     expect(period('calendarMonth', '2026-01-31T10:00', '2026-12-31T23:59')).toBe('2026-12')
@@ -98,7 +98,7 @@ describe('included units', () => {
   })
 
   it('are used before anything is billed; what was carried is beyond them', () => {
-    const included: Included = { dimension: 'requests', units: 10n, reset: 'term' }
+    const included: Included = { dimension: 'requests', units: 10n, per: undefined, reset: 'term' }
     const closing = decideClosing(aState({ carry: 3n, includedUsed: () => 4n }, 9n), rules({}, included))
     expect(closing).toMatchObject({ included: { period: 'term', amount: 6n }, record: { quantity: 6 } })
   })

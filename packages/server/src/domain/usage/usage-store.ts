@@ -293,6 +293,16 @@ export interface Alarm {
     /** An hour that could not be closed: the ledger's own fault. */
     | 'close_failed'
     | 'late_across_edge'
+    /** AWS renewed an agreement and several could be its successor. */
+    | 'successor_unclear'
+    /** A pass over entitlements would have revoked many at once. */
+    | 'revocation_stopped'
+    /** A registration has waited long for AWS's word. */
+    | 'access_overdue'
+    /** Something could not be told to the seller's systems. */
+    | 'delivery_dead'
+    /** Notifications of AWS Marketplace do not come or cannot be read. */
+    | 'notifications'
   readonly subject: string
   readonly message: string
   readonly at: number

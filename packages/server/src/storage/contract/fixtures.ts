@@ -1,6 +1,6 @@
 import type { Clock } from '../../domain/clock.ts'
-import type { Dimension, Product } from '../../domain/products/product.ts'
-import type { Subscription } from '../../domain/subscriptions/subscription.ts'
+import { type Dimension, type Product, USAGE_PRODUCT } from '../../domain/products/product.ts'
+import { newSubscription, type Subscription } from '../../domain/subscriptions/subscription.ts'
 
 export function utc(text: string): number {
   return Date.parse(`${text}Z`)
@@ -42,6 +42,7 @@ export function aProduct(values: Partial<Product> = {}): Product {
   return {
     id: 'demo',
     title: 'Demo',
+    ...USAGE_PRODUCT,
     productCode: 'demo0code0of0twenty0five0',
     metering: 'license',
     region: 'us-east-1',
@@ -59,21 +60,16 @@ let count = 0
 export function aSubscription(values: Partial<Subscription> = {}): Subscription {
   const number = ++count
   const digits = String(number).padStart(12, '0')
-  return {
+  return newSubscription({
     id: `sub_${number}`,
     product: 'demo',
-    plan: undefined,
+    buyer: `buy_${number}`,
     tenantId: `tenant-${number}`,
     status: 'active',
     licenseArn: `arn:aws:license-manager::294406891311:license:l-${digits.padStart(32, '0')}`,
     customerAwsAccountId: digits,
-    customerIdentifier: undefined,
-    agreementId: undefined,
     accessStart: utc('2026-11-01T00:00'),
-    accessEnd: undefined,
-    finalWindowEnd: undefined,
-    successor: undefined,
     createdAt: utc('2026-11-01T00:00'),
     ...values,
-  }
+  })
 }

@@ -672,7 +672,10 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
           {
             id: 'pro',
             title: 'Pro',
-            included: [{ dimension: 'requests', units: 10n, reset: 'calendarMonth' }],
+            grantedBy: undefined,
+            features: {},
+            limits: [],
+            included: [{ dimension: 'requests', units: 10n, per: undefined, reset: 'calendarMonth' }],
           },
         ],
       })

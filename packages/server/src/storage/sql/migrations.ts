@@ -10,12 +10,24 @@ const MIGRATIONS: Record<string, string> = {
 CREATE TABLE ledger (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO ledger VALUES ('epoch', '0'), ('horizon', '0'), ('ingested', '0');
 
+CREATE TABLE buyer (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, customer_aws_account_id TEXT, customer_identifier TEXT, created_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX buyer_account ON buyer (product, customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
+CREATE UNIQUE INDEX buyer_customer ON buyer (product, customer_identifier) WHERE customer_identifier IS NOT NULL;
+CREATE TABLE buyer_contact (
+  buyer TEXT NOT NULL REFERENCES buyer (id), email TEXT NOT NULL, name TEXT, company TEXT, phone TEXT, registered_at INTEGER NOT NULL, PRIMARY KEY (buyer, email)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE subscription (
-  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, plan TEXT, tenant_id TEXT, status TEXT NOT NULL,
-  license_arn TEXT, license_tail TEXT, customer_aws_account_id TEXT, customer_identifier TEXT, agreement_id TEXT,
-  access_start INTEGER NOT NULL, access_end INTEGER, final_window_end INTEGER, successor TEXT, created_at INTEGER NOT NULL
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, buyer TEXT NOT NULL REFERENCES buyer (id), channel TEXT NOT NULL,
+  plan TEXT, tenant_id TEXT, status TEXT NOT NULL, license_arn TEXT, license_tail TEXT, customer_aws_account_id TEXT, customer_identifier TEXT,
+  agreement_id TEXT, granted_at INTEGER, term_end INTEGER, free_trial INTEGER, access_start INTEGER NOT NULL, access_end INTEGER, final_window_end INTEGER, successor TEXT, created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX subscription_product ON subscription (product, seq);
+CREATE INDEX subscription_buyer ON subscription (buyer);
+CREATE INDEX subscription_agreement ON subscription (agreement_id) WHERE agreement_id IS NOT NULL;
+CREATE INDEX subscription_cancelling ON subscription (final_window_end) WHERE status = 'cancelling' OR status = 'superseded';
 CREATE INDEX subscription_tenant ON subscription (tenant_id) WHERE tenant_id IS NOT NULL;
 CREATE INDEX subscription_license ON subscription (license_tail) WHERE license_tail IS NOT NULL;
 CREATE INDEX subscription_account ON subscription (customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
@@ -113,6 +125,46 @@ CREATE TABLE audit_entry (
 CREATE INDEX audit_entry_subject ON audit_entry (subject, seq);
 CREATE TRIGGER audit_is_final_update BEFORE UPDATE ON audit_entry BEGIN SELECT RAISE(ABORT, 'the audit trail is never changed'); END;
 CREATE TRIGGER audit_is_final_delete BEFORE DELETE ON audit_entry BEGIN SELECT RAISE(ABORT, 'the audit trail is never deleted'); END;
+
+CREATE TABLE agreement (
+  seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, product TEXT, customer_aws_account_id TEXT, customer_identifier TEXT, license_tail TEXT,
+  subscription TEXT, facts TEXT NOT NULL, updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX agreement_account ON agreement (product, customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
+CREATE INDEX agreement_customer ON agreement (product, customer_identifier) WHERE customer_identifier IS NOT NULL;
+CREATE INDEX agreement_license ON agreement (license_tail) WHERE license_tail IS NOT NULL;
+CREATE INDEX agreement_unattached ON agreement (seq) WHERE subscription IS NULL;
+CREATE TABLE marketplace_event (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, agreement INTEGER REFERENCES agreement (seq), product TEXT, kind TEXT NOT NULL,
+  occurred_at INTEGER NOT NULL, received_at INTEGER NOT NULL, event TEXT NOT NULL
+) STRICT;
+CREATE INDEX marketplace_event_agreement ON marketplace_event (agreement) WHERE agreement IS NOT NULL;
+CREATE INDEX marketplace_event_product ON marketplace_event (product, seq) WHERE product IS NOT NULL;
+CREATE TABLE rejected_message (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, reason TEXT NOT NULL, received_at INTEGER NOT NULL, payload TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE entitlement_reading (
+  subscription TEXT PRIMARY KEY REFERENCES subscription (id), entitlements TEXT NOT NULL, read_at INTEGER NOT NULL, empty_since INTEGER, failed_at INTEGER, failure TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE entitlement_period (
+  subscription TEXT NOT NULL REFERENCES subscription (id), dimension TEXT NOT NULL, from_ms INTEGER NOT NULL, units INTEGER NOT NULL, PRIMARY KEY (subscription, dimension, from_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE domain_event (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, at INTEGER NOT NULL, product TEXT NOT NULL, buyer TEXT NOT NULL, subscription TEXT NOT NULL, data TEXT NOT NULL
+) STRICT;
+CREATE INDEX domain_event_subscription ON domain_event (subscription, seq);
+CREATE TABLE sink (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery (
+  event INTEGER NOT NULL REFERENCES domain_event (seq), sink TEXT NOT NULL, subscription TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+  next_at INTEGER NOT NULL, lease_until INTEGER, last_error TEXT, finished_at INTEGER, PRIMARY KEY (event, sink)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_waiting ON delivery (sink, subscription, event) WHERE state = 'waiting';
+CREATE INDEX delivery_dead ON delivery (event) WHERE state = 'dead';
+CREATE TABLE mail (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE service_key (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, product TEXT, hash TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, revoked_at INTEGER

@@ -1,4 +1,4 @@
-import type { Subscription, SubscriptionStatus } from '../../domain/subscriptions/subscription.ts'
+import type { Channel, Subscription, SubscriptionStatus } from '../../domain/subscriptions/subscription.ts'
 import type { RecordState, UsageRecord } from '../../domain/usage/usage-record.ts'
 import type { BucketStatus, UsageBucket } from '../../domain/usage/usage-store.ts'
 import type { Row } from './database.ts'
@@ -25,12 +25,15 @@ export function optionalText(value: Row[string] | undefined): string | undefined
 
 export const SUBSCRIPTION_COLUMNS = `s.seq AS s_seq, s.id AS s_id, s.product AS s_product, s.plan AS s_plan, s.tenant_id AS s_tenant_id, s.status AS s_status,
   s.license_arn AS s_license_arn, s.customer_aws_account_id AS s_account, s.customer_identifier AS s_customer, s.agreement_id AS s_agreement,
+  s.buyer AS s_buyer, s.channel AS s_channel, s.granted_at AS s_granted_at, s.term_end AS s_term_end, s.free_trial AS s_free_trial,
   s.access_start AS s_access_start, s.access_end AS s_access_end, s.final_window_end AS s_final, s.successor AS s_successor, s.created_at AS s_created_at`
 
 export function toSubscription(row: Row): Subscription {
   return {
     id: text(row.s_id),
     product: text(row.s_product),
+    buyer: text(row.s_buyer),
+    channel: text(row.s_channel) as Channel,
     plan: optionalText(row.s_plan),
     tenantId: optionalText(row.s_tenant_id),
     status: text(row.s_status) as SubscriptionStatus,
@@ -38,6 +41,9 @@ export function toSubscription(row: Row): Subscription {
     customerAwsAccountId: optionalText(row.s_account),
     customerIdentifier: optionalText(row.s_customer),
     agreementId: optionalText(row.s_agreement),
+    grantedAt: optionalInt(row.s_granted_at),
+    termEnd: optionalInt(row.s_term_end),
+    freeTrial: row.s_free_trial === null ? undefined : row.s_free_trial === 1n,
     accessStart: int(row.s_access_start),
     accessEnd: optionalInt(row.s_access_end),
     finalWindowEnd: optionalInt(row.s_final),

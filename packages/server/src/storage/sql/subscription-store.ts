@@ -8,6 +8,7 @@ import {
 import type { SubscriptionStore } from '../../domain/subscriptions/subscription-store.ts'
 import { hourOf } from '../../domain/usage/hour.ts'
 import { appendAudit } from './audit-trail.ts'
+import { ensureBuyer } from './buyer-store.ts'
 import type { Sql, SqlDatabase, SqlValue } from './database.ts'
 import { SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
 import { openFinalBuckets } from './usage-closer.ts'
@@ -52,7 +53,8 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
       database.transaction(async (sql) => {
         const same = (await findMatching(sql, subscription.product, ownReference(subscription))).find(isLive)
         if (same !== undefined) return { subscription: same, created: false }
-        await insert(sql, subscription)
+        const buyer = await ensureBuyer(sql, subscription)
+        await insertSubscription(sql, { ...subscription, buyer })
         await bumpEpoch(sql)
         await appendAudit(sql, {
           at: subscription.createdAt,
@@ -62,7 +64,7 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
           before: undefined,
           after: subscription,
         })
-        return { subscription, created: true }
+        return { subscription: await getSubscription(sql, subscription.id), created: true }
       }),
     change: (id, decide, actor, now) =>
       database.transaction(async (sql) => {
@@ -154,6 +156,7 @@ async function findMatching(
     values.push(value)
   }
   add('id', reference.subscriptionId)
+  add('buyer', reference.buyerId)
   add('tenant_id', reference.tenantId)
   add('license_tail', reference.licenseArn === undefined ? undefined : licenseTail(reference.licenseArn))
   add('customer_aws_account_id', reference.customerAwsAccountId)
@@ -167,12 +170,15 @@ async function findMatching(
   return rows.map(toSubscription)
 }
 
-async function insert(sql: Sql, s: Subscription): Promise<void> {
+export async function insertSubscription(sql: Sql, s: Subscription): Promise<void> {
   await sql.run(
-    `INSERT INTO subscription (id, product, plan, tenant_id, status, license_arn, license_tail, customer_aws_account_id, customer_identifier,
-       agreement_id, access_start, access_end, final_window_end, successor, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO subscription (id, product, buyer, channel, plan, tenant_id, status, license_arn, license_tail, customer_aws_account_id, customer_identifier,
+       agreement_id, granted_at, term_end, free_trial, access_start, access_end, final_window_end, successor, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     s.id,
     s.product,
+    s.buyer,
+    s.channel,
     s.plan ?? null,
     s.tenantId ?? null,
     s.status,
@@ -181,6 +187,9 @@ async function insert(sql: Sql, s: Subscription): Promise<void> {
     s.customerAwsAccountId ?? null,
     s.customerIdentifier ?? null,
     s.agreementId ?? null,
+    s.grantedAt ?? null,
+    s.termEnd ?? null,
+    s.freeTrial === undefined ? null : Number(s.freeTrial),
     s.accessStart,
     s.accessEnd ?? null,
     s.finalWindowEnd ?? null,

@@ -1,0 +1,109 @@
+import type { DomainEvent } from '../telling/domain-event.ts'
+import type { Alarm } from '../usage/usage-store.ts'
+import type { Agreement } from './agreement.ts'
+import type { Buyer } from './buyer.ts'
+import type { EventState, KeptEvent, MarketplaceEvent, RejectedMessage } from './marketplace-event.ts'
+import type { Subscription, SubscriptionStatus } from './subscription.ts'
+
+/**
+ * Everything about one buyer and one product: what decisions on subscriptions are made from. It is small (a few
+ * agreements in years) and read whole, so that a renewal sees both sides and a decision is a pure function.
+ */
+export interface BuyerCase {
+  /** Our product id. */
+  readonly product: string
+  /** Undefined until somebody registered. */
+  readonly buyer: Buyer | undefined
+  /** Of this account or customer, in order of their keys. */
+  readonly agreements: readonly Agreement[]
+  /** Oldest first. */
+  readonly subscriptions: readonly Subscription[]
+}
+
+/** Fields of a subscription that a decision changes; a field left out stays, `null` unsets. */
+export interface CasePatch {
+  readonly status?: SubscriptionStatus
+  readonly licenseArn?: string
+  readonly customerAwsAccountId?: string
+  readonly agreementId?: string
+  readonly grantedAt?: number
+  readonly termEnd?: number | null
+  readonly freeTrial?: boolean
+  readonly accessStart?: number
+  readonly accessEnd?: number
+  readonly finalWindowEnd?: number
+  readonly successor?: string
+  readonly plan?: string
+  readonly tenantId?: string
+}
+
+/** What a decision does; applied whole or not at all, in this order. */
+export interface CaseChanges {
+  readonly create: readonly Subscription[]
+  readonly change: readonly { readonly id: string; readonly patch: CasePatch }[]
+  readonly tell: readonly DomainEvent[]
+  readonly raise: readonly Alarm[]
+  readonly clear: readonly Pick<Alarm, 'kind' | 'subject'>[]
+}
+
+export const NO_CHANGES: CaseChanges = { create: [], change: [], tell: [], raise: [], clear: [] }
+
+/** How a case is found. */
+export interface CaseKey {
+  readonly product: string
+  readonly customerAwsAccountId?: string | undefined
+  readonly customerIdentifier?: string | undefined
+  readonly licenseArn?: string | undefined
+}
+
+/**
+ * Subscriptions following AWS's word. Each method is one atomic step, durable when it resolves; `decide` is pure.
+ * A change of `accessEnd` begins the goodbye in the same step, as `SubscriptionStore.change` does.
+ */
+export interface BuyerCaseStore {
+  /**
+   * Keeps a notification once, adds it to its agreement, and lets the case that it belongs to follow.
+   *
+   * @param product - our id of the product that the event names, where configuration knows it
+   * @returns `known` where its id was kept before: then nothing happens
+   */
+  receive(
+    event: MarketplaceEvent,
+    product: string | undefined,
+    decide: (buyerCase: BuyerCase) => CaseChanges,
+    now: number,
+  ): Promise<{ state: EventState; subscriptions: readonly string[] }>
+  /**
+   * Decides on a case, making its buyer known where it is new.
+   *
+   * @returns the case afterwards
+   */
+  settle(
+    key: CaseKey,
+    decide: (buyerCase: BuyerCase) => CaseChanges,
+    actor: string,
+    now: number,
+  ): Promise<BuyerCase>
+  /** The case of a subscription. @throws {DomainError} `subscription.not_found` */
+  settleOf(
+    subscription: string,
+    decide: (buyerCase: BuyerCase) => CaseChanges,
+    actor: string,
+    now: number,
+  ): Promise<BuyerCase>
+  /** Subscriptions whose goodbye is over but whose status does not say so, oldest first. */
+  listGoodbyesOver(now: number, limit: number): Promise<readonly Subscription[]>
+  /** Kept notifications, newest first. */
+  listEvents(filter: {
+    product?: string | undefined
+    state?: KeptEvent['state'] | undefined
+    kind?: MarketplaceEvent['kind'] | undefined
+    limit: number
+    cursor?: string | undefined
+  }): Promise<{ items: readonly KeptEvent[]; next: string | undefined }>
+  /** Agreements that nobody's subscription follows, newest first: buyers who have not registered, renewals that wait. */
+  listUnattached(limit: number): Promise<readonly Agreement[]>
+  /** Keeps what could not be taken. */
+  reject(message: RejectedMessage): Promise<void>
+  listRejected(limit: number): Promise<readonly RejectedMessage[]>
+}
