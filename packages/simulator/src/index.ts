@@ -1,8 +1,23 @@
 /** AWS Marketplace on a laptop: metering, entitlements, a buyer's storefront, a clock and faults. */
 export { createVirtualClock, type VirtualClock } from './clock/virtual-clock.ts'
+export type { DeliveredNotification, Delivery, DestinationsView } from './delivery/delivery.ts'
+export type { Destinations, EventRule, EventTarget, SubscriptionRequest } from './delivery/destinations.ts'
+export type { DeliveryView } from './delivery/engine.ts'
+export {
+  NOTIFICATION_FAULT_KINDS,
+  type NotificationFault,
+  type NotificationFaultBook,
+  type NotificationFaultKind,
+  type NotificationFaultOrder,
+} from './delivery/notification-faults.ts'
+export type { PutEvent } from './delivery/put-events.ts'
+export type { Queue, QueueMessage } from './delivery/queue.ts'
+export type { Queues } from './delivery/queues.ts'
 export { DEMO_PRODUCTS } from './demo-products.ts'
 export { SimulatorError, type SimulatorErrorCode } from './errors.ts'
 export {
+  DELIVERY_OPERATIONS,
+  type DeliveryOperation,
   FAULT_KINDS,
   type Fault,
   type FaultBook,
@@ -27,3 +42,4 @@ export type { UsageAllocation, UsageTag } from './marketplace/usage-record.ts'
 export { createSimulator, type Simulator, type SimulatorOptions } from './simulator.ts'
 export type { Call } from './wire/call-log.ts'
 export type { AwsReply, AwsRequest } from './wire/handle-aws.ts'
+export type { ServiceRequest } from './wire/json-service.ts'

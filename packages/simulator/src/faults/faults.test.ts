@@ -105,7 +105,7 @@ describe('faults to order', () => {
     [{ kind: 'throttle', share: 2 }, 'share of a fault'],
     [{ kind: 'throttle', from: 'soon' }, 'from of a fault'],
     [{ kind: 'throttle', often: true }, 'a fault has no often'],
-    [{ kind: 'unprocessed', operation: 'ResolveCustomer' }, 'BatchMeterUsage only'],
+    [{ kind: 'unprocessed', operation: 'ResolveCustomer' }, 'BatchMeterUsage and PutEvents only'],
     [{}, 'kind of a fault'],
     [null, 'must be an object'],
   ])('refuses the order %j', async (order, message) => {

@@ -17,12 +17,17 @@ export type FaultKind = (typeof FAULT_KINDS)[number]
 export const OPERATIONS = ['BatchMeterUsage', 'ResolveCustomer', 'GetEntitlements'] as const
 export type Operation = (typeof OPERATIONS)[number]
 
+/** Operations of the services that carry notifications; only a fault that names one of them hits it. */
+export const DELIVERY_OPERATIONS = ['PutEvents', 'ReceiveMessage', 'SendMessage', 'DeleteMessage'] as const
+export type DeliveryOperation = (typeof DELIVERY_OPERATIONS)[number]
+
 /**
  * Something to go wrong, as ordered. Of several that fit a call, the one ordered first hits it.
  *
  * - `throttle`: `ThrottlingException`, not taken
  * - `cutBefore`, `cutAfter`: the connection is destroyed before or after the call was taken
- * - `unprocessed`: `share` of a batch's records (default all) come back in `UnprocessedRecords`
+ * - `unprocessed`: `share` of a batch's records (default all) come back in `UnprocessedRecords`; of `PutEvents`,
+ *   `share` of the entries fail with `InternalFailure`
  * - `html503`: a load balancer's HTML page with status 503, not taken
  * - `slow`: the answer comes after `delayMs` of real time; with `taken: false` it is then an internal error
  * - `internalError`: `InternalServiceErrorException`, status 500; `taken` says whether the call took effect
@@ -31,8 +36,8 @@ export type Operation = (typeof OPERATIONS)[number]
  */
 export interface FaultOrder {
   readonly kind: FaultKind
-  /** Default: each operation (`unprocessed`: only `BatchMeterUsage`). */
-  readonly operation?: Operation
+  /** Default: each operation of AWS Marketplace's services (`unprocessed`: only `BatchMeterUsage`). */
+  readonly operation?: Operation | DeliveryOperation
   /** Only calls for this product. */
   readonly productCode?: string
   /** How many calls it hits; without it, each until withdrawn. */
@@ -70,7 +75,7 @@ export interface FaultBook {
   /** How many calls each kind has hit since the start, by orders that are over too. */
   hits(): Readonly<Partial<Record<FaultKind, number>>>
   /** The fault that hits a call, if any; counts the hit. `productOf` is only asked if a fault wants to know. */
-  strike(operation: Operation, productOf: () => string | undefined): Fault | undefined
+  strike(operation: Operation | DeliveryOperation, productOf: () => string | undefined): Fault | undefined
   /** Picks a record with the chance `share`, from the seed. */
   chance(share: number): boolean
 }
@@ -130,11 +135,19 @@ export function createFaultBook(clock: VirtualClock, seed: number): FaultBook {
   }
 }
 
-function fits(fault: Fault, operation: Operation, now: number): boolean {
-  const wanted = fault.operation ?? (fault.kind === 'unprocessed' ? 'BatchMeterUsage' : operation)
-  if (wanted !== operation) return false
+function fits(fault: Fault, operation: Operation | DeliveryOperation, now: number): boolean {
+  if (!isWanted(fault, operation)) return false
   if (fault.from !== undefined && now < toEpochMs(fault.from)) return false
   return fault.until === undefined || now < toEpochMs(fault.until)
+}
+
+function isWanted({ kind, operation: wanted }: Fault, operation: Operation | DeliveryOperation): boolean {
+  if (wanted !== undefined) return wanted === operation
+  return kind === 'unprocessed' ? operation === 'BatchMeterUsage' : !isForDelivery(operation)
+}
+
+function isForDelivery(operation: Operation | DeliveryOperation): operation is DeliveryOperation {
+  return (DELIVERY_OPERATIONS as readonly string[]).includes(operation)
 }
 
 /** @throws {SimulatorError} `invalid`, naming the field */
@@ -152,8 +165,9 @@ export function parseFault(value: unknown): FaultOrder {
     )
   }
   check(
-    order.kind !== 'unprocessed' || order.operation === undefined || order.operation === 'BatchMeterUsage',
-    'a fault of kind unprocessed is for BatchMeterUsage only',
+    order.kind !== 'unprocessed' ||
+      [undefined, 'BatchMeterUsage', 'PutEvents'].includes(order.operation as string),
+    'a fault of kind unprocessed is for BatchMeterUsage and PutEvents only',
   )
   return { ...order } as unknown as FaultOrder
 }
@@ -167,7 +181,10 @@ const isOneOf = (values: readonly string[]) => (value: unknown) => values.includ
 
 const FIELDS: Record<keyof FaultOrder, { accepts: (value: unknown) => boolean; expects: string }> = {
   kind: { accepts: isOneOf(FAULT_KINDS), expects: `one of ${FAULT_KINDS.join(', ')}` },
-  operation: { accepts: isOneOf(OPERATIONS), expects: `one of ${OPERATIONS.join(', ')}` },
+  operation: {
+    accepts: isOneOf([...OPERATIONS, ...DELIVERY_OPERATIONS]),
+    expects: `one of ${[...OPERATIONS, ...DELIVERY_OPERATIONS].join(', ')}`,
+  },
   productCode: { accepts: isText(/^.{1,255}$/), expects: 'a product code' },
   times: { accepts: isWhole(TIMES_MAX, 1), expects: 'a whole number from 1' },
   share: {

@@ -1,4 +1,5 @@
 import type { VirtualClock } from '../clock/virtual-clock.ts'
+import type { Delivery } from '../delivery/delivery.ts'
 import { SimulatorError } from '../errors.ts'
 import { type FaultBook, parseFault } from '../faults/faults.ts'
 import type { LedgerRecord } from '../marketplace/ledger.ts'
@@ -7,6 +8,7 @@ import { parseProduct } from '../marketplace/product.ts'
 import { parseSettings } from '../marketplace/settings.ts'
 import type { Subscription } from '../marketplace/subscription.ts'
 import type { Call } from '../wire/call-log.ts'
+import { DELIVERY_ROUTES } from './delivery-routes.ts'
 import { parseDuration } from './duration.ts'
 import { type HttpRequest, type HttpResponse, jsonResponse } from './message.ts'
 import { HttpError } from './problem.ts'
@@ -16,6 +18,7 @@ export interface Backstage {
   readonly clock: VirtualClock
   readonly marketplace: Marketplace
   readonly faults: FaultBook
+  readonly delivery: Delivery
   calls(): Call[]
 }
 
@@ -23,7 +26,7 @@ type Json = Readonly<Record<string, unknown>>
 type Handler = (
   backstage: Backstage,
   input: { id: string; query: URLSearchParams; body: Json },
-) => HttpResponse
+) => HttpResponse | Promise<HttpResponse>
 
 const LEDGER_PAGE_DEFAULT = 1_000
 const LEDGER_PAGE_MAX = 10_000
@@ -88,15 +91,11 @@ const ROUTES: readonly { readonly method: string; readonly path: RegExp; readonl
       calls: backstage.calls().map((call) => ({ ...call, at: iso(call.at) })),
     }),
   ),
-  route('GET', 'notifications', ({ marketplace }) =>
-    jsonResponse({
-      notifications: marketplace.notifications().map((sent) => ({ ...sent, at: iso(sent.at) })),
-    }),
-  ),
   route('GET', 'products', ({ marketplace }) => jsonResponse({ products: marketplace.listProducts() })),
   route('POST', 'products', ({ marketplace }, { body }) =>
     jsonResponse(marketplace.addProduct(parseProduct(body)), 201),
   ),
+  ...DELIVERY_ROUTES.map(([method, path, handle]) => route(method, path, handle)),
 ]
 
 const NO_CONTENT: HttpResponse = { status: 204, headers: {}, body: '' }
@@ -106,7 +105,10 @@ function route(method: string, path: string, handle: Handler) {
 }
 
 /** @throws {HttpError | SimulatorError} for what it cannot do */
-export function controlResponse(request: HttpRequest, backstage: Backstage): HttpResponse {
+export function controlResponse(
+  request: HttpRequest,
+  backstage: Backstage,
+): HttpResponse | Promise<HttpResponse> {
   const matching = ROUTES.filter(({ path }) => path.test(request.path))
   if (matching.length === 0) throw new HttpError(404, `There is no ${request.path}.`)
   const method = request.method === 'HEAD' ? 'GET' : request.method

@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { storefrontResponse } from '../storefront/storefront.ts'
 import type { AwsReply, AwsRequest } from '../wire/handle-aws.ts'
-import { awsResponse, isForAws } from './aws-routes.ts'
+import type { ServiceRequest } from '../wire/json-service.ts'
+import { awsResponse, isForAws, isSnsLink, snsLinkResponse } from './aws-routes.ts'
 import { type Backstage, controlResponse } from './control-routes.ts'
 import { CUT, type HttpRequest, type HttpResponse, jsonResponse } from './message.ts'
 import { HttpError, problemResponse } from './problem.ts'
@@ -26,6 +27,7 @@ export interface HttpServer {
 /** What is served: the doors' material, and AWS's operations. */
 export interface Served extends Backstage {
   handleAws(request: AwsRequest): Promise<AwsReply>
+  handleService(request: ServiceRequest): Promise<AwsReply>
 }
 
 /** Most bytes of a body that are read at all; AWS calls have a lower limit of their own. */
@@ -38,7 +40,9 @@ export function createHttpServer(served: Served): HttpServer {
   const delays = new Set<NodeJS.Timeout>()
   const aws = {
     handleAws: served.handleAws,
+    handleService: served.handleService,
     sellerAccountId: () => served.marketplace.settings.sellerAccountId,
+    delivery: served.delivery,
   }
 
   const server = createServer((incoming, outgoing) => {
@@ -51,7 +55,7 @@ export function createHttpServer(served: Served): HttpServer {
 
   async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     try {
-      const response = await respond(incoming)
+      const response = await respond(incoming, outgoing)
       if (response === CUT) incoming.socket.destroy()
       else if (response.delayMs === undefined) send(outgoing, response)
       else sendLater(outgoing, response, response.delayMs)
@@ -61,14 +65,27 @@ export function createHttpServer(served: Served): HttpServer {
     }
   }
 
-  async function respond(incoming: IncomingMessage): Promise<HttpResponse | typeof CUT> {
+  async function respond(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): Promise<HttpResponse | typeof CUT> {
     checkHost(incoming.headers.host, allowedHosts)
-    const request = await readRequest(incoming)
+    const request = await readRequest(incoming, outgoing)
     if (isForAws(request)) return awsResponse(request, aws)
-    if (request.method !== 'GET' && request.method !== 'HEAD') checkOrigin(request.headers)
+    if ((request.method !== 'GET' && request.method !== 'HEAD') || isSnsLink(request)) {
+      checkOrigin(request.headers)
+    }
+    if (isSnsLink(request)) return snsLinkResponse(request, served.delivery)
+    if (request.path.startsWith('/SimpleNotificationService-')) return certificateResponse(request)
     if (request.path.startsWith('/_control/')) return controlResponse(request, served)
     if (request.path === '/health') return jsonResponse({ status: 'ok' })
     return storefrontResponse(request, served)
+  }
+
+  function certificateResponse({ path }: HttpRequest): HttpResponse {
+    const certificate = served.delivery.certificateAt(path)
+    if (certificate === undefined) throw new HttpError(404, `There is no ${path}.`)
+    return { status: 200, headers: { 'content-type': 'application/x-pem-file' }, body: certificate }
   }
 
   function sendLater(outgoing: ServerResponse, response: HttpResponse, delayMs: number): void {
@@ -115,7 +132,9 @@ function send(outgoing: ServerResponse, { status, headers, body }: HttpResponse)
   outgoing.end(bytes)
 }
 
-async function readRequest(incoming: IncomingMessage): Promise<HttpRequest> {
+async function readRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<HttpRequest> {
+  const gone = new AbortController()
+  outgoing.once('close', () => gone.abort())
   const target = incoming.url ?? '/'
   const mark = target.indexOf('?')
   return {
@@ -124,6 +143,7 @@ async function readRequest(incoming: IncomingMessage): Promise<HttpRequest> {
     query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
     headers: incoming.headers,
     body: await readBody(incoming),
+    signal: gone.signal,
   }
 }
 

@@ -8,6 +8,8 @@ export interface HttpRequest {
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
+  /** Aborted when the connection is gone before the answer. */
+  readonly signal: AbortSignal
 }
 
 export interface HttpResponse {

@@ -50,6 +50,10 @@ export interface Settings {
   readonly emptyEntitlementPage: boolean
   /** The seller's AWS account: answered by STS, and the proposer in notifications. */
   readonly sellerAccountId: string
+  /** How SNS messages are signed: `1` is SHA1 with RSA, AWS's default, `2` SHA256 with RSA. */
+  readonly snsSignatureVersion: '1' | '2'
+  /** How often a notification is sent to an endpoint that fails, before it is given up: ten times take about 90 s. */
+  readonly deliveryAttemptsMax: number
 }
 
 export const DEFAULT_SETTINGS: Settings = Object.freeze({
@@ -77,6 +81,8 @@ export const DEFAULT_SETTINGS: Settings = Object.freeze({
   getEntitlementsPerSecond: 20,
   emptyEntitlementPage: false,
   sellerAccountId: '111122223333',
+  snsSignatureVersion: '1',
+  deliveryAttemptsMax: 10,
 })
 
 const DURATION_MS_MAX = 366 * 24 * 3_600_000
@@ -110,6 +116,8 @@ const RULES: { readonly [Name in keyof Settings]: Rule } = {
   getEntitlementsPerSecond: rate,
   emptyEntitlementPage: flag,
   sellerAccountId: pattern(/^\d{12}$/, '12 digits'),
+  snsSignatureVersion: oneOf('1', '2'),
+  deliveryAttemptsMax: whole(1, 100),
 }
 
 interface Rule {

@@ -8,6 +8,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { DELIVERY_FACT_KINDS, type DeliveryFact } from '../delivery/delivery-state.ts'
 import { SimulatorError } from '../errors.ts'
 import type { Fact } from '../marketplace/state.ts'
 
@@ -24,7 +25,7 @@ export interface Journal {
   close(): void
 }
 
-export type JournalEntry = Fact | ClockEntry
+export type JournalEntry = Fact | DeliveryFact | ClockEntry
 
 /** Where the clock was put. A running clock is kept as its distance from real time, and so runs on while we don't. */
 export interface ClockEntry {
@@ -35,6 +36,8 @@ export interface ClockEntry {
   readonly offsetMs: number
 }
 
+/** For its owner only: it holds registration tokens, and the key that messages are signed with. */
+const FILE_MODE = 0o600
 const FORMAT = 'tollkeeper-simulator'
 const VERSION = 1
 const ENTRY_KINDS: readonly string[] = [
@@ -44,6 +47,7 @@ const ENTRY_KINDS: readonly string[] = [
   'token',
   'usage',
   'clock',
+  ...DELIVERY_FACT_KINDS,
 ] satisfies JournalEntry['kind'][]
 /** Files that this process holds open: its own lock must not look like a dead process's. */
 const openHere = new Set<string>()
@@ -61,7 +65,7 @@ export function openJournal(
   const lockPath = lock(path)
   let file: number | undefined
   try {
-    file = openSync(path, 'a+')
+    file = openSync(path, 'a+', FILE_MODE)
     const { header, entries, length } = readEntries(path, readFileSync(file))
     if (length < fstatSync(file).size) ftruncateSync(file, length)
     return { journal: startJournal({ path, lockPath, file, length, header, seed }), entries }
