@@ -8,7 +8,11 @@ import type { Clock } from './domain/clock.ts'
 import { DomainError } from './domain/error.ts'
 import type { ServiceKeyStore } from './domain/keys/service-key.ts'
 import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
-import { createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
+import type { BuyerStore } from './domain/subscriptions/buyer.ts'
+import type { BuyerCaseStore } from './domain/subscriptions/buyer-case.ts'
+import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
+import { createReceiveEvent, type ReceiveEvent } from './domain/subscriptions/receive-event.ts'
+import { createCompleteRegistration, createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
 import { newSubscription } from './domain/subscriptions/subscription.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
@@ -23,6 +27,8 @@ import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
 import type { Metrics } from './metrics.ts'
 import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
+import { createSqlBuyerCaseStore } from './storage/sql/buyer-case-store.ts'
+import { createSqlBuyerStore } from './storage/sql/buyer-store.ts'
 import { openSqlite } from './storage/sql/database.ts'
 import { createLedgerGuard } from './storage/sql/ledger-guard.ts'
 import { checkDimensions, claimLedger } from './storage/sql/ledger-identity.ts'
@@ -37,6 +43,8 @@ export interface Ledger {
   readonly catalog: ProductCatalog
   readonly usage: UsageStore
   readonly subscriptions: SubscriptionStore
+  readonly buyers: BuyerStore
+  readonly cases: BuyerCaseStore
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly guard: LedgerGuard
@@ -61,11 +69,15 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
     const catalog = createProductCatalog(config.products)
     await checkDimensions(database, catalog)
     const subscriptions = createSqlSubscriptionStore(database)
+    const cases = createSqlBuyerCaseStore(database)
+    await adoptAgreements(cases, catalog)
     return {
       config,
       catalog,
       usage: createSqlUsageStore(database),
       subscriptions,
+      buyers: createSqlBuyerStore(database),
+      cases,
       keys: createSqlServiceKeyStore(database),
       audit: createSqlAuditTrail(database),
       guard: await createLedgerGuard(database, clock.now()),
@@ -123,6 +135,8 @@ export interface Engine {
   readonly clock: Clock
   readonly ingest: IngestUsage
   readonly metering: MeteringService
+  /** Takes a notification of AWS Marketplace in. */
+  readonly receiveEvent: ReceiveEvent
   readonly jobs: Jobs
   readonly logger: Logger
 }
@@ -144,6 +158,8 @@ export async function composeEngine(
   const limits = config.usage
   const ingest = composeIngest(ledger, clock)
   const deps = { usage, subscriptions, catalog }
+  const { cases } = ledger
+  const receiveEvent = createReceiveEvent({ cases, catalog, clock })
   const jobs = createJobs({
     clock,
     intervalMs: config.jobs.intervalMs,
@@ -159,9 +175,15 @@ export async function composeEngine(
       submitDue: (signal, runMs) =>
         submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs, runMs }, signal),
       purge: (now) => usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS, now),
+      upkeep: [
+        {
+          name: 'subscriptions',
+          run: (now, signal) => lookAfterSubscriptions({ cases, usage }, now, signal),
+        },
+      ],
     },
   })
-  return { ledger, clock, ingest, metering, jobs, logger }
+  return { ledger, clock, ingest, metering, receiveEvent, jobs, logger }
 }
 
 /**
@@ -203,12 +225,13 @@ export async function composeServer(
 ): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
   const { ledger, clock, ingest, metering, jobs, logger } = engine
-  const { usage, subscriptions, catalog, keys, audit, config } = ledger
+  const { usage, subscriptions, cases, catalog, keys, audit, config } = ledger
   return createHttpApp({
     ingest,
     usage,
     subscriptions,
-    register: createRegisterBuyer({ metering, subscriptions, catalog, clock }),
+    register: createRegisterBuyer({ metering, cases, catalog, clock }),
+    completeRegistration: createCompleteRegistration({ cases, clock }),
     keys,
     audit,
     catalog,

@@ -235,7 +235,10 @@ const LandingSchema = Type.Object(
       Type.Object(
         {
           name: Type.Enum(['name', 'company', 'phone'], { description: 'What is asked for.' }),
-          required: Type.Boolean({ default: false, description: 'True: the form cannot be sent without it.' }),
+          required: Type.Boolean({
+            default: false,
+            description: 'True: the form cannot be sent without it.',
+          }),
         },
         { ...CLOSED, description: 'A field of the form.' },
       ),

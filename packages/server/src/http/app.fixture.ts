@@ -2,11 +2,12 @@ import { pino } from 'pino'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
 import { createProductCatalog } from '../domain/products/product.ts'
-import { createRegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
+import { createCompleteRegistration, createRegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
 import { createIngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { ResolvedCustomer } from '../domain/usage/metering-service.ts'
 import { aClock, aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
+import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
 import { openSqlite } from '../storage/sql/database.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
@@ -56,6 +57,7 @@ export async function anApp(
   const clock = aClock(NOW)
   const usage = createSqlUsageStore(database)
   const subscriptions = createSqlSubscriptionStore(database)
+  const cases = createSqlBuyerCaseStore(database)
   const keys = createSqlServiceKeyStore(database)
   const catalog = createProductCatalog(PRODUCTS)
   const lines: string[] = []
@@ -76,10 +78,11 @@ export async function anApp(
           return given.resolve(token)
         },
       },
-      subscriptions,
+      cases,
       catalog,
       clock,
     }),
+    completeRegistration: createCompleteRegistration({ cases, clock }),
     keys,
     audit: createSqlAuditTrail(database),
     catalog,

@@ -3,7 +3,7 @@ import type { AuditTrail } from '../domain/audit/audit-trail.ts'
 import type { Clock } from '../domain/clock.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { ProductCatalog } from '../domain/products/product.ts'
-import type { RegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
+import type { CompleteRegistration, RegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
 import type { SubscriptionStore } from '../domain/subscriptions/subscription-store.ts'
 import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { UsageStore } from '../domain/usage/usage-store.ts'
@@ -14,6 +14,7 @@ export interface HttpDeps {
   readonly usage: UsageStore
   readonly subscriptions: SubscriptionStore
   readonly register: RegisterBuyer
+  readonly completeRegistration: CompleteRegistration
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly catalog: ProductCatalog

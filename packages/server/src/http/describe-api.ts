@@ -8,6 +8,7 @@ export async function describeApi(version: string): Promise<unknown> {
     usage: unreachable(),
     subscriptions: unreachable(),
     register: unreachable(),
+    completeRegistration: unreachable(),
     keys: unreachable(),
     audit: unreachable(),
     catalog: unreachable(),

@@ -18,10 +18,20 @@ export interface JobSteps {
   /** @param runMs - begins no call later than this; undefined: until all is sent */
   submitDue(signal: AbortSignal, runMs?: number): Promise<SubmitReport>
   purge(now: number): Promise<number>
+  /** What else has to be looked after: in a loop of its own, so that none of it holds up closing or sending. */
+  readonly upkeep?: readonly UpkeepStep[]
+}
+
+/** Work that comes round again and again. Safe in several processes at once. */
+export interface UpkeepStep {
+  readonly name: string
+  /** How long until it comes round again, ms by the clock; each interval of the jobs by default. */
+  readonly everyMs?: number
+  run(now: number, signal: AbortSignal): Promise<unknown>
 }
 
 export interface Jobs {
-  /** Closes what is due, seals silence, sends until all is sent, forgets old ids. Errors of one step do not stop the others. */
+  /** Does the upkeep, closes what is due, seals silence, sends until all is sent, forgets old ids. Errors of one step do not stop the others. */
   runOnce(): Promise<JobReport>
   /** Does the same again and again; closing does not wait for sending, which AWS may slow down. */
   start(): void
@@ -54,6 +64,7 @@ export function createJobs(deps: {
   const stopping = new AbortController()
   let running: Promise<void> | undefined
   let sending: Promise<void> | undefined
+  let tending: Promise<void> | undefined
   let mayGoOn = false
   let closedAt: number | undefined
   let sentAt: number | undefined
@@ -90,8 +101,22 @@ export function createJobs(deps: {
     return attempt('purge', () => deps.steps.purge(deps.clock.now()), 0)
   }
 
+  const upkeepAt = new Map<string, number>()
+
+  async function upkeep(all: boolean): Promise<void> {
+    for (const { name, everyMs, run } of deps.steps.upkeep ?? []) {
+      const { signal } = stopping
+      const now = deps.clock.now()
+      if (signal.aborted) return
+      if (!all && now < (upkeepAt.get(name) ?? Number.NEGATIVE_INFINITY)) continue
+      upkeepAt.set(name, now + (everyMs ?? 0))
+      await attempt(name, () => run(now, signal), undefined)
+    }
+  }
+
   async function runOnce(): Promise<JobReport> {
     if (!(await mayRun())) return NOTHING
+    await upkeep(true)
     const closed = await close()
     const report = { ...closed, submit: await send(), purged: await purge() }
     deps.onReport?.(report)
@@ -118,6 +143,11 @@ export function createJobs(deps: {
             sending = undefined
           })
         deps.onReport?.({ ...closed, purged: await purge() })
+        tending ??= upkeep(false)
+          .catch((error) => deps.onError('upkeep', error))
+          .finally(() => {
+            tending = undefined
+          })
       }
       try {
         await deps.clock.sleep(deps.intervalMs, stopping.signal)
@@ -138,6 +168,7 @@ export function createJobs(deps: {
       stopping.abort(new Error('stopping'))
       await running
       await sending
+      await tending
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { DomainEvent } from '../telling/domain-event.ts'
 import type { Alarm } from '../usage/usage-store.ts'
 import type { Agreement } from './agreement.ts'
-import type { Buyer } from './buyer.ts'
+import type { Buyer, Contact } from './buyer.ts'
 import type { EventState, KeptEvent, MarketplaceEvent, RejectedMessage } from './marketplace-event.ts'
 import type { Subscription, SubscriptionStatus } from './subscription.ts'
 
@@ -14,6 +14,8 @@ export interface BuyerCase {
   readonly product: string
   /** Undefined until somebody registered. */
   readonly buyer: Buyer | undefined
+  /** How many people have registered for the buyer. */
+  readonly contacts: number
   /** Of this account or customer, in order of their keys. */
   readonly agreements: readonly Agreement[]
   /** Oldest first. */
@@ -84,13 +86,23 @@ export interface BuyerCaseStore {
     actor: string,
     now: number,
   ): Promise<BuyerCase>
-  /** The case of a subscription. @throws {DomainError} `subscription.not_found` */
+  /**
+   * Decides on the case of a subscription.
+   *
+   * @param contact - who registered, stored in the same step; `BuyerCase.contacts` does not count them yet
+   * @throws {DomainError} `subscription.not_found`
+   */
   settleOf(
     subscription: string,
     decide: (buyerCase: BuyerCase) => CaseChanges,
     actor: string,
     now: number,
+    contact?: Contact,
   ): Promise<BuyerCase>
+  /** A product that configuration knows by now: agreements that came before are its own. @returns how many */
+  adopt(productCode: string, product: string): Promise<number>
+  /** Subscriptions that wait for AWS's word since before a time, oldest first. */
+  listPending(since: number, limit: number): Promise<readonly Subscription[]>
   /** Subscriptions whose goodbye is over but whose status does not say so, oldest first. */
   listGoodbyesOver(now: number, limit: number): Promise<readonly Subscription[]>
   /** Kept notifications, newest first. */

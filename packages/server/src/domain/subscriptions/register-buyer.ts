@@ -3,20 +3,25 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
 import type { MeteringService, ResolvedCustomer } from '../usage/metering-service.ts'
-import { isLive, licenseTail, newSubscription, type Subscription } from './subscription.ts'
-import type { SubscriptionStore } from './subscription-store.ts'
+import type { Contact } from './buyer.ts'
+import type { BuyerCase, BuyerCaseStore, CaseChanges } from './buyer-case.ts'
+import { draftCase } from './case-draft.ts'
+import { followAll, onlyPlan } from './follow.ts'
+import { licenseTail, newSubscription, type Subscription } from './subscription.ts'
 
 /** Renewals followed from an ended agreement to the one that lives: one a year. */
 const SUCCESSORS_MAX = 100
 
 export interface Registration {
+  /** As it is now: `pending` until AWS says that access starts, which it may have done before. */
   readonly subscription: Subscription
   /** False where the buyer was registered before: that is not an error. */
   readonly created: boolean
 }
 
 /**
- * Turns the token that a buyer's browser brings from AWS Marketplace into a subscription.
+ * Turns the token that a buyer's browser brings from AWS Marketplace into a subscription, at once: the token does not
+ * hold for long, and its buyer may never come back. Who they are is asked afterwards.
  *
  * The token is passed on to AWS and kept nowhere: not in a row, an error or the audit trail.
  *
@@ -26,11 +31,20 @@ export interface Registration {
  */
 export type RegisterBuyer = (listing: string, token: string) => Promise<Registration>
 
+/**
+ * Somebody of the buyer gave their details; a second user, or the same one again, is not an error.
+ *
+ * @throws {DomainError} `subscription.not_found`
+ */
+export type CompleteRegistration = (subscription: string, contact: Contact) => Promise<Subscription>
+
 export function createRegisterBuyer(deps: {
   readonly metering: Pick<MeteringService, 'resolveCustomer'>
-  readonly subscriptions: SubscriptionStore
+  readonly cases: Pick<BuyerCaseStore, 'settle'>
   readonly catalog: ProductCatalog
   readonly clock: Clock
+  /** Told after each registration, such as to read its entitlements. */
+  readonly onRegistered?: (subscription: string) => void
 }): RegisterBuyer {
   return async (listing, token) => {
     const product = deps.catalog.findByListing(listing)
@@ -44,9 +58,43 @@ export function createRegisterBuyer(deps: {
       )
     }
     requireIdentity(product, customer)
-    const registered = await findRegistered(deps.subscriptions, product, customer)
-    if (registered !== undefined) return { subscription: registered, created: false }
-    return deps.subscriptions.create(firstSubscription(product, customer, deps.clock.now()), 'aws')
+    const now = deps.clock.now()
+    const { customerAwsAccountId, customerIdentifier, licenseArn } = customer
+    let decided: { id: string; created: boolean } | undefined
+    const after = await deps.cases.settle(
+      { product: product.id, customerAwsAccountId, customerIdentifier, licenseArn },
+      (buyerCase) => {
+        const { changes, ...registered } = decideRegistration(buyerCase, product, customer, now)
+        decided = registered
+        return changes
+      },
+      'aws',
+      now,
+    )
+    const { id, created } = decided!
+    deps.onRegistered?.(id)
+    return { subscription: after.subscriptions.find((subscription) => subscription.id === id)!, created }
+  }
+}
+
+export function createCompleteRegistration(deps: {
+  readonly cases: Pick<BuyerCaseStore, 'settleOf'>
+  readonly clock: Clock
+}): CompleteRegistration {
+  return async (id, contact) => {
+    const now = deps.clock.now()
+    const after = await deps.cases.settleOf(
+      id,
+      (buyerCase) => {
+        const draft = draftCase(buyerCase, now)
+        draft.tell('buyer.registered', id, { first: buyerCase.contacts === 0 })
+        return draft.changes()
+      },
+      'buyer',
+      now,
+      contact,
+    )
+    return after.subscriptions.find((subscription) => subscription.id === id)!
   }
 }
 
@@ -64,44 +112,74 @@ function requireIdentity({ metering }: Product, customer: ResolvedCustomer): voi
   )
 }
 
-/** What this customer has already. A license that ended never comes alive again; AWS grants a new one. */
-async function findRegistered(
-  store: SubscriptionStore,
+/**
+ * What this customer has already, or a new subscription; and what AWS said before anybody registered is followed.
+ *
+ * @throws {DomainError} `subscription.ended`: a license that ended never comes alive again, AWS grants a new one
+ */
+export function decideRegistration(
+  buyerCase: BuyerCase,
   product: Product,
   customer: ResolvedCustomer,
-): Promise<Subscription | undefined> {
-  if (customer.licenseArn === undefined) return undefined // `create` knows a live one by its customer
-  const matches = await store.findMatching(product.id, { licenseArn: customer.licenseArn })
-  const live = matches.find(isLive)
-  if (live !== undefined || matches[0] === undefined) return live
-  let heir = matches[0]
-  for (let step = 0; heir.successor !== undefined && step < SUCCESSORS_MAX; step++) {
-    heir = await store.get(heir.successor)
-    if (isLive(heir)) return heir
+  now: number,
+): { changes: CaseChanges; id: string; created: boolean } {
+  const draft = draftCase(buyerCase, now)
+  const own = buyerCase.subscriptions.filter((subscription) => isOf(subscription, product, customer))
+  const live = own.findLast(({ accessEnd }) => accessEnd === undefined) ?? liveHeir(buyerCase, own.at(-1))
+  if (live === undefined && product.metering === 'license' && own.length > 0) {
+    throw new DomainError(
+      'subscription.ended',
+      'this agreement has ended; subscribe again on AWS Marketplace',
+      { details: { subscription: own.at(-1)!.id, license: licenseTail(customer.licenseArn!) } },
+    )
   }
-  throw new DomainError(
-    'subscription.ended',
-    'this agreement has ended; subscribe again on AWS Marketplace',
-    {
-      details: { subscription: heir.id, license: licenseTail(customer.licenseArn) },
-    },
+  const id = live?.id ?? draft.create(pendingSubscription(buyerCase, product, customer, own.at(-1), now))
+  draft.patch(id, {
+    ...(live?.customerAwsAccountId === undefined &&
+      customer.customerAwsAccountId !== undefined && { customerAwsAccountId: customer.customerAwsAccountId }),
+  })
+  if (live === undefined) draft.tell('subscription.created', id)
+  followAll(draft, buyerCase.agreements, product)
+  return { changes: draft.changes(), id, created: live === undefined }
+}
+
+function isOf(subscription: Subscription, { metering }: Product, customer: ResolvedCustomer): boolean {
+  if (subscription.channel !== 'aws') return false
+  if (metering === 'legacy') return subscription.customerIdentifier === customer.customerIdentifier
+  return (
+    subscription.licenseArn !== undefined &&
+    licenseTail(subscription.licenseArn) === licenseTail(customer.licenseArn!)
   )
 }
 
-function firstSubscription(product: Product, customer: ResolvedCustomer, now: number): Subscription {
+/** Follows renewals to the one that lives. */
+function liveHeir(buyerCase: BuyerCase, ended: Subscription | undefined): Subscription | undefined {
+  let heir = ended
+  for (let step = 0; heir !== undefined && step < SUCCESSORS_MAX; step++) {
+    if (heir.accessEnd === undefined) return heir
+    const next = heir.successor
+    heir = buyerCase.subscriptions.find(({ id }) => id === next)
+  }
+  return undefined
+}
+
+function pendingSubscription(
+  buyerCase: BuyerCase,
+  product: Product,
+  customer: ResolvedCustomer,
+  before: Subscription | undefined,
+  now: number,
+): Subscription {
   return newSubscription({
     id: `sub_${randomUUID()}`,
     product: product.id,
-    buyer: `buy_${randomUUID()}`,
-    // Which of several plans was bought, only AWS's entitlements say: they are read from issue 3 on.
-    plan: product.plans.length === 1 ? product.plans[0]!.id : undefined,
-    // Issue 3: `pending` until AWS says that access starts (subscribe-success, License Updated or a live
-    // entitlement), and `accessStart` from that event. Until then a token that AWS resolves is our proof.
-    status: 'active',
+    buyer: buyerCase.buyer?.id ?? `buy_${randomUUID()}`,
+    plan: onlyPlan(product),
+    // A legacy customer who is back is the same tenant.
+    tenantId: before?.tenantId,
     licenseArn: customer.licenseArn,
     customerAwsAccountId: customer.customerAwsAccountId,
     customerIdentifier: customer.customerIdentifier,
-    agreementId: undefined,
     accessStart: now,
     createdAt: now,
   })

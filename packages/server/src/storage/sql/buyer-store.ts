@@ -18,15 +18,7 @@ export function createSqlBuyerStore(database: SqlDatabase): BuyerStore {
     putContact: (buyer, contact, actor) =>
       database.transaction(async (sql) => {
         await getBuyer(sql, buyer)
-        await putContact(sql, buyer, contact)
-        await appendAudit(sql, {
-          at: contact.registeredAt,
-          actor,
-          action: 'buyer.contact',
-          subject: buyer,
-          before: undefined,
-          after: undefined,
-        })
+        await putContact(sql, buyer, contact, actor)
       }),
     list: ({ product, limit, before }) =>
       database.read(async (sql) => {
@@ -42,7 +34,12 @@ export function createSqlBuyerStore(database: SqlDatabase): BuyerStore {
   }
 }
 
-export async function putContact(sql: Sql, buyer: string, contact: Contact): Promise<void> {
+export async function countContacts(sql: Sql, buyer: string): Promise<number> {
+  return int((await sql.get('SELECT COUNT(*) AS n FROM buyer_contact WHERE buyer = ?', buyer))!.n)
+}
+
+/** The audit trail says that somebody registered, not who: it is for ever, personal data is not. */
+export async function putContact(sql: Sql, buyer: string, contact: Contact, actor: string): Promise<void> {
   await sql.run(
     `INSERT INTO buyer_contact (buyer, email, name, company, phone, registered_at) VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT (buyer, email) DO UPDATE SET name = COALESCE(excluded.name, name), company = COALESCE(excluded.company, company),
@@ -54,6 +51,14 @@ export async function putContact(sql: Sql, buyer: string, contact: Contact): Pro
     contact.phone ?? null,
     contact.registeredAt,
   )
+  await appendAudit(sql, {
+    at: contact.registeredAt,
+    actor,
+    action: 'buyer.contact',
+    subject: buyer,
+    before: undefined,
+    after: undefined,
+  })
 }
 
 /** The buyer of an account or customer, if there is one. Where both are given and name two, the account counts. */

@@ -1,4 +1,6 @@
 import { DomainError } from '../../domain/error.ts'
+import type { CasePatch } from '../../domain/subscriptions/buyer-case.ts'
+import { applyPatch } from '../../domain/subscriptions/case-draft.ts'
 import {
   isLive,
   licenseTail,
@@ -11,7 +13,7 @@ import { appendAudit } from './audit-trail.ts'
 import { ensureBuyer } from './buyer-store.ts'
 import type { Sql, SqlDatabase, SqlValue } from './database.ts'
 import { SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
-import { openFinalBuckets } from './usage-closer.ts'
+import { moveOpenBuckets, openFinalBuckets } from './usage-closer.ts'
 
 const MATCHES_MAX = 100
 const CACHE_MAX = 50_000
@@ -71,25 +73,62 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
         const before = await getSubscription(sql, id)
         const change = decide(before)
         if (change === undefined) return before
-        if (change.successor !== undefined) await checkSuccessor(sql, before, change.successor)
-        await sql.run(
-          'UPDATE subscription SET status = ?, access_end = ?, final_window_end = ?, successor = ?, plan = ?, tenant_id = ? WHERE id = ?',
-          change.status ?? before.status,
-          change.accessEnd ?? before.accessEnd ?? null,
-          change.finalWindowEnd ?? before.finalWindowEnd ?? null,
-          change.successor ?? before.successor ?? null,
-          change.plan ?? before.plan ?? null,
-          change.tenantId ?? before.tenantId ?? null,
-          id,
-        )
-        const after = await getSubscription(sql, id)
-        if (after.accessEnd !== undefined && after.accessEnd !== before.accessEnd)
-          await beginGoodbye(sql, after)
+        const patch = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+        await patchSubscription(sql, id, patch, actor, now)
         await bumpEpoch(sql)
-        await appendAudit(sql, { at: now, actor, action: 'subscription.change', subject: id, before, after })
-        return after
+        return getSubscription(sql, id)
       }),
   }
+}
+
+/** Applies a change with all that it brings about, audited. The caller bumps the epoch. */
+export async function patchSubscription(
+  sql: Sql,
+  id: string,
+  patch: CasePatch,
+  actor: string,
+  now: number,
+): Promise<void> {
+  const before = await getSubscription(sql, id)
+  if (patch.successor !== undefined) await checkSuccessor(sql, before, patch.successor)
+  const s = applyPatch(before, patch)
+  await sql.run(
+    `UPDATE subscription SET status = ?, access_start = ?, access_end = ?, final_window_end = ?, successor = ?, plan = ?, tenant_id = ?,
+       license_arn = ?, license_tail = ?, customer_aws_account_id = ?, agreement_id = ?, granted_at = ?, term_end = ?, free_trial = ? WHERE id = ?`,
+    s.status,
+    s.accessStart,
+    s.accessEnd ?? null,
+    s.finalWindowEnd ?? null,
+    s.successor ?? null,
+    s.plan ?? null,
+    s.tenantId ?? null,
+    s.licenseArn ?? null,
+    s.licenseArn === undefined ? null : licenseTail(s.licenseArn),
+    s.customerAwsAccountId ?? null,
+    s.agreementId ?? null,
+    s.grantedAt ?? null,
+    s.termEnd ?? null,
+    s.freeTrial === undefined ? null : Number(s.freeTrial),
+    id,
+  )
+  const after = await getSubscription(sql, id)
+  if (hourOf(after.accessStart) > hourOf(before.accessStart))
+    await moveOpenBuckets(sql, id, hourOf(after.accessStart))
+  if (after.accessEnd !== undefined && after.accessEnd !== before.accessEnd) await beginGoodbye(sql, after)
+  else if (after.finalWindowEnd !== undefined && after.finalWindowEnd > (before.finalWindowEnd ?? Infinity))
+    await extendGoodbye(sql, before, after.finalWindowEnd)
+  await appendAudit(sql, { at: now, actor, action: 'subscription.change', subject: id, before, after })
+}
+
+/** AWS's last word of an end came later than its first: records that wait for it may wait longer. */
+async function extendGoodbye(sql: Sql, before: Subscription, finalWindowEnd: number): Promise<void> {
+  await sql.run(
+    `UPDATE usage_record SET deadline = ?1 WHERE deadline = ?2 AND state IN ('ready', 'sent')
+     AND meter IN (SELECT m.seq FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ?3)`,
+    finalWindowEnd,
+    before.finalWindowEnd!,
+    before.id,
+  )
 }
 
 /** Usage of the one may become a bill of the other: a slip here would bill a stranger. */
@@ -137,7 +176,7 @@ function ownReference(subscription: Subscription): SubscriptionReference {
   return { subscriptionId: subscription.id }
 }
 
-async function getSubscription(sql: Sql, id: string): Promise<Subscription> {
+export async function getSubscription(sql: Sql, id: string): Promise<Subscription> {
   const row = await sql.get(`SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s WHERE s.id = ?`, id)
   if (row === undefined) throw new DomainError('subscription.not_found', `no subscription ${id}`)
   return toSubscription(row)
@@ -170,6 +209,7 @@ async function findMatching(
   return rows.map(toSubscription)
 }
 
+/** The caller sees to its buyer, the epoch and the audit trail. */
 export async function insertSubscription(sql: Sql, s: Subscription): Promise<void> {
   await sql.run(
     `INSERT INTO subscription (id, product, buyer, channel, plan, tenant_id, status, license_arn, license_tail, customer_aws_account_id, customer_identifier,
@@ -199,6 +239,6 @@ export async function insertSubscription(sql: Sql, s: Subscription): Promise<voi
 }
 
 /** Whatever was resolved before this is stale now. */
-async function bumpEpoch(sql: Sql): Promise<void> {
+export async function bumpEpoch(sql: Sql): Promise<void> {
   await sql.run(`UPDATE ledger SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE name = 'epoch'`)
 }

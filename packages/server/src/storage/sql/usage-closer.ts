@@ -325,6 +325,26 @@ export async function openFinalBuckets(sql: Sql, subscription: string, hour: Hou
   }
 }
 
+/**
+ * AWS takes nothing from before an agreement's start: what was counted before it was known is billed in its first hour.
+ */
+export async function moveOpenBuckets(sql: Sql, subscription: string, first: Hour): Promise<void> {
+  const rows = await sql.all(
+    `SELECT b.meter, b.hour, b.quantity FROM bucket b INDEXED BY bucket_unsealed JOIN meter m ON m.seq = b.meter JOIN subscription s ON s.seq = m.subscription
+     WHERE s.id = ? AND b.hour < ? AND b.status < 2 AND b.status = 0 ORDER BY b.meter, b.hour`,
+    subscription,
+    first,
+  )
+  for (const row of rows) {
+    const meter = int(row.meter)
+    const target = await openBucket(sql, meter, first)
+    if (target === undefined) continue
+    const into = await sql.get('SELECT quantity FROM bucket WHERE meter = ? AND hour = ?', meter, target)
+    if ((into!.quantity as bigint) + (row.quantity as bigint) > FOLDED_MAX) continue
+    await foldInto(sql, meter, int(row.hour), target)
+  }
+}
+
 async function foldInto(sql: Sql, meter: number, from: Hour, into: Hour): Promise<void> {
   await sql.run(
     `UPDATE bucket SET quantity = bucket.quantity + l.quantity, events = bucket.events + l.events, purged = bucket.purged + l.purged

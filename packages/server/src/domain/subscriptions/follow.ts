@@ -1,0 +1,372 @@
+import type { Product } from '../products/product.ts'
+import { AWS_RULES } from '../usage/aws-rules.ts'
+import { type Agreement, latestSpell, replacesAnother, type Spell, wasReplaced } from './agreement.ts'
+import type { BuyerCase, CaseChanges } from './buyer-case.ts'
+import { type CaseDraft, draftCase } from './case-draft.ts'
+import { licenseTail, newSubscription, type Subscription } from './subscription.ts'
+
+/**
+ * What follows for a buyer's subscriptions from all that AWS has said about their agreements. A pure function of what
+ * is known: called again with the same, it changes nothing; in whatever order notifications came, it comes to the
+ * same access.
+ *
+ * Nothing follows before somebody registered: then the agreements wait, and are followed at the registration.
+ *
+ * @param product - undefined where configuration no longer has it: access is followed all the same
+ */
+export function follow(buyerCase: BuyerCase, product: Product | undefined, now: number): CaseChanges {
+  const draft = draftCase(buyerCase, now)
+  if (buyerCase.buyer !== undefined) followAll(draft, buyerCase.agreements, product)
+  return draft.changes()
+}
+
+/** The same as a part of a larger decision. */
+export function followAll(
+  draft: CaseDraft,
+  agreements: readonly Agreement[],
+  product: Product | undefined,
+): void {
+  for (const agreement of agreements) followAgreement(draft, agreement, product)
+  pairSuccessors(draft, agreements)
+}
+
+/** The subscription that follows an agreement: the latest, where the same license or customer came back. */
+export function subscriptionOf(
+  agreement: Agreement,
+  subscriptions: readonly Subscription[],
+): Subscription | undefined {
+  return subscriptions.findLast((subscription) => isOf(subscription, agreement))
+}
+
+function isOf(subscription: Subscription, agreement: Agreement): boolean {
+  if (subscription.channel !== 'aws') return false
+  // A license may be kept across a renewal: then the agreement tells the two apart.
+  if (subscription.agreementId !== undefined && agreement.agreementId !== undefined)
+    return subscription.agreementId === agreement.agreementId
+  if (agreement.licenseArn !== undefined)
+    return (
+      subscription.licenseArn !== undefined &&
+      licenseTail(subscription.licenseArn) === licenseTail(agreement.licenseArn)
+    )
+  return (
+    agreement.customerIdentifier !== undefined &&
+    subscription.licenseArn === undefined &&
+    subscription.customerIdentifier === agreement.customerIdentifier
+  )
+}
+
+function followAgreement(draft: CaseDraft, agreement: Agreement, product: Product | undefined): void {
+  const subscription = subscriptionOf(agreement, draft.subscriptions())
+  if (subscription === undefined) return
+  const spell = latestSpell(agreement)
+  if (subscription.accessEnd !== undefined) {
+    if (spell !== undefined) followEnded(draft, subscription, agreement, spell, product)
+    return
+  }
+  takeTerms(draft, subscription, agreement, product)
+  if (spell === undefined) expectStart(draft, subscription, agreement)
+  else if (spell.to === undefined) grant(draft, subscription, agreement, spell)
+  else if (!isStale(subscription, agreement, spell)) end(draft, subscription, agreement, spell)
+}
+
+/** A legacy customer registered again, and AWS's word of the new start is still to come. */
+function isStale({ status, createdAt }: Subscription, agreement: Agreement, spell: Spell): boolean {
+  return (
+    agreement.agreementId === undefined &&
+    status === 'pending' &&
+    !spell.refused &&
+    createdAt > (spell.to ?? 0)
+  )
+}
+
+/** What AWS says about the agreement besides access. */
+function takeTerms(
+  draft: CaseDraft,
+  subscription: Subscription,
+  agreement: Agreement,
+  product: Product | undefined,
+): void {
+  const { id, agreementId, licenseArn, customerAwsAccountId, freeTrial, termEnd, plan } = subscription
+  draft.patch(id, {
+    ...(agreementId === undefined &&
+      agreement.agreementId !== undefined && { agreementId: agreement.agreementId }),
+    ...(licenseArn === undefined &&
+      agreement.licenseArn !== undefined && { licenseArn: agreement.licenseArn }),
+    ...(customerAwsAccountId === undefined &&
+      agreement.customerAwsAccountId !== undefined && {
+        customerAwsAccountId: agreement.customerAwsAccountId,
+      }),
+    ...(agreement.freeTrial !== undefined &&
+      agreement.freeTrial !== freeTrial && { freeTrial: agreement.freeTrial }),
+    ...(agreement.termsAt > Number.NEGATIVE_INFINITY &&
+      agreement.agreementId !== undefined &&
+      agreement.endsAt !== termEnd && { termEnd: agreement.endsAt ?? null }),
+    ...(plan === undefined && onlyPlan(product) !== undefined && { plan: onlyPlan(product)! }),
+  })
+}
+
+/** Which of several plans was bought, only AWS's entitlements say. */
+export function onlyPlan(product: Product | undefined): string | undefined {
+  return product?.plans.length === 1 ? product.plans[0]!.id : undefined
+}
+
+/** Its start is known before AWS grants access: a future-dated agreement. */
+function expectStart(
+  draft: CaseDraft,
+  { id, status, accessStart }: Subscription,
+  { startsAt }: Agreement,
+): void {
+  if (status === 'pending' && startsAt !== undefined && startsAt !== accessStart)
+    draft.patch(id, { accessStart: startsAt })
+}
+
+function grant(
+  draft: CaseDraft,
+  { id, status, grantedAt }: Subscription,
+  agreement: Agreement,
+  spell: Spell,
+): void {
+  const from = spell.from!
+  if (status === 'pending') {
+    draft.patch(id, { status: 'active', grantedAt: from, accessStart: startOf(agreement, from) })
+    draft.clear({ kind: 'access_overdue', subject: id })
+    draft.tell('subscription.activated', id)
+  } else if (grantedAt === undefined) draft.patch(id, { grantedAt: from })
+}
+
+/** AWS takes usage from the agreement's start on, which is before its license came up; where unknown, from then. */
+function startOf({ startsAt }: Agreement, grantedAt: number): number {
+  return startsAt === undefined ? grantedAt : Math.min(startsAt, grantedAt)
+}
+
+/**
+ * The first word of the end counts; AWS takes final usage until an hour after the last.
+ */
+function end(draft: CaseDraft, subscription: Subscription, agreement: Agreement, spell: Spell): void {
+  const { id, accessStart, status } = subscription
+  const accessEnd = Math.max(Math.min(spell.to!, draft.now), accessStart)
+  const finalWindowEnd = Math.max(spell.lastWordAt ?? spell.to!, accessEnd) + AWS_RULES.finalWindowMs
+  if (spell.refused) {
+    draft.patch(id, { status: 'failed', accessEnd, finalWindowEnd })
+    draft.tell('subscription.failed', id)
+    return
+  }
+  if (wasReplaced(agreement)) {
+    supersede(draft, { ...subscription, accessEnd }, finalWindowEnd)
+    return
+  }
+  if (status === 'pending')
+    draft.patch(id, {
+      grantedAt: spell.from!,
+      accessStart: Math.min(startOf(agreement, spell.from!), accessEnd),
+    })
+  draft.patch(id, { status: 'cancelling', accessEnd, finalWindowEnd })
+  draft.tell('subscription.cancelling', id, { reason: agreement.endStatus ?? 'WITHDRAWN' })
+}
+
+/** It goes on under another agreement; until that is known, access and usage go on under a subscription without a license. */
+function supersede(draft: CaseDraft, subscription: Subscription, finalWindowEnd: number): void {
+  const { id, accessEnd } = subscription
+  const successor =
+    subscription.successor ?? draft.create(continuationOf(subscription, draft.newId(), draft.now))
+  draft.patch(id, {
+    status: 'superseded',
+    successor,
+    ...(accessEnd !== undefined && { accessEnd }),
+    finalWindowEnd,
+  })
+}
+
+/** The buyer goes on: same tenant, same plan, no license yet. */
+function continuationOf(before: Subscription, id: string, now: number): Subscription {
+  const { product, buyer, plan, tenantId, customerAwsAccountId, accessEnd } = before
+  return newSubscription({
+    id,
+    product,
+    buyer,
+    plan,
+    tenantId,
+    customerAwsAccountId,
+    status: 'active',
+    grantedAt: accessEnd,
+    accessStart: accessEnd ?? now,
+    createdAt: now,
+  })
+}
+
+function followEnded(
+  draft: CaseDraft,
+  subscription: Subscription,
+  agreement: Agreement,
+  spell: Spell,
+  product: Product | undefined,
+): void {
+  const { id, accessEnd, finalWindowEnd, status, successor } = subscription
+  if (spell.to === undefined) {
+    if (spell.from! >= accessEnd! && successor === undefined)
+      comeBack(draft, subscription, agreement, spell, product)
+    return
+  }
+  if (spell.to < subscription.accessStart) return
+  const lastWord = (spell.lastWordAt ?? spell.to) + AWS_RULES.finalWindowMs
+  const extended = finalWindowEnd !== undefined && lastWord > finalWindowEnd ? lastWord : finalWindowEnd
+  const gaveWay =
+    wasReplaced(agreement) && (status === 'cancelling' || status === 'cancelled' || status === 'expired')
+  if (gaveWay) supersede(draft, subscription, extended ?? lastWord)
+  else if (extended !== undefined && extended !== finalWindowEnd)
+    draft.patch(id, { finalWindowEnd: extended })
+}
+
+/** AWS granted the same customer or license anew: a new subscription of the same buyer. */
+function comeBack(
+  draft: CaseDraft,
+  before: Subscription,
+  agreement: Agreement,
+  spell: Spell,
+  product: Product | undefined,
+): void {
+  const { buyer, tenantId, plan, licenseArn, customerAwsAccountId, customerIdentifier, agreementId } = before
+  const id = draft.create(
+    newSubscription({
+      id: draft.newId(),
+      product: before.product,
+      buyer,
+      tenantId,
+      plan: plan ?? onlyPlan(product),
+      status: 'active',
+      licenseArn,
+      customerAwsAccountId,
+      customerIdentifier,
+      agreementId,
+      grantedAt: spell.from,
+      accessStart: spell.from!,
+      termEnd: agreement.endsAt,
+      freeTrial: agreement.freeTrial,
+      createdAt: draft.now,
+    }),
+  )
+  draft.tell('subscription.activated', id, { previous: before.id })
+}
+
+/** An agreement that gave way, or is about to, and the one in its place. */
+interface Pair {
+  readonly before: Agreement
+  readonly after: Agreement
+}
+
+/**
+ * Finds for each agreement that AWS renewed or replaced the one in its place: by AWS's own word where it names it,
+ * else where exactly one gave way and exactly one came. Several wait for a person; access goes on meanwhile.
+ */
+function pairSuccessors(draft: CaseDraft, agreements: readonly Agreement[]): void {
+  const named = agreements.flatMap((after): Pair[] => {
+    const before = agreements.find(({ agreementId }) => agreementId === after.previousAgreementId)
+    return after.previousAgreementId === undefined || before === undefined ? [] : [{ before, after }]
+  })
+  for (const pair of named) if (isGranted(pair.after)) join(draft, pair)
+
+  const paired = new Set(named.flatMap(({ before, after }) => [before.key, after.key]))
+  const gone = agreements.filter(
+    (agreement) => wasReplaced(agreement) && !paired.has(agreement.key) && !hasHeir(draft, agreement),
+  )
+  const come = agreements.filter(
+    (agreement) =>
+      replacesAnother(agreement) &&
+      isGranted(agreement) &&
+      !paired.has(agreement.key) &&
+      !isHeir(draft, agreement),
+  )
+  const [before] = gone
+  const [after] = come
+  if (before === undefined || after === undefined) return
+  if (gone.length === 1 && come.length === 1) {
+    join(draft, { before, after })
+    return
+  }
+  for (const agreement of gone) {
+    const subscription = subscriptionOf(agreement, draft.subscriptions())
+    if (subscription === undefined) continue
+    draft.raise({
+      kind: 'successor_unclear',
+      subject: subscription.id,
+      message: `AWS renewed or replaced agreement ${agreement.key}, and ${come.length} agreement(s) could have taken the place of ${gone.length}: choose with \`tollkeeper subscription successor ${subscription.id} AGREEMENT\` (${come.map(({ key }) => key).join(', ')}); access goes on meanwhile`,
+      at: draft.now,
+    })
+    if (subscription.status !== draft.statusBefore(subscription.id))
+      draft.tell('subscription.successor_unclear', subscription.id, {
+        candidates: come.map(({ key }) => key),
+      })
+  }
+}
+
+function isGranted(agreement: Agreement): boolean {
+  const spell = latestSpell(agreement)
+  return spell?.from !== undefined
+}
+
+/** Has its subscription a successor whose license is known? */
+function hasHeir(draft: CaseDraft, agreement: Agreement): boolean {
+  const successor = subscriptionOf(agreement, draft.subscriptions())?.successor
+  return successor !== undefined && draft.get(successor)?.licenseArn !== undefined
+}
+
+function isHeir(draft: CaseDraft, agreement: Agreement): boolean {
+  const own = subscriptionOf(agreement, draft.subscriptions())
+  return own !== undefined && draft.subscriptions().some(({ successor }) => successor === own.id)
+}
+
+/**
+ * One step: the old agreement ends where the new one begins, and the new one goes on for the same tenant. Done as soon
+ * as AWS granted the new one, so that usage is never ambiguous between two that live.
+ */
+export function join(draft: CaseDraft, { before, after }: Pair): void {
+  const old = subscriptionOf(before, draft.subscriptions())
+  if (old === undefined || hasHeir(draft, before)) return
+  const spell = latestSpell(after)!
+  const start = startOf(after, spell.from!)
+  const registered = subscriptionOf(after, draft.subscriptions())
+  if (registered !== undefined && registered.id === old.id) return
+  const accessEnd = old.accessEnd ?? Math.max(Math.min(start, draft.now), old.accessStart)
+  const placeholder = old.successor === undefined ? undefined : draft.get(old.successor)
+  const heir =
+    registered?.id ??
+    placeholder?.id ??
+    draft.create(continuationOf({ ...old, accessEnd }, draft.newId(), draft.now))
+  if (placeholder !== undefined && placeholder.id !== heir) retire(draft, placeholder, after, heir)
+  draft.patch(old.id, {
+    status: 'superseded',
+    accessEnd,
+    finalWindowEnd: Math.max(old.finalWindowEnd ?? 0, accessEnd + AWS_RULES.finalWindowMs),
+    successor: heir,
+  })
+  const now = draft.get(heir)!
+  draft.patch(heir, {
+    ...(after.licenseArn !== undefined && { licenseArn: after.licenseArn }),
+    ...(after.customerAwsAccountId !== undefined && { customerAwsAccountId: after.customerAwsAccountId }),
+    ...(after.agreementId !== undefined && { agreementId: after.agreementId }),
+    ...(now.tenantId === undefined && old.tenantId !== undefined && { tenantId: old.tenantId }),
+    ...(now.plan === undefined && old.plan !== undefined && { plan: old.plan }),
+    ...(registered === undefined && {
+      grantedAt: spell.from!,
+      accessStart: start,
+      termEnd: after.endsAt ?? null,
+    }),
+    ...(after.freeTrial !== undefined && { freeTrial: after.freeTrial }),
+  })
+  draft.clear({ kind: 'successor_unclear', subject: old.id })
+  draft.tell('subscription.renewed', old.id, { successor: heir })
+  if (spell.to !== undefined && registered === undefined) end(draft, draft.get(heir)!, after, spell)
+}
+
+/** What came in while the successor was not known was used under its license: it is billed there. */
+function retire(draft: CaseDraft, placeholder: Subscription, after: Agreement, heir: string): void {
+  const accessEnd = Math.max(draft.now, placeholder.accessStart)
+  draft.patch(placeholder.id, {
+    ...(after.licenseArn !== undefined && { licenseArn: after.licenseArn }),
+    ...(after.customerAwsAccountId !== undefined && { customerAwsAccountId: after.customerAwsAccountId }),
+    status: 'superseded',
+    accessEnd,
+    finalWindowEnd: accessEnd + AWS_RULES.finalWindowMs,
+    successor: heir,
+  })
+}
