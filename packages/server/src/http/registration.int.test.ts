@@ -42,7 +42,7 @@ describe('the fulfilment URL', () => {
     expect(response.statusCode).toBe(303)
     expect(response.headers.location).toMatch(/^\/l\/acme\?registration=[A-Za-z0-9_-]{22}$/)
     const [subscription] = await deps.subscriptions.findMatching('acme', { licenseArn: CUSTOMER.licenseArn })
-    expect(subscription?.status).toBe('active')
+    expect(subscription?.status).toBe('pending')
     const page = await app.inject({ url: response.headers.location! })
     expect(page.statusCode).toBe(200)
     expect(page.payload).toContain('Your subscription is registered')
