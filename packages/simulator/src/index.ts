@@ -26,9 +26,15 @@ export {
   type Operation,
 } from './faults/faults.ts'
 export type { ListenOptions } from './http/http-server.ts'
+export type { Order, Terms } from './marketplace/agreement-order.ts'
+export type {
+  CancellationReason,
+  CancellationRequestView,
+  CancellationStatus,
+} from './marketplace/agreement-request.ts'
 export type { Bill, BillLine } from './marketplace/bill.ts'
 export type { LedgerRecord } from './marketplace/ledger.ts'
-export type { CallCounts, Marketplace, Order, Terms } from './marketplace/marketplace.ts'
+export type { CallCounts, Marketplace } from './marketplace/marketplace.ts'
 export type { Notification } from './marketplace/notifications.ts'
 export type { DimensionType, SimulatedDimension, SimulatedProduct } from './marketplace/product.ts'
 export { DEFAULT_SETTINGS, type Settings } from './marketplace/settings.ts'

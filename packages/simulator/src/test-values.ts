@@ -1,4 +1,5 @@
 import { createVirtualClock } from './clock/virtual-clock.ts'
+import type { Operation } from './faults/faults.ts'
 import type { SimulatedProduct } from './marketplace/product.ts'
 import type { Subscription } from './marketplace/subscription.ts'
 import { createSimulator, type Simulator, type SimulatorOptions } from './simulator.ts'
@@ -60,15 +61,20 @@ export interface Answered {
 /** Calls an operation in process. @throws if the connection was cut */
 export async function call(
   simulator: Simulator,
-  operation: 'BatchMeterUsage' | 'ResolveCustomer' | 'GetEntitlements',
+  operation: Operation,
   input: unknown,
   region = 'us-east-1',
 ): Promise<Answered> {
-  const service = operation === 'GetEntitlements' ? 'AWSMPEntitlementService' : 'AWSMPMeteringService'
   const body = typeof input === 'string' ? input : JSON.stringify(input)
-  const reply = await simulator.handleAws({ target: `${service}.${operation}`, body, region })
+  const reply = await simulator.handleAws({ target: `${serviceOf(operation)}.${operation}`, body, region })
   if (reply.kind === 'cut') throw new Error('cut')
   return { status: reply.status, body: JSON.parse(String(reply.body)) }
+}
+
+function serviceOf(operation: Operation): string {
+  if (operation === 'GetEntitlements') return 'AWSMPEntitlementService'
+  if (operation === 'BatchMeterUsage' || operation === 'ResolveCustomer') return 'AWSMPMeteringService'
+  return 'AWSMPCommerceService_v20200301'
 }
 
 export function meter(

@@ -14,7 +14,19 @@ export const FAULT_KINDS = [
 ] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
-export const OPERATIONS = ['BatchMeterUsage', 'ResolveCustomer', 'GetEntitlements'] as const
+export const OPERATIONS = [
+  'BatchMeterUsage',
+  'ResolveCustomer',
+  'GetEntitlements',
+  'SearchAgreements',
+  'DescribeAgreement',
+  'GetAgreementTerms',
+  'GetAgreementEntitlements',
+  'SendAgreementCancellationRequest',
+  'GetAgreementCancellationRequest',
+  'ListAgreementCancellationRequests',
+  'CancelAgreementCancellationRequest',
+] as const
 export type Operation = (typeof OPERATIONS)[number]
 
 /** Operations of the services that carry notifications; only a fault that names one of them hits it. */

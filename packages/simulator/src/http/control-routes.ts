@@ -2,8 +2,10 @@ import type { VirtualClock } from '../clock/virtual-clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import { SimulatorError } from '../errors.ts'
 import { type FaultBook, parseFault } from '../faults/faults.ts'
+import type { Order, Terms } from '../marketplace/agreement-order.ts'
+import type { CancellationRequestView } from '../marketplace/agreement-request.ts'
 import type { LedgerRecord } from '../marketplace/ledger.ts'
-import type { Marketplace, Order, Terms } from '../marketplace/marketplace.ts'
+import type { Marketplace } from '../marketplace/marketplace.ts'
 import { parseProduct } from '../marketplace/product.ts'
 import { parseSettings } from '../marketplace/settings.ts'
 import type { Subscription } from '../marketplace/subscription.ts'
@@ -78,6 +80,34 @@ const ROUTES: readonly { readonly method: string; readonly path: RegExp; readonl
   route('POST', 'subscriptions/ID/renew', ({ marketplace }, { id, body }) =>
     jsonResponse(subscriptionView(marketplace.renew(id, parseTerms(body))), 201),
   ),
+  route('POST', 'subscriptions/ID/replace', ({ marketplace }, { id, body }) =>
+    jsonResponse(subscriptionView(marketplace.replace(id, parseTerms(body))), 201),
+  ),
+  route('POST', 'subscriptions/ID/auto-renew', ({ marketplace }, { id, body }) => {
+    checkFields(body, ['autoRenew'])
+    return jsonResponse(subscriptionView(marketplace.setAutoRenew(id, body.autoRenew as boolean)))
+  }),
+  route('GET', 'subscriptions/ID/cancellation-requests', ({ marketplace }, { id }) =>
+    jsonResponse({
+      cancellationRequests: marketplace
+        .listCancellationRequests(marketplace.getSubscription(id).id)
+        .map(cancellationRequestView),
+    }),
+  ),
+  route('GET', 'cancellation-requests', ({ marketplace }) =>
+    jsonResponse({
+      cancellationRequests: marketplace.listCancellationRequests().map(cancellationRequestView),
+    }),
+  ),
+  route('POST', 'cancellation-requests/ID/approve', ({ marketplace }, { id, body }) => {
+    checkFields(body, [])
+    return jsonResponse(cancellationRequestView(marketplace.answerCancellationRequest(id, 'approve')))
+  }),
+  route('POST', 'cancellation-requests/ID/reject', ({ marketplace }, { id, body }) => {
+    checkFields(body, ['reason'])
+    const answered = marketplace.answerCancellationRequest(id, 'reject', parseReason(body.reason))
+    return jsonResponse(cancellationRequestView(answered))
+  }),
   route('POST', 'subscriptions/ID/amend', ({ marketplace }, { id, body }) =>
     jsonResponse(subscriptionView(marketplace.amend(id, parseTerms(body).quantities ?? {}))),
   ),
@@ -187,23 +217,37 @@ function ledgerRecordView(record: LedgerRecord) {
 
 /** Instants as ISO 8601. The token stays inside: `setup` gives one. */
 function subscriptionView({ token: _, ...subscription }: Subscription) {
-  const { acceptedAt, createdEventAt, startAt, licensedAt, end, amendedAt } = subscription
+  const { acceptedAt, createdEventAt, startAt, licensedAt, end, term, amendedAt } = subscription
+  const { amendments, advisories } = subscription
   return {
     ...subscription,
     acceptedAt: iso(acceptedAt),
     createdEventAt: iso(createdEventAt),
     startAt: iso(startAt),
     licensedAt: iso(licensedAt),
+    ...(term !== undefined && { term: { ...term, endsAt: iso(term.endsAt) } }),
     ...(end !== undefined && {
       end: {
         ...end,
         endedAt: iso(end.endedAt),
+        ...(end.endedEventAt !== undefined && { endedEventAt: iso(end.endedEventAt) }),
         deprovisionedAt: iso(end.deprovisionedAt),
         closedAt: iso(end.closedAt),
       },
     }),
     ...(amendedAt !== undefined && { amendedAt: iso(amendedAt) }),
+    ...(amendments !== undefined && { amendments: amendments.map(iso) }),
+    ...(advisories !== undefined && {
+      advisories: advisories.map(({ issuedAt, resolvedAt }) => ({
+        issuedAt: iso(issuedAt),
+        ...(resolvedAt !== undefined && { resolvedAt: iso(resolvedAt) }),
+      })),
+    }),
   }
+}
+
+function cancellationRequestView({ createdAt, updatedAt, ...request }: CancellationRequestView) {
+  return { ...request, createdAt: iso(createdAt), updatedAt: iso(updatedAt) }
 }
 
 /** Where the buyer's browser would post the token. */
@@ -221,7 +265,29 @@ const ORDER_FIELDS = [
   'startAt',
   'termMonths',
   'freeTrial',
+  'trialDays',
+  'autoRenew',
+  'sellerRole',
+  'channelPartner',
+  'fail',
 ]
+
+function checkFields(body: Json, known: readonly string[]): void {
+  const unknown = Object.keys(body).find((field) => !known.includes(field))
+  if (unknown === undefined) return
+  throw new SimulatorError('invalid', `unknown ${unknown}; give ${known.join(', ') || 'an empty body'}`)
+}
+
+/** Longest reason of a rejected request (API model 2020-03-01). */
+const REASON_LENGTH_MAX = 2_000
+
+function parseReason(reason: unknown): string | undefined {
+  if (reason === undefined) return undefined
+  if (typeof reason !== 'string' || reason.length > REASON_LENGTH_MAX) {
+    throw new SimulatorError('invalid', `reason must be text of at most ${REASON_LENGTH_MAX} characters`)
+  }
+  return reason
+}
 
 /** Only what is not checked by the marketplace itself: that fields are known, and the time is a time. */
 function parseOrder({ startAt, ...body }: Json): Order {
@@ -239,11 +305,12 @@ function parseOrder({ startAt, ...body }: Json): Order {
   }
 }
 
-function parseTerms({ quantities, termMonths, ...rest }: Json): Terms {
+function parseTerms({ quantities, termMonths, autoRenew, ...rest }: Json): Terms {
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined)
-    throw new SimulatorError('invalid', `unknown ${unknown}; give quantities or termMonths`)
+    throw new SimulatorError('invalid', `unknown ${unknown}; give quantities, termMonths or autoRenew`)
   return {
+    ...(autoRenew !== undefined && { autoRenew: autoRenew as boolean }),
     ...(quantities !== undefined && { quantities: quantities as Record<string, number> }),
     ...(termMonths !== undefined && { termMonths: termMonths as number }),
   }

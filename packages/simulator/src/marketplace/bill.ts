@@ -26,7 +26,7 @@ export interface BillLine {
 
 const NOTHING: Decimal = { units: 0n, scale: 0 }
 
-/** Adds up the ledger. Contract fees that fall due without usage are not part of it. */
+/** Adds up the ledger; usage of a free trial costs nothing. Contract fees that fall due without usage are not part of it. */
 export function makeBill({ ledger, subscriptions, products }: MarketplaceState): Bill {
   const sums = new Map<
     string,
@@ -48,9 +48,9 @@ export function makeBill({ ledger, subscriptions, products }: MarketplaceState):
   const accounts = new Map<string, Decimal>()
   let total = NOTHING
   const lines = [...sums.values()].map(({ subscription, dimension, month, records, units }) => {
-    const { id, accountId, productCode } = subscriptions.at(subscription)
+    const { id, accountId, productCode, freeTrial } = subscriptions.at(subscription)
     const priced = products.get(productCode)?.dimensions.find(({ key }) => key === dimension)
-    const price = parseDecimal(priced?.price ?? '0') ?? NOTHING
+    const price = (freeTrial ? undefined : parseDecimal(priced?.price ?? '0')) ?? NOTHING
     const amount = multiply(price, units)
     total = add(total, amount)
     accounts.set(accountId, add(accounts.get(accountId) ?? NOTHING, amount))

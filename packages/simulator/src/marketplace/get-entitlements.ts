@@ -3,7 +3,7 @@ import { licenseTail } from './identifiers.ts'
 import { isEntitled } from './product.ts'
 import { readList, readObject, readOptionalInteger, readOptionalString } from './shapes.ts'
 import type { MarketplaceContext } from './state.ts'
-import { type SubscriptionRecord, subscriptionState } from './subscription.ts'
+import { isGranting, type SubscriptionRecord } from './subscription.ts'
 
 export interface Entitlement {
   readonly ProductCode: string
@@ -94,8 +94,7 @@ function grants(subscription: SubscriptionRecord, productCode: string, filter: F
   const tail = licenseTail(subscription.licenseArn ?? '')
   return (
     subscription.productCode === productCode &&
-    !subscription.suspended &&
-    subscriptionState(subscription, now) === 'licensed' &&
+    isGranting(subscription, now) &&
     (LICENSE_ARN?.some((arn) => licenseTail(arn) === tail) ?? true) &&
     (CUSTOMER_AWS_ACCOUNT_ID?.includes(subscription.accountId) ?? true) &&
     (CUSTOMER_IDENTIFIER?.includes(subscription.customerIdentifier ?? '') ?? true)

@@ -13,6 +13,9 @@ const LICENSE_ISSUER = '294406891311'
 export interface Identifiers {
   agreementId(name: string): string
   offerId(name: string): string
+  cancellationRequestId(name: string): string
+  resaleAuthorizationId(name: string): string
+  termId(name: string): string
   /** `arn:aws:license-manager::294406891311:license:l-` and 32 hex digits; the region is empty, as at AWS. */
   licenseArn(name: string): string
   /** A legacy buyer's id, e.g. `ifAPi5AcF3`: the same for one account and product for good. */
@@ -36,6 +39,9 @@ export function createIdentifiers(seed: number): Identifiers {
   return {
     agreementId: (name) => `agmt-${letters(`agreement:${name}`, BASE36, 25)}`,
     offerId: (name) => `offer-${letters(`offer:${name}`, BASE36, 13)}`,
+    cancellationRequestId: (name) => `acr-${letters(`cancellation-request:${name}`, BASE36, 25)}`,
+    resaleAuthorizationId: (name) => `resaleauthz-${letters(`resale-authorization:${name}`, BASE36, 13)}`,
+    termId: (name) => `term-${hex(`term:${name}`)}`,
     licenseArn: (name) =>
       `arn:aws:license-manager::${LICENSE_ISSUER}:license:l-${hex(`license:${name}`).slice(0, 32)}`,
     customerIdentifier: (accountId, productCode) =>

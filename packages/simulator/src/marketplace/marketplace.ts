@@ -1,11 +1,25 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { VirtualClock } from '../clock/virtual-clock.ts'
 import { SimulatorError } from '../errors.ts'
+import { acceptNew, endAt, endOfTerm, succeed } from './agreement-acceptance.ts'
+import { answerRequest, viewRequest } from './agreement-cancellation.ts'
+import { settleDue } from './agreement-due.ts'
+import {
+  type Order,
+  parseBuyer,
+  parseFlag,
+  parsePaidTerms,
+  parsePartner,
+  parseQuantities,
+  parseTermsOfOrder,
+  type Terms,
+} from './agreement-order.ts'
+import type { CancellationRequestView } from './agreement-request.ts'
 import { type Bill, makeBill } from './bill.ts'
 import { createIdentifiers } from './identifiers.ts'
 import { createLedger, HOUR_MS, hourOf, type LedgerRecord } from './ledger.ts'
 import { listNotifications, type Notification } from './notifications.ts'
-import { hasContract, isEntitled, parseProduct, type SimulatedProduct } from './product.ts'
+import { parseProduct, type SimulatedProduct } from './product.ts'
 import { issueToken } from './registration.ts'
 import { DEFAULT_SETTINGS, parseSettings, type Settings } from './settings.ts'
 import { applyFact, type Fact, type MarketplaceContext, type MarketplaceState } from './state.ts'
@@ -17,27 +31,6 @@ import {
   subscriptionState,
 } from './subscription.ts'
 import { createSubscriptionBook } from './subscription-book.ts'
-
-/** What a buyer accepts. */
-export interface Order {
-  readonly productCode: string
-  /** 12 digits. Defaults to an example account. */
-  readonly accountId?: string
-  readonly buyerName?: string
-  /** Of entitled dimensions, whole units; each defaults to 1. Only for products with a contract. */
-  readonly quantities?: Quantities
-  /** When the agreement starts, if not now. A later start is a future-dated agreement; AWS has no earlier one. */
-  readonly startAt?: Date | number
-  /** Length of a contract, in months. Defaults to 12. */
-  readonly termMonths?: number
-  readonly freeTrial?: boolean
-}
-
-/** What a renewal or amendment changes. */
-export interface Terms {
-  readonly quantities?: Quantities
-  readonly termMonths?: number
-}
 
 /** Calls by operation and outcome: `ok`, an AWS error code, or the kind of the fault that hit them. */
 export type CallCounts = Readonly<Record<string, Readonly<Record<string, number>>>>
@@ -57,10 +50,26 @@ export interface Marketplace {
   cancel(subscriptionId: string): Subscription
   /** Puts the buyer's account out of good standing (usage is refused), or back. */
   suspend(subscriptionId: string, suspended: boolean): Subscription
-  /** Replaces the agreement by a new one, which starts now; the old one ends now. @returns the new subscription */
+  /** A new agreement on the same offer, which starts now; the old one ends now. @returns the new subscription */
   renew(subscriptionId: string, terms?: Terms): Subscription
+  /** A new agreement on another offer (a trial converted, an upgrade), which starts now. @returns the new one */
+  replace(subscriptionId: string, terms?: Terms): Subscription
+  /** Whether the term's end makes a new agreement. */
+  setAutoRenew(subscriptionId: string, autoRenew: boolean): Subscription
   /** Changes quantities within the agreement; the license stays. */
   amend(subscriptionId: string, quantities: Quantities): Subscription
+  /** What the seller asked to cancel, oldest first; all, or of one subscription. */
+  listCancellationRequests(subscriptionId?: string): CancellationRequestView[]
+  /**
+   * The buyer's answer. Approval ends the agreement now.
+   *
+   * @throws {SimulatorError} `not_found`, or `conflict` if the request is not pending
+   */
+  answerCancellationRequest(
+    requestId: string,
+    answer: 'approve' | 'reject',
+    reason?: string,
+  ): CancellationRequestView
   /** Adds a product, or replaces the one with its code. */
   addProduct(product: SimulatedProduct): SimulatedProduct
   listProducts(): SimulatedProduct[]
@@ -91,13 +100,6 @@ export interface MarketplaceOptions {
   readonly calls: () => CallCounts
 }
 
-export const DEFAULT_ACCOUNT_ID = '782858285006'
-const DEFAULT_BUYER_NAME = 'Example Corp'
-const BUYER_NAME_LENGTH_MAX = 120
-const TERM_MONTHS_DEFAULT = 12
-const TERM_MONTHS_MAX = 60
-const QUANTITY_MAX = 2_147_483_647
-
 /** @returns the marketplace, and the context that AWS's operations work on */
 export function createMarketplace(options: MarketplaceOptions): {
   marketplace: Marketplace
@@ -112,6 +114,9 @@ export function createMarketplace(options: MarketplaceOptions): {
     tokens: new Map(),
     newestToken: new Map(),
     ledger: createLedger(),
+    cancellationRequests: new Map(),
+    openRequests: new Set(),
+    renewing: new Set(),
   }
   const context: MarketplaceContext = {
     state,
@@ -130,6 +135,7 @@ export function createMarketplace(options: MarketplaceOptions): {
   }
 
   function getRecord(subscriptionId: string): SubscriptionRecord {
+    settleDue(context)
     const record = state.subscriptions.find(subscriptionId)
     if (record === undefined) throw new SimulatorError('not_found', `no subscription ${subscriptionId}`)
     return record
@@ -145,46 +151,25 @@ export function createMarketplace(options: MarketplaceOptions): {
     return view(record)
   }
 
-  function endAt(endedAt: number, reason: 'CANCELLED' | 'EXPIRED' | 'RENEWED') {
-    const deprovisionedAt = endedAt + state.settings.deprovisionDelayMs
-    return { reason, endedAt, deprovisionedAt, closedAt: deprovisionedAt + state.settings.finalWindowMs }
-  }
+  /** A successor that the clock, put back, is yet to make. */
+  const isYetToCome = ({ isAutomatic, acceptedAt }: SubscriptionRecord) =>
+    isAutomatic === true && acceptedAt > clock.now()
 
-  function accept(
-    product: SimulatedProduct,
-    buyer: { accountId: string; buyerName: string; freeTrial: boolean },
-    terms: { quantities: Quantities; startAt: number; termMonths: number },
-    previous?: SubscriptionRecord,
-  ): Subscription {
-    const now = clock.now()
-    const number = state.subscriptions.size + 1
-    const { settings } = state
-    const name = `${product.productCode} ${number}`
-    const kept = settings.licenseOnRenewal === 'kept' ? previous?.licenseArn : undefined
-    const isLicense = product.metering === 'license'
-    const { startAt } = terms
-    const record: SubscriptionRecord = {
-      id: `sub-${number}`,
-      productCode: product.productCode,
-      ...buyer,
-      agreementId: identifiers.agreementId(name),
-      offerId: identifiers.offerId(product.productCode),
-      ...(isLicense
-        ? { licenseArn: kept ?? identifiers.licenseArn(name) }
-        : { customerIdentifier: identifiers.customerIdentifier(buyer.accountId, product.productCode) }),
-      intent: previous === undefined ? 'NEW' : 'RENEW',
-      ...(previous !== undefined && { previousAgreementId: previous.agreementId }),
-      quantities: terms.quantities,
-      acceptedAt: now,
-      createdEventAt: now + settings.createdDelayMs,
-      startAt,
-      licensedAt: startAt + settings.licenseDelayMs,
-      ...(hasContract(product) && { end: endAt(addMonths(startAt, terms.termMonths), 'EXPIRED') }),
-      suspended: false,
+  function takeThePlace(subscriptionId: string, intent: 'RENEW' | 'REPLACE', terms: Terms): Subscription {
+    const previous = getRecord(subscriptionId)
+    const at = clock.now()
+    const product = getProduct(previous.productCode)
+    const quantities = { ...previous.quantities, ...terms.quantities }
+    const accepted = parsePaidTerms(product, { ...terms, quantities }, at)
+    if (!isLive(previous, at)) {
+      throw new SimulatorError('conflict', `agreement ${previous.agreementId} has ended: subscribe anew`)
     }
-    context.commit({ kind: 'subscription', subscription: record })
-    issueToken(context, record.id)
-    return view(record)
+    const { accountId, buyerName } = previous
+    const acceptance = { product, buyer: { accountId, buyerName }, terms: accepted, at }
+    const both = succeed(context, previous, { intent, isAutomatic: false }, acceptance)
+    context.commit({ kind: 'subscriptions', subscriptions: [both.previous, both.successor] })
+    issueToken(context, both.successor.id)
+    return view(both.successor)
   }
 
   function toLedgerRecord(sequence: number): LedgerRecord {
@@ -213,23 +198,33 @@ export function createMarketplace(options: MarketplaceOptions): {
 
   const marketplace: Marketplace = {
     subscribe(order) {
+      settleDue(context)
       const product = getProduct(order.productCode)
       const buyer = parseBuyer(order)
       const now = clock.now()
       const held = state.subscriptions.byAccount(product.productCode, buyer.accountId)
-      const rival = product.metering === 'legacy' ? held.find((record) => isLive(record, now)) : undefined
+      const rival =
+        product.metering === 'legacy'
+          ? held.find((record) => isLive(record, now) && record.paymentFails !== true)
+          : undefined
       if (rival !== undefined) {
         throw new SimulatorError(
           'conflict',
           `account ${buyer.accountId} already has agreement ${rival.agreementId} for it`,
         )
       }
-      const terms = {
-        quantities: parseQuantities(product, order.quantities ?? {}),
-        startAt: parseStart(order.startAt, now),
-        termMonths: parseTerm(order.termMonths),
-      }
-      return accept(product, buyer, terms)
+      const partner = parsePartner(order)
+      const record = acceptNew(context, {
+        product,
+        buyer,
+        terms: parseTermsOfOrder(product, order, now),
+        at: now,
+        ...(partner !== undefined && { partner }),
+        paymentFails: parseFlag(order.fail, 'fail'),
+      })
+      context.commit({ kind: 'subscription', subscription: record })
+      issueToken(context, record.id)
+      return view(record)
     },
     setUpAccount: (subscriptionId) => issueToken(context, getRecord(subscriptionId).id),
     registrationToken(subscriptionId) {
@@ -244,37 +239,46 @@ export function createMarketplace(options: MarketplaceOptions): {
     cancel(subscriptionId) {
       const record = getRecord(subscriptionId)
       const now = clock.now()
-      return isLive(record, now) ? put({ ...record, end: endAt(now, 'CANCELLED') }) : view(record)
+      return isLive(record, now) ? put({ ...record, end: endAt(context, now, 'CANCELLED') }) : view(record)
     },
     suspend(subscriptionId, suspended) {
       const record = getRecord(subscriptionId)
-      return record.suspended === suspended ? view(record) : put({ ...record, suspended })
-    },
-    renew(subscriptionId, terms = {}) {
-      const previous = getRecord(subscriptionId)
+      if (record.suspended === suspended) return view(record)
       const now = clock.now()
-      const product = getProduct(previous.productCode)
-      const quantities = parseQuantities(product, { ...previous.quantities, ...terms.quantities })
-      const termMonths = parseTerm(terms.termMonths)
-      if (!isLive(previous, now)) {
-        throw new SimulatorError('conflict', `agreement ${previous.agreementId} has ended: subscribe anew`)
+      const earlier = record.advisories ?? []
+      const advisories = suspended
+        ? [...earlier, { issuedAt: now }]
+        : earlier.map((advisory) => ({ resolvedAt: now, ...advisory }))
+      return put({ ...record, suspended, advisories })
+    },
+    renew: (subscriptionId, terms = {}) => takeThePlace(subscriptionId, 'RENEW', terms),
+    replace: (subscriptionId, terms = {}) => takeThePlace(subscriptionId, 'REPLACE', terms),
+    setAutoRenew(subscriptionId, autoRenew) {
+      const record = getRecord(subscriptionId)
+      const { term, freeTrial } = record
+      if (!isLive(record, clock.now())) throw hasEnded(record)
+      if (term === undefined || freeTrial) {
+        throw new SimulatorError('invalid', 'only a contract renews at the end of its term')
       }
-      put({ ...previous, end: endAt(now, 'RENEWED') })
-      const { accountId, buyerName } = previous
-      return accept(
-        product,
-        { accountId, buyerName, freeTrial: false },
-        { quantities, startAt: now, termMonths },
-        previous,
-      )
+      const changed = { ...term, autoRenew: parseFlag(autoRenew, 'autoRenew') }
+      const end = record.end?.endedAt === term.endsAt ? endOfTerm(context, changed) : record.end
+      return put({ ...record, term: changed, ...(end !== undefined && { end }), ...amendment(record) })
     },
     amend(subscriptionId, quantities) {
       const record = getRecord(subscriptionId)
-      const now = clock.now()
-      if (!isLive(record, now))
-        throw new SimulatorError('conflict', `agreement ${record.agreementId} has ended`)
+      if (!isLive(record, clock.now())) throw hasEnded(record)
       const merged = parseQuantities(getProduct(record.productCode), { ...record.quantities, ...quantities })
-      return put({ ...record, quantities: merged, amendedAt: now })
+      return put({ ...record, quantities: merged, ...amendment(record) })
+    },
+    listCancellationRequests(subscriptionId) {
+      settleDue(context)
+      return [...state.cancellationRequests.values()]
+        .filter((request) => subscriptionId === undefined || request.subscriptionId === subscriptionId)
+        .map((request) => viewRequest(context, request))
+    },
+    answerCancellationRequest(requestId, answer, reason) {
+      settleDue(context)
+      return answerRequest(context, requestId, answer === 'approve' ? 'APPROVED' : 'REJECTED', reason)
     },
     addProduct(value) {
       const product = parseProduct(value)
@@ -290,12 +294,15 @@ export function createMarketplace(options: MarketplaceOptions): {
     },
     listProducts: () => [...state.products.values()],
     getSubscription: (subscriptionId) => view(getRecord(subscriptionId)),
-    listSubscriptions: ({ productCode, accountId } = {}) =>
-      state.subscriptions
+    listSubscriptions({ productCode, accountId } = {}) {
+      settleDue(context)
+      return state.subscriptions
         .list()
+        .filter((record) => !isYetToCome(record))
         .filter((record) => productCode === undefined || record.productCode === productCode)
         .filter((record) => accountId === undefined || record.accountId === accountId)
-        .map(view),
+        .map(view)
+    },
     ledger: () => ({
       records: Array.from({ length: state.ledger.size }, (_, sequence) => toLedgerRecord(sequence)),
       calls: options.calls(),
@@ -319,70 +326,13 @@ export function createMarketplace(options: MarketplaceOptions): {
     },
   }
   return { marketplace, context }
-}
 
-function parseBuyer(order: Order): { accountId: string; buyerName: string; freeTrial: boolean } {
-  const accountId: unknown = order.accountId ?? DEFAULT_ACCOUNT_ID
-  const buyerName: unknown = order.buyerName ?? DEFAULT_BUYER_NAME
-  const freeTrial: unknown = order.freeTrial ?? false
-  if (typeof accountId !== 'string' || !/^\d{12}$/.test(accountId)) {
-    throw new SimulatorError('invalid', 'accountId must be the 12 digits of an AWS account')
+  function amendment({ amendments = [] }: SubscriptionRecord) {
+    const now = clock.now()
+    return { amendedAt: now, amendments: [...amendments, now] }
   }
-  if (typeof buyerName !== 'string' || buyerName.length > BUYER_NAME_LENGTH_MAX) {
-    throw new SimulatorError(
-      'invalid',
-      `buyerName must be text of at most ${BUYER_NAME_LENGTH_MAX} characters`,
-    )
-  }
-  if (typeof freeTrial !== 'boolean') throw new SimulatorError('invalid', 'freeTrial must be true or false')
-  return { accountId, buyerName, freeTrial }
 }
 
-function parseQuantities(product: SimulatedProduct, given: Quantities): Quantities {
-  const entitled = product.dimensions
-    .filter((dimension) => isEntitled(product, dimension))
-    .map(({ key }) => key)
-  if (typeof given !== 'object' || given === null)
-    throw new SimulatorError('invalid', 'quantities must be an object')
-  for (const [key, quantity] of Object.entries(given)) {
-    if (!entitled.includes(key)) {
-      throw new SimulatorError(
-        'invalid',
-        `${key} is not an entitled dimension of product ${product.productCode}`,
-      )
-    }
-    if (!Number.isInteger(quantity) || quantity < 0 || quantity > QUANTITY_MAX) {
-      throw new SimulatorError(
-        'invalid',
-        `the quantity of ${key} must be a whole number from 0 to ${QUANTITY_MAX}`,
-      )
-    }
-  }
-  return Object.fromEntries(entitled.map((key) => [key, given[key] ?? 1]))
-}
-
-function parseStart(startAt: Date | number | undefined, now: number): number {
-  const start = startAt === undefined ? now : Number(startAt)
-  if (!Number.isInteger(start) || Math.abs(start) > 8.64e15)
-    throw new SimulatorError('invalid', 'startAt must be a time')
-  return start
-}
-
-function parseTerm(termMonths: number | undefined): number {
-  const months = termMonths ?? TERM_MONTHS_DEFAULT
-  if (!Number.isInteger(months) || months < 1 || months > TERM_MONTHS_MAX) {
-    throw new SimulatorError('invalid', `termMonths must be a whole number from 1 to ${TERM_MONTHS_MAX}`)
-  }
-  return months
-}
-
-/** The same day and time so many months on, or the last day of that month. */
-function addMonths(epochMs: number, months: number): number {
-  const date = new Date(epochMs)
-  const day = date.getUTCDate()
-  date.setUTCDate(1)
-  date.setUTCMonth(date.getUTCMonth() + months)
-  const lastDay = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate()
-  date.setUTCDate(Math.min(day, lastDay))
-  return date.getTime()
+function hasEnded({ agreementId }: SubscriptionRecord): SimulatorError {
+  return new SimulatorError('conflict', `agreement ${agreementId} has ended`)
 }

@@ -1,8 +1,14 @@
-import { hasContract, type SimulatedProduct } from './product.ts'
+import { outcomeByItself, viewRequest } from './agreement-cancellation.ts'
+import { settleDue } from './agreement-due.ts'
+import { advisoryEvent, agreementEvents, cancellationEvent } from './agreement-events.ts'
+import type { Happening, Moment } from './agreement-happening.ts'
+import type { CancellationRequest } from './agreement-request.ts'
+import { agreementMessages } from './agreement-sns.ts'
+import type { SimulatedProduct } from './product.ts'
 import type { MarketplaceContext } from './state.ts'
-import type { SubscriptionRecord } from './subscription.ts'
+import { type SubscriptionRecord, wasNeverLicensed } from './subscription.ts'
 
-/** What AWS would have sent the seller. Nothing is delivered yet: this is the log of it. */
+/** What AWS would have sent the seller. */
 export interface Notification {
   /** Epoch milliseconds. */
   readonly at: number
@@ -12,13 +18,6 @@ export interface Notification {
   readonly payload: Readonly<Record<string, unknown>>
 }
 
-/** The AWS account that owns the SNS topics (AWS's serverless sample, template of 2025). */
-const SNS_ACCOUNT = '287250355862'
-/** How AWS's events write "no end" (capture of August 2026). */
-const NO_END = '9999-01-01T00:00:00Z'
-
-type Moment = 'created' | 'licensed' | 'amended' | 'ended' | 'deprovisioned' | 'closed' | 'failed'
-
 /**
  * All that was sent up to now, in order of time. It follows from the subscriptions' instants, so it needs no
  * storage, and a clock put back takes notifications back. Payloads have the shapes of a capture of August 2026.
@@ -26,10 +25,13 @@ type Moment = 'created' | 'licensed' | 'amended' | 'ended' | 'deprovisioned' | '
  * @see {@link https://docs.aws.amazon.com/marketplace/latest/userguide/saas-eventbridge-integration.html | EventBridge events}
  */
 export function listNotifications(context: MarketplaceContext): Notification[] {
+  settleDue(context)
   const now = context.clock.now()
-  return context.state.subscriptions
-    .list()
-    .flatMap((subscription) => notificationsOf(context, subscription))
+  const { subscriptions, cancellationRequests } = context.state
+  return [
+    ...subscriptions.list().flatMap((subscription) => notificationsOf(context, subscription)),
+    ...[...cancellationRequests.values()].flatMap((request) => notificationsOfRequest(context, request)),
+  ]
     .filter(({ at }) => at <= now)
     .sort((a, b) => a.at - b.at)
 }
@@ -37,144 +39,76 @@ export function listNotifications(context: MarketplaceContext): Notification[] {
 function notificationsOf(context: MarketplaceContext, subscription: SubscriptionRecord): Notification[] {
   const product = context.state.products.get(subscription.productCode)
   if (product === undefined) return []
-  return momentsOf(subscription).flatMap(([moment, at]) => {
-    const payloads =
-      product.metering === 'legacy'
-        ? snsMessages(subscription, product, moment)
-        : eventsAt(context, subscription, product, moment, at)
-    const channel = product.metering === 'legacy' ? 'sns' : 'eventbridge'
-    return payloads.map(
-      (payload): Notification => ({ at, subscriptionId: subscription.id, channel, payload }),
-    )
-  })
+  const tell = product.metering === 'legacy' ? agreementMessages : agreementEvents
+  const channel = product.metering === 'legacy' ? 'sns' : 'eventbridge'
+  const told = happeningsOf(subscription).flatMap((happening) =>
+    tell(context, subscription, product, happening).map(
+      (payload): Notification => ({ at: happening.at, subscriptionId: subscription.id, channel, payload }),
+    ),
+  )
+  return [...told, ...advisoriesOf(context, subscription, product)]
 }
 
-function momentsOf(subscription: SubscriptionRecord): [Moment, number][] {
-  const { end, createdEventAt, licensedAt, amendedAt } = subscription
-  const moments: [Moment, number][] = [['created', createdEventAt]]
-  if (end !== undefined && end.endedAt < licensedAt) {
-    return [...moments, ['failed', end.endedAt], ['ended', Math.max(end.endedAt, createdEventAt)]]
+function happeningsOf(subscription: SubscriptionRecord): Happening[] {
+  const { end, createdEventAt, licensedAt, amendedAt, amendments, paymentFails } = subscription
+  const once = (moment: Moment, at: number): Happening => ({ moment, at, number: 0 })
+  const all = [once('created', createdEventAt)]
+  if (wasNeverLicensed(subscription)) {
+    const failedAt = paymentFails === true ? licensedAt : Number.POSITIVE_INFINITY
+    all.push(once('failed', Math.min(failedAt, end?.endedAt ?? failedAt)))
+    if (end !== undefined) all.push(once('ended', Math.max(end.endedAt, createdEventAt)))
+    return all
   }
-  moments.push(['licensed', licensedAt])
-  if (amendedAt !== undefined) moments.push(['amended', amendedAt])
+  all.push(once('licensed', licensedAt))
+  // State files of before each amendment was kept have the last one only.
+  const changes = amendments ?? (amendedAt === undefined ? [] : [amendedAt])
+  all.push(...changes.map((at, number): Happening => ({ moment: 'amended', at, number })))
   if (end !== undefined) {
-    moments.push(['ended', end.endedAt], ['deprovisioned', end.deprovisionedAt], ['closed', end.closedAt])
+    all.push(
+      once('ended', end.endedEventAt ?? end.endedAt),
+      once('deprovisioned', end.deprovisionedAt),
+      once('closed', end.closedAt),
+    )
   }
-  return moments
+  return all
 }
 
-function snsMessages(
-  subscription: SubscriptionRecord,
-  product: SimulatedProduct,
-  moment: Moment,
-): Record<string, unknown>[] {
-  const { customerIdentifier, productCode, offerId, freeTrial } = subscription
-  const topic = (name: string) =>
-    `arn:aws:sns:us-east-1:${SNS_ACCOUNT}:aws-mp-${name}-notification-${productCode}`
-  const about = { 'customer-identifier': customerIdentifier, 'product-code': productCode }
-  const offer = { 'offer-identifier': offerId, isFreeTrialTermPresent: String(freeTrial) }
-  const subscriptionMessage = (action: string, more = {}) => ({
-    topicArn: topic('subscription'),
-    message: { action, ...about, ...more },
-  })
-  const entitlementUpdated = hasContract(product)
-    ? [{ topicArn: topic('entitlement'), message: { action: 'entitlement-updated', ...about } }]
-    : []
-  switch (moment) {
-    case 'licensed':
-      return [subscriptionMessage('subscribe-success', offer), ...entitlementUpdated]
-    case 'failed':
-      return [subscriptionMessage('subscribe-fail', offer)]
-    case 'amended':
-      return entitlementUpdated
-    case 'deprovisioned':
-      return [subscriptionMessage('unsubscribe-pending'), ...entitlementUpdated]
-    case 'closed':
-      return [subscriptionMessage('unsubscribe-success')]
-    default:
-      return []
-  }
-}
-
-function eventsAt(
+/** An account out of good standing: only products metered by license are told of it. */
+function advisoriesOf(
   context: MarketplaceContext,
   subscription: SubscriptionRecord,
   product: SimulatedProduct,
-  moment: Moment,
-  at: number,
-): Record<string, unknown>[] {
-  const { identifiers, state } = context
-  const { agreementId, id, accountId, offerId, licenseArn } = subscription
-  const proposer = { accountId: state.settings.sellerAccountId }
-  const acceptor = { accountId }
-  const event = (detailType: string, detail: Record<string, unknown>) => ({
-    version: '0',
-    id: identifiers.uuid(`event ${id} ${detailType} ${at}`),
-    'detail-type': detailType,
-    source: 'aws.agreement-marketplace',
-    account: state.settings.sellerAccountId,
-    time: `${new Date(at).toISOString().slice(0, 19)}Z`,
-    region: 'us-east-1',
-    resources: [`arn:aws:aws-marketplace::aws:agreement:${agreementId}`],
-    detail: {
-      requestId: identifiers.uuid(`request ${id} ${detailType} ${at}`),
-      catalog: 'AWSMarketplace',
-      ...detail,
-    },
-  })
-  const agreementEvent = (kind: 'Created' | 'Amended', intent: string) =>
-    event(`Purchase Agreement ${kind} - Proposer`, {
-      agreement: {
-        id: agreementId,
-        intent,
-        status: 'ACTIVE',
-        acceptanceTime: new Date(subscription.acceptedAt).toISOString(),
-        startTime: new Date(subscription.startAt).toISOString(),
-        endTime: termEnd(subscription),
-        ...(subscription.previousAgreementId !== undefined && {
-          previousAgreementId: subscription.previousAgreementId,
-        }),
-      },
-      acceptor,
-      proposer,
-      offer: { id: offerId },
-      resaleAuthorization: { id: null },
-    })
-  const licenseEvent = (kind: 'Updated' | 'Deprovisioned') =>
-    event(`License ${kind} - Manufacturer`, {
-      agreement: { id: agreementId },
-      product: {
-        id: product.productId ?? identifiers.productId(product.productCode),
-        code: product.productCode,
-      },
-      license: { arn: licenseArn },
-      acceptor,
-      proposer,
-      offer: { id: offerId },
-    })
-  switch (moment) {
-    case 'created':
-      return [agreementEvent('Created', subscription.intent)]
-    case 'licensed':
-      return [licenseEvent('Updated')]
-    case 'amended':
-      return [agreementEvent('Amended', 'AMEND'), licenseEvent('Updated')]
-    case 'ended':
-      return [
-        event('Purchase Agreement Ended - Proposer', {
-          agreement: { id: agreementId, status: subscription.end?.reason },
-          acceptor,
-          proposer,
-          resaleAuthorization: { id: null },
-        }),
-      ]
-    case 'deprovisioned':
-      return [licenseEvent('Deprovisioned')]
-    default:
-      return []
-  }
+): Notification[] {
+  if (product.metering === 'legacy') return []
+  const { id: subscriptionId, advisories = [] } = subscription
+  return advisories.flatMap(({ issuedAt, resolvedAt }, number) =>
+    [
+      { kind: 'Issued' as const, at: issuedAt },
+      ...(resolvedAt === undefined ? [] : [{ kind: 'Resolved' as const, at: resolvedAt }]),
+    ].map(({ kind, at }): Notification => {
+      const payload = advisoryEvent(context, subscription, product, { kind, at, number })
+      return { at, subscriptionId, channel: 'eventbridge', payload }
+    }),
+  )
 }
 
-function termEnd({ end }: SubscriptionRecord): string {
-  return end?.reason === 'EXPIRED' ? `${new Date(end.endedAt).toISOString().slice(0, 19)}Z` : NO_END
+function notificationsOfRequest(context: MarketplaceContext, request: CancellationRequest): Notification[] {
+  const subscription = context.state.subscriptions.find(request.subscriptionId)
+  if (subscription === undefined) return []
+  const { answer: _, ...unanswered } = request
+  const pending = { ...unanswered, status: 'PENDING_APPROVAL' as const, updatedAt: request.createdAt }
+  const changedAt = request.answer?.at ?? outcomeByItself(context, request).at
+  return [
+    { at: request.createdAt, view: pending },
+    { at: changedAt, view: viewRequest(context, request) },
+  ]
+    .filter(({ at }, index) => index === 0 || at <= context.clock.now())
+    .map(
+      ({ at, view }): Notification => ({
+        at,
+        subscriptionId: subscription.id,
+        channel: 'eventbridge',
+        payload: cancellationEvent(context, subscription, view),
+      }),
+    )
 }

@@ -1,5 +1,6 @@
 import { SimulatorError } from '../errors.ts'
 import { parseDecimal } from './decimal.ts'
+import type { Identifiers } from './identifiers.ts'
 
 export type DimensionType = 'ExternallyMetered' | 'Entitled'
 
@@ -104,6 +105,11 @@ export function isEntitled(product: SimulatedProduct, dimension: SimulatedDimens
 
 export function hasContract(product: SimulatedProduct): boolean {
   return product.pricing === 'contract' || product.pricing === 'contractWithConsumption'
+}
+
+/** The product's id in events and in the catalog and agreement services. */
+export function productIdOf(product: SimulatedProduct, identifiers: Identifiers): string {
+  return product.productId ?? identifiers.productId(product.productCode)
 }
 
 function isWebUrl(value: unknown): boolean {

@@ -39,13 +39,26 @@ export interface Settings {
   readonly meteringRecordIdWhenNotSubscribed: boolean
   /** Whether a renewed agreement gets a license of its own. */
   readonly licenseOnRenewal: 'new' | 'kept'
+  /**
+   * What the seller is told of first when one agreement takes another's place: `oldFirst`, Ended and License
+   * Deprovisioned; `newFirst`, Created and License Updated; `interleaved`, each after its own delay.
+   */
+  readonly successionOrder: 'interleaved' | 'oldFirst' | 'newFirst'
+  /** Whether `Purchase Agreement Created` says which agreement it takes the place of. */
+  readonly previousAgreementIdInEvents: boolean
   /** Whether each region deduplicates by itself (so one hour sent to two regions is billed twice). */
   readonly regionalDedup: boolean
-  /** Whether the three quotas below are enforced. */
+  /** Whether the quotas below are enforced. */
   readonly throttling: boolean
   readonly batchMeterUsagePerSecond: number
   readonly resolveCustomerPerSecond: number
   readonly getEntitlementsPerSecond: number
+  readonly searchAgreementsPerSecond: number
+  readonly describeAgreementPerSecond: number
+  readonly getAgreementTermsPerSecond: number
+  readonly getAgreementEntitlementsPerSecond: number
+  /** Of each of the four operations on cancellation requests. */
+  readonly agreementCancellationsPerSecond: number
   /** Whether `GetEntitlements` begins with an empty page that carries a `NextToken`. */
   readonly emptyEntitlementPage: boolean
   /** The seller's AWS account: answered by STS, and the proposer in notifications. */
@@ -74,11 +87,18 @@ export const DEFAULT_SETTINGS: Settings = Object.freeze({
   productCodeWithLicense: 'reject',
   meteringRecordIdWhenNotSubscribed: false,
   licenseOnRenewal: 'new',
+  successionOrder: 'interleaved',
+  previousAgreementIdInEvents: true,
   regionalDedup: true,
   throttling: true,
   batchMeterUsagePerSecond: 10,
   resolveCustomerPerSecond: 100,
   getEntitlementsPerSecond: 20,
+  searchAgreementsPerSecond: 5,
+  describeAgreementPerSecond: 5,
+  getAgreementTermsPerSecond: 10,
+  getAgreementEntitlementsPerSecond: 10,
+  agreementCancellationsPerSecond: 2,
   emptyEntitlementPage: false,
   sellerAccountId: '111122223333',
   snsSignatureVersion: '1',
@@ -109,11 +129,18 @@ const RULES: { readonly [Name in keyof Settings]: Rule } = {
   productCodeWithLicense: oneOf('reject', 'accept'),
   meteringRecordIdWhenNotSubscribed: flag,
   licenseOnRenewal: oneOf('new', 'kept'),
+  successionOrder: oneOf('interleaved', 'oldFirst', 'newFirst'),
+  previousAgreementIdInEvents: flag,
   regionalDedup: flag,
   throttling: flag,
   batchMeterUsagePerSecond: rate,
   resolveCustomerPerSecond: rate,
   getEntitlementsPerSecond: rate,
+  searchAgreementsPerSecond: rate,
+  describeAgreementPerSecond: rate,
+  getAgreementTermsPerSecond: rate,
+  getAgreementEntitlementsPerSecond: rate,
+  agreementCancellationsPerSecond: rate,
   emptyEntitlementPage: flag,
   sellerAccountId: pattern(/^\d{12}$/, '12 digits'),
   snsSignatureVersion: oneOf('1', '2'),

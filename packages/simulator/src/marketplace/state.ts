@@ -1,4 +1,5 @@
 import type { VirtualClock } from '../clock/virtual-clock.ts'
+import type { CancellationRequest } from './agreement-request.ts'
 import type { Identifiers } from './identifiers.ts'
 import type { Ledger } from './ledger.ts'
 import type { SimulatedProduct } from './product.ts'
@@ -16,6 +17,11 @@ export interface MarketplaceState {
   /** The newest token of each subscription, by its id. */
   readonly newestToken: Map<string, string>
   readonly ledger: Ledger
+  readonly cancellationRequests: Map<string, CancellationRequest>
+  /** Cancellation requests that time will decide. */
+  readonly openRequests: Set<string>
+  /** Subscriptions whose term's end will make a new agreement. */
+  readonly renewing: Set<string>
 }
 
 export interface RegistrationToken {
@@ -39,6 +45,16 @@ export type Fact =
   | { readonly kind: 'settings'; readonly settings: Partial<Settings> }
   | { readonly kind: 'product'; readonly product: SimulatedProduct }
   | { readonly kind: 'subscription'; readonly subscription: SubscriptionRecord }
+  /** Several at once, since one without the others would be wrong. */
+  | { readonly kind: 'subscriptions'; readonly subscriptions: readonly SubscriptionRecord[] }
+  | {
+      readonly kind: 'cancellationRequest'
+      readonly request: CancellationRequest
+      /** Time has decided it. */
+      readonly isSettled?: true
+      /** Its agreement, if that changed with it. */
+      readonly subscription?: SubscriptionRecord
+    }
   | { readonly kind: 'token'; readonly token: RegistrationToken }
   | {
       readonly kind: 'usage'
@@ -66,8 +82,19 @@ export function applyFact(state: MarketplaceState, fact: Fact): void {
       state.products.set(fact.product.productCode, fact.product)
       return
     case 'subscription':
-      state.subscriptions.put(fact.subscription)
+      putSubscription(state, fact.subscription)
       return
+    case 'subscriptions':
+      for (const subscription of fact.subscriptions) putSubscription(state, subscription)
+      return
+    case 'cancellationRequest': {
+      const { request, isSettled, subscription } = fact
+      state.cancellationRequests.set(request.id, request)
+      if (request.answer === undefined && isSettled !== true) state.openRequests.add(request.id)
+      else state.openRequests.delete(request.id)
+      if (subscription !== undefined) putSubscription(state, subscription)
+      return
+    }
     case 'token':
       state.tokens.set(fact.token.token, fact.token)
       state.newestToken.set(fact.token.subscriptionId, fact.token.token)
@@ -82,4 +109,11 @@ export function applyFact(state: MarketplaceState, fact: Fact): void {
         })
       }
   }
+}
+
+function putSubscription({ subscriptions, renewing }: MarketplaceState, record: SubscriptionRecord): void {
+  subscriptions.put(record)
+  const { id, term, end, succeededBy } = record
+  if (term?.autoRenew === true && end?.reason === 'RENEWED' && succeededBy === undefined) renewing.add(id)
+  else renewing.delete(id)
 }

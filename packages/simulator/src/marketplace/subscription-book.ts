@@ -12,6 +12,7 @@ export interface SubscriptionBook {
   list(): SubscriptionRecord[]
   /** Adds a subscription, or replaces the one with its id. */
   put(record: SubscriptionRecord): void
+  findAgreement(agreementId: string): SubscriptionRecord | undefined
   byLicense(licenseArn: string): readonly SubscriptionRecord[]
   byAccount(productCode: string, accountId: string): readonly SubscriptionRecord[]
   byCustomer(productCode: string, customerIdentifier: string): readonly SubscriptionRecord[]
@@ -23,6 +24,7 @@ export interface SubscriptionBook {
 export function createSubscriptionBook(): SubscriptionBook {
   const records: SubscriptionRecord[] = []
   const indexes = new Map<string, number>()
+  const agreements = new Map<string, number>()
   const groups = new Map<string, string[]>()
 
   function keysOf(record: SubscriptionRecord): string[] {
@@ -57,6 +59,10 @@ export function createSubscriptionBook(): SubscriptionBook {
       const index = indexes.get(id)
       return index === undefined ? undefined : records[index]
     },
+    findAgreement: (agreementId) => {
+      const index = agreements.get(agreementId)
+      return index === undefined ? undefined : records[index]
+    },
     list: () => [...records],
     put(record) {
       const known = indexes.get(record.id)
@@ -65,6 +71,7 @@ export function createSubscriptionBook(): SubscriptionBook {
         return
       }
       indexes.set(record.id, records.length)
+      agreements.set(record.agreementId, records.length)
       records.push(record)
       for (const key of keysOf(record)) {
         const ids = groups.get(key)

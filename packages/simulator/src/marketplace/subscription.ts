@@ -1,7 +1,8 @@
 /**
  * Where a subscription is on its way, as AWS's events show it:
  * `scheduled` (starts later) → `agreementActive` → `licensed` → `ending` (agreement ended, license still up) →
- * `finalWindow` (license deprovisioned, final usage taken) → `closed`.
+ * `finalWindow` (license deprovisioned, final usage taken) → `closed`. One whose payment failed goes from
+ * `agreementActive` to `failed`, and is never licensed.
  */
 export type SubscriptionState =
   | 'scheduled'
@@ -10,6 +11,7 @@ export type SubscriptionState =
   | 'ending'
   | 'finalWindow'
   | 'closed'
+  | 'failed'
 
 /** Quantity of each entitled dimension, whole units. */
 export type Quantities = Readonly<Record<string, number>>
@@ -29,26 +31,68 @@ export interface SubscriptionRecord {
   readonly licenseArn?: string
   /** Present for legacy products only. */
   readonly customerIdentifier?: string
-  readonly intent: 'NEW' | 'RENEW'
+  readonly intent: 'NEW' | 'RENEW' | 'REPLACE'
   readonly previousAgreementId?: string
+  /** The first agreement of a chain of renewals and replacements; absent where that is this one. */
+  readonly initialAgreementId?: string
+  /** Made by the term's end, without anybody accepting an offer. */
+  readonly isAutomatic?: true
+  /** The subscription that renewed or replaced this one. */
+  readonly succeededBy?: string
+  /** How often the chain has renewed by itself up to this agreement. */
+  readonly renewals?: number
+  /** Sold by a channel partner: it is the proposer, and the seller only the manufacturer. */
+  readonly channelPartner?: ChannelPartner
   readonly freeTrial: boolean
+  /** What the buyer accepted for how long; absent for pay-as-you-go, which has no end. */
+  readonly term?: Term
   readonly quantities: Quantities
   readonly acceptedAt: number
   readonly createdEventAt: number
   readonly startAt: number
   readonly licensedAt: number
-  /** When the agreement ends or ended; absent while nothing ends it. Set from the start where a contract has a term. */
+  /** When the agreement ends or ended; absent while nothing ends it. Set from the start where there is a term. */
   readonly end?: SubscriptionEnd
+  /** Its payment fails: it is never licensed. */
+  readonly paymentFails?: true
   readonly suspended: boolean
+  /** When the account went out of good standing, and back. */
+  readonly advisories?: readonly Advisory[]
   /** When quantities last changed within the agreement. */
   readonly amendedAt?: number
+  /** Each such time. */
+  readonly amendments?: readonly number[]
 }
 
 export interface SubscriptionEnd {
-  readonly reason: 'CANCELLED' | 'EXPIRED' | 'RENEWED'
+  /** AWS's status of an agreement that has ended. */
+  readonly reason: 'CANCELLED' | 'EXPIRED' | 'RENEWED' | 'REPLACED'
   readonly endedAt: number
+  /** When the seller is told, if not at once. */
+  readonly endedEventAt?: number
   readonly deprovisionedAt: number
   readonly closedAt: number
+  /** Another agreement goes on under the same license or customer: nothing is deprovisioned. */
+  readonly isHandover?: true
+  /** The cancellation request whose approval ended it. */
+  readonly requestId?: string
+}
+
+export interface Term {
+  readonly endsAt: number
+  readonly length: { readonly months: number } | { readonly days: number }
+  /** Whether the term's end makes a new agreement. */
+  readonly autoRenew: boolean
+}
+
+export interface ChannelPartner {
+  readonly accountId: string
+  readonly resaleAuthorizationId: string
+}
+
+export interface Advisory {
+  readonly issuedAt: number
+  readonly resolvedAt?: number
 }
 
 /** A subscription as callers see it: the record, its state now, and its newest registration token. */
@@ -62,11 +106,16 @@ export interface Subscription extends SubscriptionRecord {
 export function subscriptionState(record: SubscriptionRecord, now: number): SubscriptionState {
   const { end } = record
   if (end !== undefined && now >= end.endedAt) {
-    if (end.endedAt < record.licensedAt || now >= end.closedAt) return 'closed'
+    if (wasNeverLicensed(record) || now >= end.closedAt) return 'closed'
     return now >= end.deprovisionedAt ? 'finalWindow' : 'ending'
   }
-  if (now >= record.licensedAt) return 'licensed'
+  if (now >= record.licensedAt) return record.paymentFails === true ? 'failed' : 'licensed'
   return now >= record.startAt ? 'agreementActive' : 'scheduled'
+}
+
+/** Whether it ends, or ended, without a license. */
+export function wasNeverLicensed({ paymentFails, end, licensedAt }: SubscriptionRecord): boolean {
+  return paymentFails === true || (end !== undefined && end.endedAt < licensedAt)
 }
 
 /** Whether `BatchMeterUsage` takes usage of the subscription now. */
@@ -79,4 +128,25 @@ export function takesUsage(record: SubscriptionRecord, now: number): boolean {
 /** Whether the agreement still binds: it has neither ended nor been replaced. */
 export function isLive(record: SubscriptionRecord, now: number): boolean {
   return record.end === undefined || now < record.end.endedAt
+}
+
+/** Whether the contract grants anything now; one that is handed over grants until its successor does. */
+export function isGranting(record: SubscriptionRecord, now: number): boolean {
+  if (record.suspended) return false
+  const state = subscriptionState(record, now)
+  return state === 'licensed' || (state === 'ending' && record.end?.isHandover === true)
+}
+
+/** The instant at which the accepted terms end; `undefined` for pay-as-you-go. */
+export function termEnd({ term, end }: SubscriptionRecord): number | undefined {
+  // State files of before terms were kept say it by the end alone.
+  return term?.endsAt ?? (end?.reason === 'EXPIRED' ? end.endedAt : undefined)
+}
+
+/** AWS's status of the agreement now. */
+export function agreementStatus(
+  { end }: SubscriptionRecord,
+  now: number,
+): 'ACTIVE' | SubscriptionEnd['reason'] {
+  return end !== undefined && now >= end.endedAt ? end.reason : 'ACTIVE'
 }

@@ -44,6 +44,8 @@ const ENTRY_KINDS: readonly string[] = [
   'settings',
   'product',
   'subscription',
+  'subscriptions',
+  'cancellationRequest',
   'token',
   'usage',
   'clock',

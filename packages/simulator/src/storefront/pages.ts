@@ -1,7 +1,7 @@
 import type { Backstage } from '../http/control-routes.ts'
+import { DEFAULT_ACCOUNT_ID } from '../marketplace/agreement-order.ts'
 import type { Bill } from '../marketplace/bill.ts'
 import type { LedgerRecord } from '../marketplace/ledger.ts'
-import { DEFAULT_ACCOUNT_ID } from '../marketplace/marketplace.ts'
 import { hasContract, isEntitled, isMetered, type SimulatedProduct } from '../marketplace/product.ts'
 import type { Subscription } from '../marketplace/subscription.ts'
 import { type Html, html } from './html.ts'
@@ -24,6 +24,7 @@ const STATES = {
   ending: { text: 'Ending', tone: 'wait' },
   finalWindow: { text: 'Final usage only', tone: 'wait' },
   closed: { text: 'Ended', tone: 'idle' },
+  failed: { text: 'Payment failed', tone: 'bad' },
 } satisfies Record<Subscription['state'], { text: string; tone: string }>
 
 export function productsPage({ marketplace }: Backstage): Html {
@@ -138,6 +139,8 @@ function stateStory({ state, licensedAt, startAt, end }: Subscription): Html {
       return html`The seller can send final usage until ${end && timeOf(end.closedAt)}.`
     case 'closed':
       return html`Usage is refused.`
+    case 'failed':
+      return html`The payment failed, so there is no license, and usage is refused.`
   }
 }
 

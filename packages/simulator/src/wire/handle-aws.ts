@@ -1,5 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import type { Fault, FaultBook, Operation } from '../faults/faults.ts'
+import {
+  describeAgreement,
+  getAgreementEntitlements,
+  getAgreementTerms,
+} from '../marketplace/agreement-details.ts'
+import { settleDue } from '../marketplace/agreement-due.ts'
+import { agreementError } from '../marketplace/agreement-errors.ts'
+import { findProductOfAgreement } from '../marketplace/agreement-input.ts'
+import {
+  getCancellationRequest,
+  listCancellationRequests,
+  sendCancellationRequest,
+  withdrawCancellationRequest,
+} from '../marketplace/agreement-requests.ts'
+import { searchAgreements } from '../marketplace/agreement-search.ts'
 import { AwsError } from '../marketplace/aws-error.ts'
 import { batchMeterUsage, findProductOfBatch } from '../marketplace/batch-meter-usage.ts'
 import { findProductOfEntitlements, getEntitlements } from '../marketplace/get-entitlements.ts'
@@ -8,17 +23,17 @@ import { findProductOfToken, resolveCustomer } from '../marketplace/registration
 import type { Settings } from '../marketplace/settings.ts'
 import type { MarketplaceContext } from '../marketplace/state.ts'
 import type { CallLog } from './call-log.ts'
-import { type Protocol, protocolOf } from './protocol.ts'
+import { AGREEMENT_SERVICE, type Protocol, protocolOf } from './protocol.ts'
 
 /** One call of an AWS operation, authenticated. */
 export interface AwsRequest {
-  /** `AWSMPMeteringService.BatchMeterUsage`, `AWSMPMeteringService.ResolveCustomer` or `AWSMPEntitlementService.GetEntitlements`. */
+  /** Service and operation, e.g. `AWSMPMeteringService.BatchMeterUsage` or `AWSMPCommerceService_v20200301.SearchAgreements`. */
   readonly target: string
   readonly body: string | Uint8Array
   /** The region of the credential scope: where the call counts. */
   readonly region: string
   readonly accessKeyId?: string
-  /** `application/cbor` for Smithy RPC v2 CBOR, else awsJson1_1. */
+  /** `application/cbor` for Smithy RPC v2 CBOR, else JSON in the service's version. */
   readonly contentType?: string
 }
 
@@ -43,7 +58,28 @@ export interface AwsDoor {
 
 type Answer = Extract<AwsReply, { kind: 'answer' }>
 
+type AgreementOperation = Exclude<Operation, 'BatchMeterUsage' | 'ResolveCustomer' | 'GetEntitlements'>
+
+const AGREEMENT_OPERATIONS: Readonly<
+  Record<AgreementOperation, (context: MarketplaceContext, input: unknown) => object>
+> = {
+  SearchAgreements: searchAgreements,
+  DescribeAgreement: describeAgreement,
+  GetAgreementTerms: getAgreementTerms,
+  GetAgreementEntitlements: getAgreementEntitlements,
+  SendAgreementCancellationRequest: sendCancellationRequest,
+  GetAgreementCancellationRequest: getCancellationRequest,
+  ListAgreementCancellationRequests: listCancellationRequests,
+  CancelAgreementCancellationRequest: withdrawCancellationRequest,
+}
+
 const TARGETS: Readonly<Record<string, Operation>> = {
+  ...Object.fromEntries(
+    Object.keys(AGREEMENT_OPERATIONS).map((name) => [
+      `${AGREEMENT_SERVICE}.${name}`,
+      name as AgreementOperation,
+    ]),
+  ),
   'AWSMPMeteringService.BatchMeterUsage': 'BatchMeterUsage',
   'AWSMPMeteringService.ResolveCustomer': 'ResolveCustomer',
   'AWSMPEntitlementService.GetEntitlements': 'GetEntitlements',
@@ -55,7 +91,7 @@ const TARGETS: Readonly<Record<string, Operation>> = {
  */
 export function handleAws(door: AwsDoor, request: AwsRequest): AwsReply {
   const { context, calls } = door
-  const protocol = protocolOf(request.contentType)
+  const protocol = protocolOf(request.contentType, request.target)
   const at = context.clock.now()
   const operation = Object.hasOwn(TARGETS, request.target) ? TARGETS[request.target] : undefined
   if (operation === undefined) {
@@ -93,23 +129,28 @@ function strike(
   if (fault === undefined) return undefined
   const take = (leaveUnprocessed?: () => boolean) =>
     answer(door, operation, request, protocol, leaveUnprocessed)
-  return { ...applyFault(fault, take, protocol, door.faults), fault }
+  return { ...applyFault(fault, operation, take, protocol, door.faults), fault }
 }
 
 function applyFault(
   fault: Fault,
+  operation: Operation,
   take: (leaveUnprocessed?: () => boolean) => { reply: Answer; outcome: string },
   protocol: Protocol,
   faults: FaultBook,
 ): Handled {
   const refuse = (error: AwsError) => ({ reply: errorAnswer(protocol, error), outcome: error.code })
-  const internalError = () =>
-    refuse(new AwsError('InternalServiceErrorException', 'Internal error, as ordered'))
+  const internalError = () => refuse(failure(operation, 'Internal error, as ordered'))
   switch (fault.kind) {
     case 'throttle':
-      return refuse(throttled())
-    case 'refuse':
-      return refuse(new AwsError(fault.error ?? 'DisabledApiException', 'Refused, as ordered'))
+      return refuse(throttled(operation))
+    case 'refuse': {
+      const code = fault.error ?? 'DisabledApiException'
+      const make = isForAgreements(operation)
+        ? agreementError
+        : (...given: [string, string]) => new AwsError(...given)
+      return refuse(make(code, 'Refused, as ordered'))
+    }
     case 'html503':
       return { reply: HTML_503, outcome: 'html503' }
     case 'cutBefore':
@@ -152,6 +193,7 @@ function answer(
 ): { reply: Answer; outcome: string } {
   const { context } = door
   try {
+    checkAgreementRegion(operation, request.region)
     checkQuota(door, operation, request.region)
     checkSize(context.state.settings, request.body)
     const input = protocol.decode(request.body)
@@ -161,8 +203,7 @@ function answer(
       outcome: 'ok',
     }
   } catch (error) {
-    const known =
-      error instanceof AwsError ? error : new AwsError('InternalServiceErrorException', String(error))
+    const known = error instanceof AwsError ? error : failure(operation, String(error))
     return { reply: errorAnswer(protocol, known), outcome: known.code }
   }
 }
@@ -174,6 +215,7 @@ function perform(
   region: string,
   leaveUnprocessed?: () => boolean,
 ): object {
+  settleDue(context)
   switch (operation) {
     case 'BatchMeterUsage':
       return batchMeterUsage(context, input, { region, ...(leaveUnprocessed && { leaveUnprocessed }) })
@@ -181,6 +223,8 @@ function perform(
       return resolveCustomer(context, input, region)
     case 'GetEntitlements':
       return getEntitlements(context, input)
+    default:
+      return AGREEMENT_OPERATIONS[operation](context, input)
   }
 }
 
@@ -203,6 +247,8 @@ function productOf(
       return findProductOfToken(context, input)
     case 'GetEntitlements':
       return findProductOfEntitlements(input)
+    default:
+      return findProductOfAgreement(context, input)
   }
 }
 
@@ -213,9 +259,17 @@ function checkQuota({ context, quota }: AwsDoor, operation: Operation, region: s
     BatchMeterUsage: settings.batchMeterUsagePerSecond,
     ResolveCustomer: settings.resolveCustomerPerSecond,
     GetEntitlements: settings.getEntitlementsPerSecond,
+    SearchAgreements: settings.searchAgreementsPerSecond,
+    DescribeAgreement: settings.describeAgreementPerSecond,
+    GetAgreementTerms: settings.getAgreementTermsPerSecond,
+    GetAgreementEntitlements: settings.getAgreementEntitlementsPerSecond,
+    SendAgreementCancellationRequest: settings.agreementCancellationsPerSecond,
+    GetAgreementCancellationRequest: settings.agreementCancellationsPerSecond,
+    ListAgreementCancellationRequests: settings.agreementCancellationsPerSecond,
+    CancelAgreementCancellationRequest: settings.agreementCancellationsPerSecond,
   }[operation]
   const key = `${settings.sellerAccountId} ${region} ${operation}`
-  if (!quota.take(key, perSecond, context.clock.now())) throw throttled()
+  if (!quota.take(key, perSecond, context.clock.now())) throw throttled(operation)
 }
 
 function checkSize({ requestBytesMax, tooLargeError }: Settings, body: string | Uint8Array): void {
@@ -228,9 +282,31 @@ function checkSize({ requestBytesMax, tooLargeError }: Settings, body: string | 
   }
 }
 
-function throttled(): AwsError {
-  return new AwsError('ThrottlingException', 'Rate exceeded')
+function throttled(operation: Operation): AwsError {
+  const [code, message] = ['ThrottlingException', 'Rate exceeded']
+  return isForAgreements(operation) ? agreementError(code, message) : new AwsError(code, message)
 }
+
+function failure(operation: Operation, message: string): AwsError {
+  return isForAgreements(operation)
+    ? agreementError('InternalServerException', message)
+    : new AwsError('InternalServiceErrorException', message)
+}
+
+function isForAgreements(operation: Operation): operation is AgreementOperation {
+  return Object.hasOwn(AGREEMENT_OPERATIONS, operation)
+}
+
+/** The Agreement service is in one region only (AWS Marketplace quotas and endpoints, read November 2026). */
+function checkAgreementRegion(operation: Operation, region: string): void {
+  if (!isForAgreements(operation) || region === AGREEMENT_REGION) return
+  throw new AwsError(
+    'InvalidSignatureException',
+    `Credential should be scoped to a valid region: the agreement service is in ${AGREEMENT_REGION} only, not ${region}.`,
+  )
+}
+
+const AGREEMENT_REGION = 'us-east-1'
 
 function unknownOperation(target: string): AwsError {
   const isForBuyers = /^AWSMPMeteringService\.(MeterUsage|RegisterUsage)$/.test(target)
@@ -247,10 +323,17 @@ function headersOf(protocol: Protocol): Record<string, string> {
 }
 
 export function errorAnswer(protocol: Protocol, error: AwsError): Answer {
+  const headers = headersOf(protocol)
+  // Only the agreement service's errors carry the id in their body too.
+  const isDetailed = Object.keys(error.details).length > 0
   return {
     kind: 'answer',
     status: error.status,
-    headers: headersOf(protocol),
-    body: protocol.encode({ __type: error.code, message: error.message }),
+    headers,
+    body: protocol.encode({
+      __type: error.code,
+      message: error.message,
+      ...(isDetailed && { requestId: headers['x-amzn-requestid'], ...error.details }),
+    }),
   }
 }

@@ -1,7 +1,7 @@
 import { decode, encode, Tagged } from 'cborg'
 import { AwsError } from '../marketplace/aws-error.ts'
 
-/** How a service writes its messages: awsJson1_1, or Smithy RPC v2 CBOR. */
+/** How a service writes its messages: awsJson1_0 or 1_1, or Smithy RPC v2 CBOR. */
 export interface Protocol {
   readonly contentType: string
   readonly headers: Readonly<Record<string, string>>
@@ -28,6 +28,8 @@ const JSON_1_1: Protocol = {
   encode: (value) => JSON.stringify(value),
 }
 
+const JSON_1_0: Protocol = { ...JSON_1_1, contentType: 'application/x-amz-json-1.0' }
+
 const RPC_V2_CBOR: Protocol = {
   contentType: 'application/cbor',
   headers: { 'smithy-protocol': 'rpc-v2-cbor' },
@@ -43,12 +45,27 @@ const RPC_V2_CBOR: Protocol = {
   encode: (value) => encode(tagTimestamps(value, 0)),
 }
 
-export function protocolOf(contentType: string | undefined): Protocol {
-  return contentType?.startsWith('application/cbor') ? RPC_V2_CBOR : JSON_1_1
+/** @param target - the operation, whose service decides on the version of JSON */
+export function protocolOf(contentType: string | undefined, target = ''): Protocol {
+  if (contentType?.startsWith('application/cbor')) return RPC_V2_CBOR
+  return target.startsWith(AGREEMENT_SERVICE) ? JSON_1_0 : JSON_1_1
 }
 
+export const AGREEMENT_SERVICE = 'AWSMPCommerceService_v20200301'
+
 /** Members that are timestamps, and so carry tag 1 in CBOR; in JSON they are plain numbers. */
-const TIMESTAMPS = new Set(['ExpirationDate', 'Timestamp'])
+const TIMESTAMPS = new Set([
+  'ExpirationDate',
+  'Timestamp',
+  'acceptanceTime',
+  'startTime',
+  'endTime',
+  'lastUpdateTime',
+  'agreementStartDate',
+  'agreementEndDate',
+  'createdAt',
+  'updatedAt',
+])
 
 function tagTimestamps(value: unknown, depth: number): unknown {
   if (depth > CBOR_DEPTH_MAX || typeof value !== 'object' || value === null) return value
@@ -56,7 +73,7 @@ function tagTimestamps(value: unknown, depth: number): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => [
       key,
-      TIMESTAMPS.has(key) ? new Tagged(1, member) : tagTimestamps(member, depth + 1),
+      TIMESTAMPS.has(key) && member !== null ? new Tagged(1, member) : tagTimestamps(member, depth + 1),
     ]),
   )
 }
