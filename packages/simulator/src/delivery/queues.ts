@@ -113,8 +113,9 @@ export function createQueues(options: {
 
   /** Real milliseconds until a hidden message can be seen again. */
   function nextVisibleIn(name: string): number {
-    const instants = [...(state.get(name)?.messages.values() ?? [])].map(({ visibleAt }) => visibleAt)
-    return Math.min(...instants, Number.MAX_SAFE_INTEGER) - realNow()
+    let next = Number.MAX_SAFE_INTEGER
+    for (const { visibleAt } of state.get(name)?.messages.values() ?? []) next = Math.min(next, visibleAt)
+    return next - realNow()
   }
 
   /** The message that a receipt is the latest for. */

@@ -65,7 +65,7 @@ export interface Settings {
   readonly sellerAccountId: string
   /** How SNS messages are signed: `1` is SHA1 with RSA, AWS's default, `2` SHA256 with RSA. */
   readonly snsSignatureVersion: '1' | '2'
-  /** How often a notification is sent to an endpoint that fails, before it is given up: ten times take about 90 s. */
+  /** How often a notification is sent to an endpoint that fails, before it is given up: ten times take about 70 s. */
   readonly deliveryAttemptsMax: number
 }
 

@@ -19,6 +19,7 @@ export const EVENTBRIDGE: JsonService = {
   contentType: 'application/x-amz-json-1.1',
   namespace: '',
   internalError: 'InternalException',
+  operations: ['PutEvents'],
   perform(operation, input, call) {
     if (operation !== 'PutEvents') {
       throw new AwsError('UnknownOperationException', 'The simulator knows PutEvents of EventBridge only')

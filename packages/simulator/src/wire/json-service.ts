@@ -38,6 +38,7 @@ export interface JsonService {
   /** Namespace of its error codes in `__type`, where it writes one. */
   readonly namespace: string
   readonly internalError: string
+  readonly operations: readonly string[]
   /** @throws {AwsError} */
   perform(operation: string, input: Input, call: ServiceCall): Promise<object> | object
   /** More headers of an error. */
@@ -68,7 +69,7 @@ export async function answerService(
   if (isLogged || fault !== undefined) {
     door.calls.add({
       at: door.clock.now(),
-      operation: isLogged ? operation : 'Unknown',
+      operation: service.operations.includes(operation) ? operation : 'Unknown',
       region: request.region,
       outcome,
       ...(fault !== undefined && { fault: fault.kind }),

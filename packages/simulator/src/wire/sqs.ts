@@ -46,30 +46,6 @@ const QUERY_CODES: Readonly<Record<string, string>> = {
   UnsupportedOperation: 'AWS.SimpleQueueService.UnsupportedOperation',
 }
 
-/**
- * SQS in the AWS JSON protocol: standard queues. `SentTimestamp` is virtual time; waiting, delays and visibility
- * timeouts run in real time, as the consumer's do.
- *
- * @see {@link https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html | API reference}
- */
-export const SQS: JsonService = {
-  prefix: 'AmazonSQS.',
-  scope: 'sqs',
-  contentType: 'application/x-amz-json-1.0',
-  namespace: 'com.amazonaws.sqs#',
-  internalError: 'InternalError',
-  errorHeaders: ({ code, status }) => ({
-    'x-amzn-query-error': `${QUERY_CODES[code] ?? code};${status >= 500 ? 'Receiver' : 'Sender'}`,
-  }),
-  // A consumer that polls would push everything else out of the log.
-  isLogged: (operation, output) => operation !== 'ReceiveMessage' || 'Messages' in output,
-  perform(operation, input, call) {
-    const perform = Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined
-    if (perform === undefined) throw new AwsError('UnknownOperationException', `SQS has no ${operation} here`)
-    return perform(input, call)
-  },
-}
-
 const OPERATIONS: Readonly<Record<string, (input: Input, call: ServiceCall) => object | Promise<object>>> = {
   CreateQueue: createQueue,
   DeleteQueue(input, call) {
@@ -141,6 +117,31 @@ const OPERATIONS: Readonly<Record<string, (input: Input, call: ServiceCall) => o
   PurgeQueue(input, call) {
     call.delivery.queues.purge(nameOf(input, call).name)
     return {}
+  },
+}
+
+/**
+ * SQS in the AWS JSON protocol: standard queues. `SentTimestamp` is virtual time; waiting, delays and visibility
+ * timeouts run in real time, as the consumer's do.
+ *
+ * @see {@link https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html | API reference}
+ */
+export const SQS: JsonService = {
+  prefix: 'AmazonSQS.',
+  scope: 'sqs',
+  contentType: 'application/x-amz-json-1.0',
+  namespace: 'com.amazonaws.sqs#',
+  internalError: 'InternalError',
+  operations: Object.keys(OPERATIONS),
+  errorHeaders: ({ code, status }) => ({
+    'x-amzn-query-error': `${QUERY_CODES[code] ?? code};${status >= 500 ? 'Receiver' : 'Sender'}`,
+  }),
+  // A consumer that polls would push everything else out of the log.
+  isLogged: (operation, output) => operation !== 'ReceiveMessage' || 'Messages' in output,
+  perform(operation, input, call) {
+    const perform = Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined
+    if (perform === undefined) throw new AwsError('UnknownOperationException', `SQS has no ${operation} here`)
+    return perform(input, call)
   },
 }
 
