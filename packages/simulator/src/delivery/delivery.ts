@@ -290,10 +290,10 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
       const destinations = parseDestinations(value, state.destinations, clock.now())
       commit({ kind: 'destinations', destinations })
       endLeftOut()
-      listDestinations() // which makes queues: a consumer may ask for them at once
       for (const request of destinations.subscriptions) {
         for (const topicArn of topicsOf(request)) topics.subscribe(topicArn, request)
       }
+      listDestinations() // which makes queues: a consumer may ask for them at once
       engine.poke()
     },
     flush: engine.flush,
