@@ -25,6 +25,8 @@ import { submitDueRecords } from './domain/usage/submit-due-records.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
+import type { AwsClientOptions, AwsCredentials } from './marketplace/aws-client.ts'
+import type { AwsCaller } from './marketplace/aws-identity.ts'
 import type { Metrics } from './metrics.ts'
 import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from './storage/sql/buyer-case-store.ts'
@@ -273,11 +275,32 @@ function lazyMetrics(load: () => Promise<Metrics>): Metrics {
 
 async function createMetering(config: Config): Promise<MeteringService> {
   const { createAwsMetering } = await import('./marketplace/aws-metering.ts')
-  return createAwsMetering({
-    mode: config.mode,
-    endpoint: config.aws.endpoint,
-    timeoutMs: config.aws.timeoutMs,
-  })
+  return createAwsMetering({ ...(await awsClientOptions(config)), endpoint: config.aws.endpoint })
+}
+
+const credentialsOf = new WeakMap<Config, AwsCredentials>()
+
+/**
+ * What every AWS client is made from: mode, timeout and credentials, one session of an assumed role for all. The
+ * address is AWS's own, or in simulated mode the simulator's; `aws.endpoint` elsewhere is metering's alone.
+ */
+export async function awsClientOptions(config: Config): Promise<AwsClientOptions> {
+  const { mode, aws } = config
+  if (!credentialsOf.has(config)) {
+    const { createAwsCredentials } = await import('./marketplace/aws-credentials.ts')
+    // Another may have made them meanwhile: all share one session.
+    if (!credentialsOf.has(config))
+      credentialsOf.set(
+        config,
+        createAwsCredentials({ mode, region: aws.region, assumeRole: aws.assumeRole }),
+      )
+  }
+  return {
+    mode,
+    timeoutMs: aws.timeoutMs,
+    endpoint: mode === 'simulated' ? aws.endpoint : undefined,
+    credentials: credentialsOf.get(config),
+  }
 }
 
 export function createLogger(config: Pick<Config, 'log'>): Logger {
@@ -288,8 +311,12 @@ export const VERSION: string = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ).version
 
-/** The account that the ambient AWS credentials are of, as AWS itself says. */
-export async function findAwsAccount(config: Config): Promise<string> {
-  const { getAccountId } = await import('./marketplace/aws-identity.ts')
-  return getAccountId(config.aws.region)
+/**
+ * Whom AWS takes this deployment for: the assumed role where one is configured, else the machine's own credentials.
+ * Never asked in simulated mode.
+ */
+export async function findAwsCaller(config: Config): Promise<AwsCaller> {
+  const { getCaller } = await import('./marketplace/aws-identity.ts')
+  const { credentials } = await awsClientOptions(config)
+  return getCaller(config.aws.region, { credentials })
 }

@@ -3,32 +3,22 @@ import type {
   UsageRecord as AwsUsageRecord,
   BatchMeterUsageCommandInput,
   MarketplaceMeteringClient,
-  MarketplaceMeteringClientConfig,
 } from '@aws-sdk/client-marketplace-metering'
 import { DomainError } from '../domain/error.ts'
 import { AWS_RULES } from '../domain/usage/aws-rules.ts'
 import type { MeteringService, ResolvedCustomer } from '../domain/usage/metering-service.ts'
 import { awsIdentityKey, type UsageRecord } from '../domain/usage/usage-record.ts'
 import { awsError, meteringAnswer, parseJson } from './aws-answer.ts'
-import { type Exchange, exchange, isRecord, requestHandlerOptions, WATCH_PLACE } from './aws-exchange.ts'
-import { whereIs } from './loopback.ts'
+import { type AwsClientOptions, awsClientConfig, checkEndpoint, placeOf } from './aws-client.ts'
+import { type Exchange, exchange, isRecord, WATCH_PLACE } from './aws-exchange.ts'
 
-export interface AwsMeteringOptions {
-  /** `simulated` sends to this machine only, with made-up credentials; `shadow` resolves buyers but sends no usage. */
-  readonly mode: 'simulated' | 'shadow' | 'live'
-  /** The service's address; undefined: AWS's own (not in simulated mode). */
-  readonly endpoint?: string | undefined
-  /** For one call, its answer read, ms. */
-  readonly timeoutMs: number
-}
+/** `shadow` resolves buyers but sends no usage. */
+export type AwsMeteringOptions = AwsClientOptions
 
 export interface AwsMetering extends MeteringService {
   /** Closes the connections that are kept open between calls. */
   close(): void
 }
-
-/** What the simulator is signed with. They open nothing anywhere. */
-const SIMULATED_CREDENTIALS = { accessKeyId: 'SIMULATED', secretAccessKey: 'simulated' }
 
 /**
  * AWS Marketplace's metering service through the AWS SDK, one client for each region, made when first needed.
@@ -36,14 +26,9 @@ const SIMULATED_CREDENTIALS = { accessKeyId: 'SIMULATED', secretAccessKey: 'simu
  * @throws {Error} where mode and endpoint do not fit: pretend and real never mix
  */
 export function createAwsMetering(options: AwsMeteringOptions): AwsMetering {
-  const { mode, endpoint, timeoutMs } = options
-  const where = mode === 'simulated' ? 'loopback' : 'elsewhere'
-  if (mode === 'simulated' && endpoint === undefined)
-    throw new Error('simulated mode needs the simulator’s address')
-  if (endpoint !== undefined && whereIs(new URL(endpoint)) !== where) {
-    const rule = mode === 'simulated' ? 'must be on this machine' : 'must not be on this machine'
-    throw new Error(`in ${mode} mode the metering endpoint ${rule}: ${new URL(endpoint).host}`)
-  }
+  const { mode, timeoutMs } = options
+  const where = placeOf(mode)
+  checkEndpoint(options, 'metering')
 
   const clients = new Map<string, Promise<MarketplaceMeteringClient>>()
   const clientOf = (region: string) => {
@@ -97,32 +82,11 @@ const SHADOW: Exchange = {
 }
 
 /** Importing the SDK takes longer than the rest of a start, so it waits for the first call. */
-async function createClient(
-  region: string,
-  { mode, endpoint, timeoutMs }: AwsMeteringOptions,
-): Promise<MarketplaceMeteringClient> {
+async function createClient(region: string, options: AwsMeteringOptions): Promise<MarketplaceMeteringClient> {
   const { MarketplaceMeteringClient } = await import('@aws-sdk/client-marketplace-metering')
-  return new MarketplaceMeteringClient({
-    region,
-    // Every attempt is the ledger's.
-    maxAttempts: 1,
-    retryMode: 'standard',
-    requestHandler: requestHandlerOptions(timeoutMs),
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(mode === 'simulated' ? NOTHING_AMBIENT : {}),
-  })
+  // Every attempt is the ledger's.
+  return new MarketplaceMeteringClient({ region, ...awsClientConfig(options, 'metering') })
 }
-
-/** Each of these would else be looked up in the environment, `~/.aws`, or a metadata service. */
-const NOTHING_AMBIENT = {
-  credentials: SIMULATED_CREDENTIALS,
-  defaultsMode: 'legacy',
-  useDualstackEndpoint: false,
-  useFipsEndpoint: false,
-  disableClockSkewCorrection: false,
-  userAgentAppId: async () => undefined,
-  authSchemePreference: ['sigv4'],
-} satisfies MarketplaceMeteringClientConfig
 
 /** The ledger packs batches by these rules; a batch that breaks them is our bug, and AWS would refuse it whole. */
 function checkBatch(records: readonly UsageRecord[]): void {

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
-import { findAwsAccount, openLedger } from '../../compose.ts'
+import { findAwsCaller, openLedger } from '../../compose.ts'
 import type { Config } from '../../config.ts'
 import { auditUsage } from '../../domain/usage/audit-usage.ts'
 import { systemClock } from '../../system-clock.ts'
@@ -11,6 +11,8 @@ import { guarded, print } from '../output.ts'
 interface Check {
   readonly name: string
   readonly ok: boolean
+  /** It works, but a person should look. */
+  readonly warns?: boolean
   /** What was found, or what to do. */
   readonly says: string
 }
@@ -47,7 +49,10 @@ export function doctorCommand(): Command {
         const ok = checks.every((check) => check.ok)
         print(options.json, { ok, checks }, () =>
           checks
-            .map((check) => `${check.ok ? 'ok  ' : 'FAIL'} ${check.name.padEnd(14)} ${check.says}`)
+            .map(
+              (check) =>
+                `${check.warns ? 'warn' : check.ok ? 'ok  ' : 'FAIL'} ${check.name.padEnd(14)} ${check.says}`,
+            )
             .join('\n'),
         )
         if (!ok) process.exitCode = 2
@@ -161,20 +166,28 @@ async function checkMarketplace(config: Config): Promise<Check[]> {
           : `${Math.round(skew / 1000)} s away from AWS's: set up time synchronisation (NTP)`,
     })
   }
-  try {
-    const account = await findAwsAccount(config)
-    const same = config.aws.accountId === undefined || account === config.aws.accountId
-    checks.push({
-      name: 'credentials',
-      ok: same,
-      says: same
-        ? `of account ${account}`
-        : `are of account ${account}; aws.accountId says ${config.aws.accountId}`,
-    })
-  } catch (error) {
-    checks.push({ name: 'credentials', ok: false, says: messageOf(error) })
-  }
+  checks.push(await checkCredentials(config))
   return checks
+}
+
+async function checkCredentials(config: Config): Promise<Check> {
+  const name = 'credentials'
+  try {
+    const { account, arn, longLivedKey } = await findAwsCaller(config)
+    const who = `${arn} of account ${account}`
+    if (config.aws.accountId !== undefined && account !== config.aws.accountId)
+      return { name, ok: false, says: `are ${who}; aws.accountId says ${config.aws.accountId}` }
+    if (config.mode === 'live' && longLivedKey)
+      return {
+        name,
+        ok: true,
+        warns: true,
+        says: `${who}, by a user's access key that never ends: give this machine a role instead (docs/iam.md)`,
+      }
+    return { name, ok: true, says: who }
+  } catch (error) {
+    return { name, ok: false, says: messageOf(error) }
+  }
 }
 
 /** The server's own time, from any answer that it gives. */
