@@ -26,8 +26,8 @@ type Answer =
   | { refuse: string }
 
 /** The ledger's use cases on a store, with a clock that is told and an AWS that answers what it is told. */
-export async function startLedger(
-  open: () => Promise<Stores>,
+export async function startLedger<S extends Stores = Stores>(
+  open: () => Promise<S>,
   product: Product = aProduct(),
   now = utc('2026-11-21T10:30'),
 ) {

@@ -1,11 +1,12 @@
 import { lifecycleContract } from '../contract/lifecycle.contract.ts'
+import { subscriberMeteringContract } from '../contract/subscriber-metering.contract.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { openSqlite } from './database.ts'
 import { migrate } from './migrations.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 import { createSqlUsageStore } from './usage-store.ts'
 
-lifecycleContract('SQLite', async () => {
+const open = async () => {
   const database = openSqlite(':memory:')
   await migrate(database)
   return {
@@ -13,4 +14,7 @@ lifecycleContract('SQLite', async () => {
     subscriptions: createSqlSubscriptionStore(database),
     usage: createSqlUsageStore(database),
   }
-})
+}
+
+lifecycleContract('SQLite', open)
+subscriberMeteringContract('SQLite', open)
