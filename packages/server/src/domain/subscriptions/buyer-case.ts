@@ -35,7 +35,7 @@ export interface CasePatch {
   readonly accessEnd?: number
   readonly finalWindowEnd?: number
   readonly successor?: string
-  readonly plan?: string
+  readonly plan?: string | null
   readonly tenantId?: string
 }
 

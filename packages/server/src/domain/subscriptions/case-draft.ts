@@ -78,6 +78,11 @@ export function draftCase(buyerCase: BuyerCase, now: number): CaseDraft {
 
 /** The subscription with a patch applied: a field left out stays, `null` unsets. */
 export function applyPatch(subscription: Subscription, patch: CasePatch): Subscription {
-  const { termEnd, ...rest } = patch
-  return { ...subscription, ...rest, ...(termEnd !== undefined && { termEnd: termEnd ?? undefined }) }
+  const { termEnd, plan, ...rest } = patch
+  return {
+    ...subscription,
+    ...rest,
+    ...(termEnd !== undefined && { termEnd: termEnd ?? undefined }),
+    ...(plan !== undefined && { plan: plan ?? undefined }),
+  }
 }

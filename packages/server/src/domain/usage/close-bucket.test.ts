@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import type { Dimension, Included, Product } from '../products/product.ts'
+import { NO_HISTORY_YET } from '../entitlements/contract-history.ts'
+import type { Allowance } from '../entitlements/included-units.ts'
+import type { Dimension, Product } from '../products/product.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { AWS_RULES } from './aws-rules.ts'
-import { decideClosing, decideHeld, includedPeriod } from './close-bucket.ts'
+import { decideClosing, decideHeld } from './close-bucket.ts'
 import { hourOf } from './hour.ts'
 import { tagSetKey } from './tags.ts'
 import type { ClosingState } from './usage-store.ts'
@@ -24,6 +26,7 @@ const aState = (values: Partial<ClosingState> = {}, quantity = 10n): ClosingStat
   },
   subscription: {
     status: 'active',
+    channel: 'aws',
     licenseArn: 'arn:aws:license-manager::294406891311:license:l-1',
     customerAwsAccountId: '123456789012',
     accessStart: utc('2026-11-01T00:00'),
@@ -34,6 +37,7 @@ const aState = (values: Partial<ClosingState> = {}, quantity = 10n): ClosingStat
   fixed: undefined,
   history: [],
   includedUsed: () => 0n,
+  contract: NO_HISTORY_YET,
   keyTaken: false,
   earlierOpen: false,
   laterOpen: false,
@@ -42,7 +46,7 @@ const aState = (values: Partial<ClosingState> = {}, quantity = 10n): ClosingStat
   ...values,
 })
 
-const rules = (values: Partial<Dimension> = {}, included?: Included, now = NOW) => ({
+const rules = (values: Partial<Dimension> = {}, included?: Allowance, now = NOW) => ({
   product: { id: 'demo', metering: 'license', region: 'us-east-1' } as Product,
   dimension: { key: 'requests', scale: 0, unitSize: 1n, remainder: 'forgive', ...values } as Dimension,
   included,
@@ -75,32 +79,57 @@ describe('a hold', () => {
 })
 
 describe('included units', () => {
-  const since = (text: string) => ({ accessStart: utc(text) }) as Subscription
-  const period = (reset: Included['reset'], start: string, time: string) =>
-    includedPeriod({ dimension: 'requests', units: 1n, per: undefined, reset }, since(start), utc(time))
-
-  it('start anew with the calendar month, or never within a term', () => {
-    expect(period('calendarMonth', '2026-01-31T10:00', '2026-12-31T23:59')).toBe('2026-12')
-    expect(period('term', '2026-01-31T10:00', '2026-12-31T23:59')).toBe('term')
-  })
-
-  it.each([
-    ['2026-01-31T10:00', '2026-02-27T23:59', '2026-01-31'],
-    ['2026-01-31T10:00', '2026-02-28T00:00', '2026-02-28'],
-    ['2026-01-31T10:00', '2026-03-30T23:59', '2026-02-28'],
-    ['2026-01-31T10:00', '2026-03-31T00:00', '2026-03-31'],
-    ['2026-01-31T10:00', '2026-05-01T00:00', '2026-04-30'],
-    ['2028-01-30T10:00', '2028-02-29T12:00', '2028-02-29'],
-    ['2026-11-15T10:30', '2026-11-15T10:30', '2026-11-15'],
-    ['2026-11-15T10:30', '2027-01-14T23:59', '2026-12-15'],
-  ])('of an agreement since %s: %s is in the period from %s', (start, time, from) => {
-    expect(period('anniversary', start, time)).toBe(from)
-  })
+  const allowance = (units: bigint): Allowance => ({ period: 'term', units, isUnread: false })
 
   it('are used before anything is billed; what was carried is beyond them', () => {
-    const included: Included = { dimension: 'requests', units: 10n, per: undefined, reset: 'term' }
-    const closing = decideClosing(aState({ carry: 3n, includedUsed: () => 4n }, 9n), rules({}, included))
+    const closing = decideClosing(
+      aState({ carry: 3n, includedUsed: () => 4n }, 9n),
+      rules({}, allowance(10n)),
+    )
     expect(closing).toMatchObject({ included: { period: 'term', amount: 6n }, record: { quantity: 6 } })
+  })
+
+  it('that shrank below what is used up take nothing back', () => {
+    const closing = decideClosing(aState({ includedUsed: () => 8n }, 9n), rules({}, allowance(5n)))
+    expect(closing).toMatchObject({ included: undefined, record: { quantity: 9 } })
+  })
+})
+
+describe('what AWS is not told of', () => {
+  const contract = { ...rules(), product: { ...rules().product, pricing: 'contract' as const } }
+  const direct = { ...aState().subscription, channel: 'direct' as const, licenseArn: undefined }
+
+  it('is included, with what was carried, and waits for nobody', () => {
+    const tagged = { carry: 3n, carryTags: new Map([[tagSetKey([['team', 'a']]), 3n]]) }
+    for (const closing of [
+      decideClosing(aState(tagged), contract),
+      decideClosing(aState({ ...tagged, subscription: direct }), rules()),
+      decideClosing(aState({ ...tagged, subscription: { ...direct, channel: 'free' } }), rules()),
+    ]) {
+      expect(closing).toEqual({
+        status: 'closed',
+        transfers: [
+          { from: 'open', to: 'included', amount: 10n },
+          { from: 'carry', to: 'included', amount: 3n },
+        ],
+        carryTags: new Map(),
+      })
+    }
+  })
+
+  it('is never held, and never a record of zero', () => {
+    const suspicious = { holdAbove: { units: 1n }, reportZero: true }
+    const pure = { ...rules(suspicious), product: contract.product }
+    expect(decideClosing(aState(), pure)).toMatchObject({ status: 'closed' })
+    expect(decideClosing(aState({}, 0n), pure)?.record).toBeUndefined()
+  })
+
+  it('is included where it was held while it was metered', () => {
+    const held = aState({ bucket: { ...aState().bucket, status: 'held' } })
+    expect(decideHeld(held, contract, 4n, 'person')?.transfers).toEqual([
+      { from: 'held', to: 'waived', amount: 6n },
+      { from: 'held', to: 'included', amount: 4n },
+    ])
   })
 })
 

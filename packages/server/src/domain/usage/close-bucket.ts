@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { baseUnitsPerUnit, type Dimension, type Included, type Product } from '../products/product.ts'
+import type { Allowance } from '../entitlements/included-units.ts'
+import { baseUnitsPerUnit, type Dimension, type Product } from '../products/product.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Account, Transfer } from './account.ts'
 import { apportion, foldTagSets, splitUnits } from './apportion.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
 import { awsDeadline, hasNextHour, lastHour, recordTimestamp } from './deadlines.ts'
-import { HOUR_MS, type Hour, hourOf, hourStart, hourText, MINUTE_MS, monthStart } from './hour.ts'
+import { HOUR_MS, type Hour, hourOf, hourStart, hourText, MINUTE_MS } from './hour.ts'
 import { parseTagSetKey, type TagSetKey, UNTAGGED } from './tags.ts'
 import type { Allocation, MeteringIdentityValue } from './usage-record.ts'
 import type { Alarm, Closing, ClosingState, SealedRecord } from './usage-store.ts'
@@ -23,8 +24,17 @@ export const HOLD_HISTORY_MAX = 168
 export interface ClosingRules {
   readonly product: Product
   readonly dimension: Dimension
-  readonly included: Included | undefined
+  /** What the contract includes in the bucket's hour. */
+  readonly included: Allowance | undefined
   readonly now: number
+}
+
+/**
+ * Is its usage told to AWS? Not of a pure contract, which has nothing to meter, and not of a subscription that was not
+ * bought through AWS Marketplace: theirs is counted, and all of it is included.
+ */
+export function isMetered({ pricing }: Pick<Product, 'pricing'>, { channel }: Pick<Subscription, 'channel'>) {
+  return pricing !== 'contract' && channel === 'aws'
 }
 
 /**
@@ -35,6 +45,7 @@ export interface ClosingRules {
  */
 export function decideClosing(state: ClosingState, rules: ClosingRules): Closing | undefined {
   if (state.bucket.status !== 'open') return undefined
+  if (!isMetered(rules.product, state.subscription)) return include(state, 'open', state.bucket.quantity)
   const reason = holdReason(state, rules)
   if (reason !== undefined) {
     return {
@@ -58,10 +69,21 @@ export function decideHeld(
   actor: string,
 ): Closing | undefined {
   if (state.bucket.status !== 'held') return undefined
-  const closing = freeze(state, rules, 'held', keep)
+  const closing = isMetered(rules.product, state.subscription)
+    ? freeze(state, rules, 'held', keep)
+    : include(state, 'held', keep)
   if (closing === undefined) return undefined
   const waived = state.bucket.quantity - keep
   return { ...closing, actor, transfers: [...transfers(['held', 'waived', waived]), ...closing.transfers] }
+}
+
+/** Nothing is billed by it: it ends here, with what was carried while it was metered. */
+function include({ carry, carryTags }: ClosingState, source: Account, amount: bigint): Closing {
+  return {
+    status: 'closed',
+    transfers: transfers([source, 'included', amount], ['carry', 'included', carry]),
+    carryTags: carryTags.size > 0 ? new Map() : undefined,
+  }
 }
 
 function freeze(
@@ -234,35 +256,9 @@ function takeIncluded(
   unit: bigint,
 ): { amount: bigint; period: string } {
   if (included === undefined || amount === 0n) return { amount: 0n, period: '' }
-  const period = includedPeriod(included, state.subscription, hourStart(state.bucket.hour))
-  const left = included.units * unit - state.includedUsed(period)
+  const { period, units } = included
+  const left = units * unit - state.includedUsed(period)
   return { amount: left <= 0n ? 0n : min(left, amount), period }
-}
-
-/** The period of a contract's included units that a time lies in, as a key. */
-export function includedPeriod(included: Included, subscription: Subscription, timeMs: number): string {
-  switch (included.reset) {
-    case 'calendarMonth':
-      return new Date(monthStart(timeMs)).toISOString().slice(0, 7)
-    case 'term':
-      return 'term'
-    case 'anniversary':
-      return new Date(anniversaryBefore(subscription.accessStart, timeMs)).toISOString().slice(0, 10)
-  }
-}
-
-/** The latest monthly anniversary of `start` at or before `timeMs`; the 31st becomes a short month's last day. */
-function anniversaryBefore(start: number, timeMs: number): number {
-  const first = new Date(start)
-  const date = new Date(timeMs)
-  for (let back = 0; back < 2; back++) {
-    const year = date.getUTCFullYear()
-    const month = date.getUTCMonth() - back
-    const days = new Date(Date.UTC(year, month + 1, 0)).getUTCDate()
-    const anniversary = Date.UTC(year, month, Math.min(first.getUTCDate(), days))
-    if (anniversary <= timeMs) return anniversary
-  }
-  return start
 }
 
 /** What each tag set has, in base units, its carried share included; undefined where nothing is tagged. */

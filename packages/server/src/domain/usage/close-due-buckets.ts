@@ -1,16 +1,10 @@
+import { includedAt } from '../entitlements/included-units.ts'
 import { DomainError } from '../error.ts'
-import {
-  baseUnitsPerUnit,
-  type Dimension,
-  type Included,
-  type Product,
-  type ProductCatalog,
-} from '../products/product.ts'
-import type { Subscription } from '../subscriptions/subscription.ts'
+import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import type { Account, Transfer } from './account.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
-import { type ClosingRules, decideClosing, decideHeld, identityOf } from './close-bucket.ts'
+import { type ClosingRules, decideClosing, decideHeld, identityOf, isMetered } from './close-bucket.ts'
 import { awsDeadline, closesAt, holdDeadline } from './deadlines.ts'
 import { HOUR_MS, type Hour, hourOf, hourText } from './hour.ts'
 import type { BucketKey, Closing, ClosingState, UsageBucket, UsageStore } from './usage-store.ts'
@@ -21,7 +15,7 @@ const SLICE = 200
 const SLICES_MAX = 5_000
 
 /** A decision on a held hour does not ask again whether to hold it. */
-export const NO_HISTORY = { history: false }
+export const NO_HISTORY = { history: false, contract: true }
 
 /** What an end cost for good, in base units. */
 export interface Loss {
@@ -179,13 +173,18 @@ async function closeKeys(run: Run, product: Product, keys: readonly BucketKey[])
         )
         return undefined
       }
-      if (rules.included !== undefined && state.earlierOpen && now < sealBy(state)) return undefined
-      noteUnknownBuyer(run, state, rules)
+      if (isMetered(product, state.subscription)) {
+        if (waitsForContract(run, state, rules)) return undefined
+        noteUnknownBuyer(run, state, rules)
+      }
       const closing = decideClosing(state, rules)
       if (closing !== undefined) closings.set(nameOf(state.bucket), closing)
       return closing
     },
-    { history: product.dimensions.some(({ holdAbove }) => holdAbove !== undefined && 'times' in holdAbove) },
+    {
+      history: product.dimensions.some(({ holdAbove }) => holdAbove !== undefined && 'times' in holdAbove),
+      contract: product.plans.some(({ included }) => included.length > 0),
+    },
   )
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome === 'held') run.report.held++
@@ -198,6 +197,21 @@ async function closeKeys(run: Run, product: Product, keys: readonly BucketKey[])
 
 function nameOf({ subscription, dimension, hour }: BucketKey): string {
   return `${subscription}/${dimension}/${hour}`
+}
+
+/**
+ * Included units are used up in hour order, and by what AWS grants: an hour waits for both for as long as AWS takes it.
+ * What is sealed cannot be taken back, and billing what a contract has paid for is worse than billing late.
+ */
+function waitsForContract(run: Run, state: ClosingState, { included, dimension }: ClosingRules): boolean {
+  if (included === undefined) return false
+  if (included.isUnread) {
+    run.unconfigured.set(
+      state.bucket.subscription,
+      `AWS has not said yet what this contract grants: hours of ${dimension.key} wait for it until AWS's deadline, and are billed in full then`,
+    )
+  }
+  return (included.isUnread || state.earlierOpen) && run.now < sealBy(state)
 }
 
 /** AWS cannot be told of a buyer without a license, or for a legacy product without a customer identifier. */
@@ -253,16 +267,9 @@ function rulesFor(catalog: ProductCatalog, state: ClosingState, now: number): Cl
   const product = catalog.find(state.bucket.product)
   const dimension = product?.dimensions.find(({ key }) => key === state.bucket.dimension)
   if (product === undefined || dimension === undefined) return undefined
-  return { product, dimension, included: includedOf(product, dimension, state.subscription), now }
-}
-
-function includedOf(
-  product: Product,
-  dimension: Dimension,
-  subscription: Subscription,
-): Included | undefined {
-  const plan = product.plans.find(({ id }) => id === subscription.plan)
-  return plan?.included.find((included) => included.dimension === dimension.key)
+  const { bucket, subscription, contract } = state
+  const included = includedAt(product, dimension.key, subscription, contract, bucket.hour)
+  return { product, dimension, included, now }
 }
 
 async function decideExpiredHolds(run: Run): Promise<void> {

@@ -4,7 +4,7 @@ import { isLive, type Subscription } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import { aggregatedPer } from './aggregation.ts'
 import { MARGINS } from './aws-rules.ts'
-import { identityOf } from './close-bucket.ts'
+import { identityOf, isMetered } from './close-bucket.ts'
 import { awsDeadline, closesAt, earliestBillableHour, lastHour, recordTimestamp } from './deadlines.ts'
 import { type Hour, hourOf } from './hour.ts'
 import type { UsageStore } from './usage-store.ts'
@@ -13,7 +13,7 @@ const PAGE = 200
 
 /**
  * Seals a zero for each completed hour without usage that AWS still takes, inside access, where the dimension asks for it: AWS
- * recommends an hourly record. Only where nothing else is sealed; never for held or carried hours.
+ * recommends an hourly record. Only where nothing else is sealed; never for held or carried hours, nor for what is not metered.
  *
  * @returns how many zeros were sealed
  */
@@ -48,7 +48,8 @@ async function silenceOf(
   now: number,
 ): Promise<number> {
   const identity = identityOf(product, subscription)
-  if (identity === undefined || !(isLive(subscription) || isInFinalHour(subscription, now))) return 0
+  if (identity === undefined || !isMetered(product, subscription)) return 0
+  if (!isLive(subscription) && !isInFinalHour(subscription, now)) return 0
   let sealed = 0
   const meter = {
     product: product.id,

@@ -1,3 +1,4 @@
+import type { ContractHistory } from '../entitlements/contract-history.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Account, Balances, Transfer } from './account.ts'
 import type { Hour } from './hour.ts'
@@ -51,6 +52,8 @@ export interface ClosingState {
   readonly history: readonly bigint[]
   /** Base units that the contract's period has used up. */
   readonly includedUsed: (period: string) => bigint
+  /** Empty unless asked for. */
+  readonly contract: ContractHistory
   /** AWS's key for this hour is taken by another record: the amount must go to a later hour. */
   readonly keyTaken: boolean
   /** Has the meter an open bucket of an earlier hour? Included units are used up in hour order. */
@@ -66,6 +69,8 @@ export interface ClosingState {
 /** What of a state costs more to read than all the rest. */
 export interface ClosingNeeds {
   readonly history: boolean
+  /** Of a product whose plans include units. */
+  readonly contract: boolean
 }
 
 /** A frozen record, before it has a state. */

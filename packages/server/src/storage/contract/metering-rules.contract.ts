@@ -550,7 +550,7 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
           [key],
           clock.now(),
           ({ bucket }) => (bucket.status === 'open' ? hold() : undefined),
-          { history: false },
+          { history: false, contract: false },
         ),
       ).toEqual(['unchanged'])
       clock.set(utc('2026-11-21T12:15'))

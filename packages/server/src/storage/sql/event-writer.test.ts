@@ -87,7 +87,7 @@ it('tells a retry of the same turn where its event went when the hour had closed
     [{ subscription, dimension: 'requests', hour: HOUR }],
     NOW,
     () => ({ status: 'closed', transfers: [] }),
-    { history: false },
+    { history: false, contract: false },
   )
   const nobody = anEvent('a', { hours: [HOUR] })
   const late = anEvent('b', { hours: [HOUR, HOUR + 1] })

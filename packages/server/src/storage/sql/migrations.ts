@@ -8,7 +8,7 @@ import type { SqlDatabase } from './database.ts'
 const MIGRATIONS: Record<string, string> = {
   '2026-11-21-ledger': `
 CREATE TABLE ledger (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO ledger VALUES ('epoch', '0'), ('horizon', '0'), ('ingested', '0');
+INSERT INTO ledger VALUES ('epoch', '0'), ('readings', '0'), ('horizon', '0'), ('ingested', '0');
 
 CREATE TABLE buyer (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, customer_aws_account_id TEXT, customer_identifier TEXT, created_at INTEGER NOT NULL
@@ -146,11 +146,28 @@ CREATE TABLE rejected_message (
 ) STRICT;
 
 CREATE TABLE entitlement_reading (
-  subscription TEXT PRIMARY KEY REFERENCES subscription (id), entitlements TEXT NOT NULL, read_at INTEGER NOT NULL, empty_since INTEGER, failed_at INTEGER, failure TEXT
+  subscription TEXT PRIMARY KEY REFERENCES subscription (id), product TEXT NOT NULL, entitlements TEXT NOT NULL, read_at INTEGER, empty_since INTEGER,
+  failed_at INTEGER, failure TEXT, next_at INTEGER, revoked_at INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX entitlement_reading_due ON entitlement_reading (product, next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX entitlement_reading_empty ON entitlement_reading (product, empty_since) WHERE empty_since IS NOT NULL AND next_at IS NOT NULL;
+CREATE INDEX entitlement_reading_revoked ON entitlement_reading (product, revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE TRIGGER entitlement_reading_begins AFTER INSERT ON subscription WHEN NEW.channel = 'aws' BEGIN
+  INSERT INTO entitlement_reading (subscription, product, entitlements, next_at) VALUES (NEW.id, NEW.product, '[]', IIF(NEW.status IN ('pending', 'active', 'suspended'), 0, NULL)); END;
+CREATE TRIGGER entitlement_reading_follows AFTER UPDATE OF status ON subscription WHEN (NEW.status IN ('pending', 'active', 'suspended')) <> (OLD.status IN ('pending', 'active', 'suspended')) BEGIN
+  UPDATE entitlement_reading SET next_at = IIF(NEW.status IN ('pending', 'active', 'suspended'), 0, NULL) WHERE subscription = NEW.id; END;
+CREATE TRIGGER entitlement_reading_is_asked AFTER INSERT ON marketplace_event WHEN NEW.agreement IS NOT NULL BEGIN
+  UPDATE entitlement_reading SET next_at = 0 WHERE next_at > 0 AND subscription = (SELECT subscription FROM agreement WHERE seq = NEW.agreement); END;
 CREATE TABLE entitlement_period (
   subscription TEXT NOT NULL REFERENCES subscription (id), dimension TEXT NOT NULL, from_ms INTEGER NOT NULL, units INTEGER NOT NULL, PRIMARY KEY (subscription, dimension, from_ms)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE plan_period (
+  subscription TEXT NOT NULL REFERENCES subscription (id), from_ms INTEGER NOT NULL, plan TEXT, PRIMARY KEY (subscription, from_ms)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE contract_term (
+  subscription TEXT NOT NULL REFERENCES subscription (id), from_ms INTEGER NOT NULL, PRIMARY KEY (subscription, from_ms)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX agreement_follower ON agreement (subscription) WHERE subscription IS NOT NULL;
 
 CREATE TABLE domain_event (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, at INTEGER NOT NULL, product TEXT NOT NULL, buyer TEXT NOT NULL, subscription TEXT NOT NULL, data TEXT NOT NULL

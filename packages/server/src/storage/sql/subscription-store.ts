@@ -11,6 +11,7 @@ import type { SubscriptionStore } from '../../domain/subscriptions/subscription-
 import { hourOf } from '../../domain/usage/hour.ts'
 import { appendAudit } from './audit-trail.ts'
 import { ensureBuyer } from './buyer-store.ts'
+import { notePlan } from './contract-history.ts'
 import type { Sql, SqlDatabase, SqlValue } from './database.ts'
 import { SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
 import { moveOpenBuckets, openFinalBuckets } from './usage-closer.ts'
@@ -81,13 +82,18 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
   }
 }
 
-/** Applies a change with all that it brings about, audited. The caller bumps the epoch. */
+/**
+ * Applies a change with all that it brings about, audited. The caller bumps the epoch.
+ *
+ * @param planFrom - since when a changed plan holds, ms
+ */
 export async function patchSubscription(
   sql: Sql,
   id: string,
   patch: CasePatch,
   actor: string,
   now: number,
+  planFrom = now,
 ): Promise<void> {
   const before = await getSubscription(sql, id)
   if (patch.successor !== undefined) await checkSuccessor(sql, before, patch.successor)
@@ -112,6 +118,7 @@ export async function patchSubscription(
     id,
   )
   const after = await getSubscription(sql, id)
+  if (after.plan !== before.plan) await notePlan(sql, before, after.plan, planFrom)
   if (hourOf(after.accessStart) > hourOf(before.accessStart))
     await moveOpenBuckets(sql, id, hourOf(after.accessStart))
   if (after.accessEnd !== undefined && after.accessEnd !== before.accessEnd) await beginGoodbye(sql, after)

@@ -1,3 +1,4 @@
+import { NO_HISTORY_YET } from '../../domain/entitlements/contract-history.ts'
 import type { Account } from '../../domain/usage/account.ts'
 import { HOLD_HISTORY_MAX } from '../../domain/usage/close-bucket.ts'
 import type { Hour } from '../../domain/usage/hour.ts'
@@ -11,6 +12,7 @@ import type {
 } from '../../domain/usage/usage-store.ts'
 import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
+import { readContractHistory } from './contract-history.ts'
 import type { Row, Sql } from './database.ts'
 import {
   BUCKET_COLUMNS,
@@ -111,6 +113,7 @@ async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): P
     fixed,
     history: history.map((r) => r.quantity as bigint),
     includedUsed: (period) => used.get(period) ?? 0n,
+    contract: needs.contract ? await readContractHistory(sql, subscription.id) : NO_HISTORY_YET,
     earlierOpen: earlier !== undefined,
     keyTaken: false,
     laterOpen: later !== undefined,
