@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
@@ -5,7 +8,7 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Simulator } from '../simulator.ts'
 import { aProduct, aSimulator, utc } from '../test-values.ts'
 import { anEndpoint, type Endpoint, isGenuine } from './sns-endpoint.fixture.ts'
@@ -60,8 +63,22 @@ async function receive(client: SQSClient, queue: string, more = {}) {
 const actions = (messages: readonly Record<string, string>[]) =>
   messages.map(({ Message }) => JSON.parse(Message ?? '').action)
 
-function subscribe(simulator: Simulator, productCode: string) {
-  return simulator.marketplace.subscribe({ productCode, accountId: '782858285006' })
+function subscribe(simulator: Simulator, productCode: string, accountId = '782858285006') {
+  return simulator.marketplace.subscribe({ productCode, accountId })
+}
+
+/** A simulator whose notifications of the legacy product reach a confirmed endpoint. */
+async function aSubscribedEndpoint(options: Parameters<typeof aSimulator>[0] = {}) {
+  const { simulator, url } = await aServedSimulator(options)
+  const endpoint = await aSellerEndpoint()
+  simulator.deliverTo({ subscriptions: [{ protocol: 'http', endpoint: endpoint.url }] })
+  await simulator.delivery.flush()
+  return { simulator, url, endpoint }
+}
+
+/** What became of the notifications, oldest first. */
+function statesOf(simulator: Simulator) {
+  return simulator.delivery.notifications().map(({ type, deliveries }) => [type, deliveries[0]?.state])
 }
 
 describe('SNS over HTTP', () => {
@@ -190,5 +207,406 @@ describe('queues', () => {
     const again = await receive(client, 'marketplace')
     expect(again.bodies).toEqual([bodies[1]])
     expect(again.messages[0]?.Attributes).toMatchObject({ ApproximateReceiveCount: '2' })
+  })
+})
+
+describe('an endpoint that fails', () => {
+  it('is tried again after a server error, with the same message', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    const failing = endpoint.arrived.length
+    endpoint.answer = (request) => (request <= failing + 2 ? 503 : 200)
+    subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    const ids = endpoint.messages().map(({ MessageId }) => MessageId)
+    expect([ids.length, new Set(ids).size]).toEqual([3, 1])
+    expect(simulator.delivery.notifications()).toMatchObject([
+      { id: ids[0], deliveries: [{ state: 'delivered', attempts: 3 }] },
+    ])
+  })
+
+  it('is not tried again after a refusal, but when told so', async () => {
+    const { simulator, endpoint, url } = await aSubscribedEndpoint()
+    endpoint.answer = () => 403
+    subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    expect(endpoint.messages()).toHaveLength(1)
+    const [notification] = simulator.delivery.notifications()
+    expect(notification?.deliveries).toMatchObject([{ state: 'failed', attempts: 1, error: 'status 403' }])
+    endpoint.answer = () => 200
+    const response = await fetch(`${url}/_control/notifications/${notification?.id}/redeliver`, {
+      method: 'POST',
+    })
+    expect(response.status).toBe(204)
+    await simulator.delivery.flush()
+    expect(endpoint.messages().map(({ MessageId }) => MessageId)).toEqual([
+      notification?.id,
+      notification?.id,
+    ])
+    expect(statesOf(simulator)).toEqual([['subscribe-success', 'delivered']])
+  })
+
+  it('is given up after so many attempts, and holds nobody else up for ever', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint({ settings: { deliveryAttemptsMax: 3 } })
+    endpoint.answer = () => 500
+    const { id } = subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    await endpoint.close()
+    simulator.marketplace.cancel(id)
+    simulator.clock.advance(60_000)
+    await simulator.delivery.flush()
+    expect(simulator.delivery.notifications()).toMatchObject([
+      { deliveries: [{ state: 'failed', attempts: 3, error: 'status 500' }] },
+      { deliveries: [{ state: 'failed', attempts: 3, error: 'ECONNREFUSED' }] },
+    ])
+  })
+})
+
+describe('the end of a subscription', () => {
+  it('is told to the endpoint, which gets nothing more', async () => {
+    const { simulator, endpoint, url } = await aSubscribedEndpoint()
+    simulator.deliverTo({})
+    subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    expect(endpoint.messages()).toEqual([])
+    const ended = endpoint.messages('UnsubscribeConfirmation')
+    expect(ended.map(({ TopicArn }) => TopicArn)).toContain(SUBSCRIPTION_TOPIC)
+    expect(await isGenuine(ended[0] ?? {}, await (await fetch(`${url}/_control/ca.pem`)).text())).toBe(true)
+    expect(simulator.delivery.destinations().topicSubscriptions).toEqual([])
+  })
+
+  it('can come from the endpoint, by the link in a message, and be undone by the link in the answer', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    const { id } = subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    expect((await fetch(endpoint.messages()[0]?.UnsubscribeURL ?? '')).status).toBe(200)
+    simulator.marketplace.cancel(id)
+    simulator.clock.advance(60_000)
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages())).toEqual(['subscribe-success'])
+    expect((await fetch(endpoint.messages('UnsubscribeConfirmation')[0]?.SubscribeURL ?? '')).status).toBe(
+      200,
+    )
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages())).toEqual(['subscribe-success', 'unsubscribe-pending'])
+  })
+
+  it('cannot come from a page of another site, nor with a wrong token', async () => {
+    const { simulator, endpoint, url } = await aSubscribedEndpoint()
+    subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    const foreign = await fetch(endpoint.messages()[0]?.UnsubscribeURL ?? '', {
+      headers: { origin: 'https://example.com' },
+    })
+    expect(foreign.status).toBe(403)
+    const query = new URLSearchParams({
+      Action: 'ConfirmSubscription',
+      TopicArn: SUBSCRIPTION_TOPIC,
+      Token: 'x',
+    })
+    const wrong = await fetch(`${url}/?${query}`)
+    expect([wrong.status, await wrong.text()]).toEqual([400, expect.stringContaining('InvalidParameter')])
+  })
+})
+
+describe('other ways to the seller', () => {
+  it('leads from a topic to a queue, in an envelope or raw', async () => {
+    const { simulator, url } = await aServedSimulator()
+    simulator.deliverTo({
+      subscriptions: [
+        { protocol: 'sqs', endpoint: 'wrapped' },
+        { protocol: 'sqs', endpoint: 'bare', rawMessageDelivery: true },
+      ],
+    })
+    subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    const client = sqsClient(url)
+    const { bodies: wrapped } = await receive(client, 'wrapped')
+    const { bodies: bare } = await receive(client, 'bare')
+    expect(wrapped).toMatchObject([{ Type: 'Notification', TopicArn: SUBSCRIPTION_TOPIC }])
+    expect(JSON.parse(wrapped[0].Message)).toEqual(bare[0])
+    expect(bare).toMatchObject([{ action: 'subscribe-success', 'product-code': 'legacy' }])
+    expect(await isGenuine(wrapped[0], await simulator.delivery.caCertificate())).toBe(true)
+  })
+
+  it('leads from the event bus through a topic of the seller', async () => {
+    const { simulator } = await aServedSimulator()
+    const endpoint = await aSellerEndpoint()
+    const topicArn = 'arn:aws:sns:us-east-1:111122223333:marketplace-events'
+    simulator.deliverTo({
+      rules: [{ name: 'licenses', detailTypes: ['License Updated - Manufacturer'], target: { topicArn } }],
+      subscriptions: [{ topicArn, protocol: 'http', endpoint: endpoint.url }],
+    })
+    subscribe(simulator, 'prodcode1')
+    simulator.clock.advance(60_000)
+    await simulator.delivery.flush()
+    const messages = endpoint.messages()
+    expect(messages).toMatchObject([{ TopicArn: topicArn }])
+    expect(JSON.parse(messages[0]?.Message ?? '')).toEqual(
+      simulator.marketplace
+        .notifications()
+        .find(({ payload }) => payload['detail-type'] === 'License Updated - Manufacturer')?.payload,
+    )
+  })
+
+  it('leads from the event bus to an API destination, with the header that it was given', async () => {
+    const { simulator, url } = await aServedSimulator()
+    const endpoint = await aSellerEndpoint()
+    const destinations = {
+      rules: [{ name: 'api', target: { url: endpoint.url, headers: { 'x-secret': 'open sesame' } } }],
+    }
+    const put = await fetch(`${url}/_control/destinations`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(destinations),
+    })
+    const shown = await put.text()
+    expect([put.status, shown.includes('x-secret'), shown.includes('sesame')]).toEqual([200, true, false])
+    subscribe(simulator, 'prodcode1')
+    await fetch(`${url}/_control/notifications/flush`, { method: 'POST' })
+    expect(endpoint.arrived.map(({ text }) => JSON.parse(text)['detail-type'])).toEqual([
+      'License Updated - Manufacturer',
+    ])
+    expect(endpoint.arrived[0]?.headers).toMatchObject({
+      'x-secret': 'open sesame',
+      'content-type': 'application/json; charset=utf-8',
+      'user-agent': 'Amazon/EventBridge/ApiDestinations',
+    })
+  })
+
+  it('begins when it is set up, or earlier if told so', async () => {
+    const { simulator } = await aServedSimulator()
+    subscribe(simulator, 'prodcode1')
+    simulator.clock.advance(60_000)
+    const count = (queue: string) => simulator.delivery.queues.find(queue)?.messages.size
+    const late = { name: 'late', target: { queue: 'late' } }
+    simulator.deliverTo({ rules: [late, { name: 'early', target: { queue: 'early' }, since: utc('12:00') }] })
+    await simulator.delivery.flush()
+    expect([count('late'), count('early')]).toEqual([0, 2])
+    simulator.deliverTo({ rules: [late] })
+    subscribe(simulator, 'prodcode1')
+    simulator.clock.advance(60_000)
+    await simulator.delivery.flush()
+    expect([count('late'), count('early')]).toEqual([2, 2])
+  })
+
+  it('is walked by itself, whether the clock runs or jumps', async () => {
+    const { simulator, url } = await aServedSimulator()
+    simulator.deliverTo({ rules: [{ name: 'all', target: { queue: 'all' } }] })
+    const client = sqsClient(url)
+    subscribe(simulator, 'prodcode1')
+    const licensed = await receive(client, 'all', { WaitTimeSeconds: 20 })
+    simulator.clock.advance(10_900)
+    simulator.clock.run(true)
+    const created = await receive(client, 'all', { WaitTimeSeconds: 20 })
+    expect([...licensed.bodies, ...created.bodies].map((event) => event['detail-type'])).toEqual([
+      'License Updated - Manufacturer',
+      'Purchase Agreement Created - Proposer',
+    ])
+  })
+})
+
+describe('faults of notifications', () => {
+  /** A legacy subscription with all four messages of its life. */
+  function aWholeLife(simulator: Simulator) {
+    const { id } = subscribe(simulator, 'legacy')
+    simulator.clock.advance(1_000)
+    simulator.marketplace.cancel(id)
+    simulator.clock.advance(2 * 3_600_000)
+  }
+
+  it('repeats a message under the same id', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    simulator.delivery.faults.order({ kind: 'repeat', copies: 3, times: 1 })
+    aWholeLife(simulator)
+    await simulator.delivery.flush()
+    const ids = endpoint.messages().map(({ MessageId }) => MessageId)
+    expect([ids.length, new Set(ids).size]).toEqual([5, 3])
+    expect(endpoint.messages()[0]).toEqual(endpoint.messages()[2])
+  })
+
+  it('delays a message by virtual time, while others pass it', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    simulator.delivery.faults.order({ kind: 'delay', by: '3h', type: 'subscribe-success' })
+    aWholeLife(simulator)
+    await simulator.delivery.flush()
+    expect(statesOf(simulator)[0]).toEqual(['subscribe-success', 'waiting'])
+    simulator.clock.advance(3_600_000)
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages())).toEqual([
+      'unsubscribe-pending',
+      'unsubscribe-success',
+      'subscribe-success',
+    ])
+    expect(endpoint.messages()[2]?.Timestamp).toBe('2026-11-20T12:30:00.000Z')
+  })
+
+  it('delivers the next ones in reverse', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    simulator.delivery.faults.order({ kind: 'reorder', times: 3 })
+    aWholeLife(simulator)
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages())).toEqual([
+      'unsubscribe-success',
+      'unsubscribe-pending',
+      'subscribe-success',
+    ])
+    expect(simulator.delivery.faults.list()).toEqual([])
+  })
+
+  it('drops a message for good', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    simulator.delivery.faults.order({ kind: 'drop', type: 'unsubscribe-pending', times: 1 })
+    aWholeLife(simulator)
+    await simulator.delivery.flush()
+    simulator.delivery.faults.clear()
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages())).toEqual(['subscribe-success', 'unsubscribe-success'])
+    expect(statesOf(simulator)[1]).toEqual(['unsubscribe-pending', 'dropped'])
+  })
+
+  it('holds what is told, until it is released', async () => {
+    const { simulator, endpoint, url } = await aSubscribedEndpoint()
+    simulator.delivery.faults.order({ kind: 'hold', type: 'subscribe-success' })
+    aWholeLife(simulator)
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages())).toEqual(['unsubscribe-pending', 'unsubscribe-success'])
+    expect(statesOf(simulator)[0]).toEqual(['subscribe-success', 'held'])
+    await fetch(`${url}/_control/notifications/release`, { method: 'POST' })
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages()).at(-1)).toBe('subscribe-success')
+  })
+
+  it.each(['tamper', 'forge', 'wrongTopic', 'wrongCertHost'] as const)(
+    'sends one that is not to be trusted (%s), and the genuine one when asked again',
+    async (kind) => {
+      const { simulator, endpoint } = await aSubscribedEndpoint()
+      const ca = await simulator.delivery.caCertificate()
+      simulator.delivery.faults.order({ kind, times: 1 })
+      endpoint.answer = () => 403
+      subscribe(simulator, 'legacy')
+      await simulator.delivery.flush()
+      const [bad] = endpoint.messages()
+      endpoint.answer = () => 200
+      simulator.delivery.redeliver(bad?.MessageId ?? '')
+      await simulator.delivery.flush()
+      const [, good] = endpoint.messages()
+      expect(await isGenuine(good ?? {}, ca)).toBe(true)
+      expect(good?.MessageId).toBe(bad?.MessageId)
+      const changed = Object.keys(good ?? {}).filter((field) => good?.[field] !== bad?.[field])
+      switch (kind) {
+        case 'tamper':
+          expect(changed).toEqual(['Message'])
+          expect(await isGenuine(bad ?? {}, ca)).toBe(false)
+          break
+        case 'forge':
+          expect(changed).toEqual(['Signature', 'SigningCertURL'])
+          expect(await isGenuine(bad ?? {}, ca)).toBe(false)
+          break
+        case 'wrongTopic':
+          expect(changed).toEqual(['TopicArn', 'Signature'])
+          expect(await isGenuine(bad ?? {}, ca)).toBe(true)
+          break
+        case 'wrongCertHost':
+          expect(changed).toEqual(['SigningCertURL'])
+          expect(new URL(bad?.SigningCertURL ?? '').hostname).not.toMatch(/\.amazonaws\.com(\.cn)?$|^127\./)
+      }
+    },
+  )
+
+  it('leaves what has no signature alone', async () => {
+    const { simulator } = await aServedSimulator()
+    simulator.deliverTo({ rules: [{ name: 'all', target: { queue: 'all' } }] })
+    simulator.delivery.faults.order({ kind: 'tamper' })
+    subscribe(simulator, 'prodcode1')
+    await simulator.delivery.flush()
+    expect(simulator.delivery.faults.list()).toMatchObject([{ hits: 0 }])
+    expect(statesOf(simulator)).toEqual([['License Updated - Manufacturer', 'delivered']])
+  })
+})
+
+describe('with a state file', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'delivery-'))
+    cleanups.push(() => rmSync(folder, { recursive: true, force: true }))
+  })
+
+  const open = () => aServedSimulator({ stateFile: join(folder, 'state.jsonl') })
+
+  it('goes on after a restart: nothing twice, nothing left out, no new confirmation, the same keys', async () => {
+    const endpoint = await aSellerEndpoint()
+    const first = await open()
+    first.simulator.deliverTo({
+      subscriptions: [{ protocol: 'http', endpoint: endpoint.url }],
+      rules: [{ name: 'all', target: { queue: 'all' } }],
+    })
+    subscribe(first.simulator, 'legacy')
+    const { id } = subscribe(first.simulator, 'prodcode1')
+    await first.simulator.delivery.flush()
+    const ca = await first.simulator.delivery.caCertificate()
+    const client = sqsClient(first.url)
+    const { QueueUrl, messages } = await receive(client, 'all', { VisibilityTimeout: 0 })
+    await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: messages[0]?.ReceiptHandle }))
+    first.simulator.marketplace.cancel(id)
+    subscribe(first.simulator, 'legacy', '111111111111')
+    const before = endpoint.arrived.length
+    await first.simulator.close()
+
+    const { simulator } = await open()
+    simulator.clock.advance(60_000)
+    await simulator.delivery.flush()
+    expect(await simulator.delivery.caCertificate()).toBe(ca)
+    const kept = [...(simulator.delivery.queues.find('all')?.messages.values() ?? [])]
+    expect(kept.map(({ body }) => JSON.parse(body)['detail-type'])).toEqual([
+      'Purchase Agreement Ended - Proposer',
+      'Purchase Agreement Created - Proposer',
+      'License Deprovisioned - Manufacturer',
+    ])
+    const after = endpoint.arrived.slice(before).map(({ text }) => JSON.parse(text))
+    expect(actions(after)).toEqual(['subscribe-success'])
+    expect(await isGenuine(after[0], ca)).toBe(true)
+  })
+
+  it('keeps what was received but not deleted, and takes the receipts of before', async () => {
+    const first = await open()
+    const client = sqsClient(first.url)
+    first.simulator.delivery.queues.put('orders', {})
+    first.simulator.delivery.queues.send('orders', { body: '1' })
+    first.simulator.delivery.queues.send('orders', { body: '2' })
+    const { messages } = await receive(client, 'orders')
+    await first.simulator.close()
+    const { url, simulator } = await open()
+    const again = sqsClient(url)
+    const { messages: none, QueueUrl } = await receive(again, 'orders')
+    expect(none).toEqual([])
+    await again.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: messages[0]?.ReceiptHandle }))
+    await again.send(
+      new ChangeMessageVisibilityCommand({
+        QueueUrl,
+        ReceiptHandle: messages[1]?.ReceiptHandle,
+        VisibilityTimeout: 0,
+      }),
+    )
+    expect((await receive(again, 'orders')).bodies).toEqual([2])
+    expect(simulator.delivery.queues.send('orders', { body: '3' }).id).not.toBe(messages[0]?.MessageId)
+  })
+
+  it('delivers again what no answer came for', async () => {
+    const endpoint = await aSellerEndpoint()
+    const first = await open()
+    first.simulator.deliverTo({ rules: [{ name: 'api', target: { url: endpoint.url } }] })
+    let isClosed: Promise<void> | undefined
+    endpoint.answer = () => {
+      isClosed = first.simulator.close()
+      return 500
+    }
+    subscribe(first.simulator, 'prodcode1')
+    await expect(first.simulator.delivery.flush()).rejects.toThrow()
+    await isClosed
+    endpoint.answer = () => 200
+    const { simulator } = await open()
+    await simulator.delivery.flush()
+    const ids = endpoint.arrived.map(({ text }) => JSON.parse(text).id)
+    expect([ids.length, new Set(ids).size]).toEqual([2, 1])
   })
 })

@@ -208,7 +208,7 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
   }
 
   function topicDestination(
-    { rawMessageDelivery: isRaw = false }: SubscriptionRequest,
+    { protocol, endpoint, rawMessageDelivery: isRaw = false }: SubscriptionRequest,
     arn: string,
     given: Pick<Destination, 'id' | 'since' | 'accepts'> & {
       messageOf(notification: IdentifiedNotification): {
@@ -222,6 +222,7 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
     const { messageOf, ...destination } = given
     return {
       ...destination,
+      line: protocol === 'sqs' ? queueLine(endpoint) : endpoint,
       isSigned: !isRaw,
       isOpen: () => topics.isConfirmed(arn),
       send: (notification, fault, signal) =>
@@ -235,6 +236,7 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
     if ('queue' in target && queues.find(target.queue) === undefined) queues.put(target.queue, {})
     return {
       id: `rule ${name}`,
+      line: 'queue' in target ? queueLine(target.queue) : 'url' in target ? target.url : name,
       since,
       isSigned: false,
       isOpen: () => true,
@@ -328,6 +330,10 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
       await engine.close()
     },
   }
+}
+
+function queueLine(queue: string): string {
+  return `queue ${queue}`
 }
 
 function matches({ detailTypes }: EventRule): (notification: IdentifiedNotification) => boolean {

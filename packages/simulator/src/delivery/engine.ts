@@ -13,6 +13,8 @@ import type { PostOutcome } from './post.ts'
 export interface Destination {
   /** The same for the same place, after a restart too. */
   readonly id: string
+  /** What is behind it, a URL or a queue: all that goes there goes one after the other. */
+  readonly line: string
   /** Virtual time from which it gets notifications. */
   readonly since: number
   /** Whether messages to it carry a signature that can be tampered with. */
@@ -87,7 +89,6 @@ interface Job {
 interface Lane {
   destination: Destination
   readonly jobs: Map<string, Job>
-  running: boolean
 }
 
 /** How often a running clock is looked at. */
@@ -101,8 +102,8 @@ const DELAY_DEFAULT = '1h'
 const SIGNING_FAULTS: readonly string[] = ['tamper', 'forge', 'wrongTopic', 'wrongCertHost']
 
 /**
- * Delivers each notification once its virtual time has come: to each destination one after the other, in order of
- * time, to several destinations side by side. What was delivered is remembered by `settle`; a process that dies in
+ * Delivers each notification once its virtual time has come: to each endpoint one after the other, in order of
+ * time, to several endpoints side by side. What was delivered is remembered by `settle`; a process that dies in
  * between delivers it again.
  */
 export function createDeliveryEngine(options: {
@@ -118,13 +119,14 @@ export function createDeliveryEngine(options: {
 }): DeliveryEngine {
   const { clock, state, faults } = options
   const lanes = new Map<string, Lane>()
+  /** Lines that something is being delivered on. */
+  const busyLines = new Set<string>()
   /** What `reorder` has collected so far, by order. */
   const groups = new Map<string, Job[]>()
   const tasks = new Set<Promise<void>>()
   const closing = new AbortController()
   let lookTimer: NodeJS.Timeout | undefined
   let isPoked = false
-  let lookMs = 0
   let planned = 0
   /** What stopped it: a state file that takes nothing any more. Going on would deliver the same again and again. */
   let failure: unknown
@@ -155,16 +157,17 @@ export function createDeliveryEngine(options: {
     clearTimeout(lookTimer)
     if (closing.signal.aborted || failure !== undefined) return
     const started = performance.now()
-    const destinations = options.destinations()
-    updateLanes(destinations)
-    if (destinations.length > 0) {
+    try {
+      const destinations = options.destinations()
+      updateLanes(destinations)
+      if (destinations.length === 0) return
       plan(options.notifications())
-      for (const lane of lanes.values()) start(lane)
+      for (const line of new Set(destinations.map(({ line }) => line))) start(line)
+    } catch (error) {
+      failure = error
     }
-    lookMs = performance.now() - started
-    if (clock.running && destinations.length > 0) {
-      lookTimer = setTimeout(look, Math.max(LOOK_MS, lookMs * LOOK_SHARE)).unref()
-    }
+    const lookMs = performance.now() - started
+    if (clock.running) lookTimer = setTimeout(look, Math.max(LOOK_MS, lookMs * LOOK_SHARE)).unref()
   }
 
   function updateLanes(destinations: readonly Destination[]): void {
@@ -172,7 +175,7 @@ export function createDeliveryEngine(options: {
     for (const id of lanes.keys()) if (!ids.has(id)) lanes.delete(id)
     for (const destination of destinations) {
       const lane = lanes.get(destination.id)
-      if (lane === undefined) lanes.set(destination.id, { destination, jobs: new Map(), running: false })
+      if (lane === undefined) lanes.set(destination.id, { destination, jobs: new Map() })
       else lane.destination = destination
     }
   }
@@ -227,28 +230,30 @@ export function createDeliveryEngine(options: {
     return keptBy.some((id) => faults.has(id))
   }
 
-  /** The next job that may go now. */
-  function nextOf({ jobs }: Lane): Job | undefined {
+  /** The next that may go now on a line, in order of time. */
+  function nextOn(line: string): { lane: Lane; job: Job } | undefined {
     const now = clock.now()
-    return [...jobs.values()]
-      .filter((job) => job.readyAt <= now && !isKept(job))
-      .reduce<Job | undefined>(
-        (first, job) => (first === undefined || isBefore(job, first) ? job : first),
-        undefined,
-      )
+    let next: { lane: Lane; job: Job } | undefined
+    for (const lane of lanes.values()) {
+      if (lane.destination.line !== line || !lane.destination.isOpen()) continue
+      for (const job of lane.jobs.values()) {
+        if (job.readyAt > now || isKept(job)) continue
+        if (next === undefined || isBefore(job, next.job)) next = { lane, job }
+      }
+    }
+    return next
   }
 
-  function start(lane: Lane): void {
-    if (lane.running || !lane.destination.isOpen() || nextOf(lane) === undefined) return
-    lane.running = true
+  function start(line: string): void {
+    if (busyLines.has(line) || nextOn(line) === undefined) return
+    busyLines.add(line)
     run(async (signal) => {
       try {
-        for (let job = nextOf(lane); job !== undefined; job = nextOf(lane)) {
-          if (!lanes.has(lane.destination.id) || signal.aborted) return
-          await deliver(lane, job, signal)
+        for (let next = nextOn(line); next !== undefined; next = nextOn(line)) {
+          await deliver(next.lane, next.job, signal)
         }
       } finally {
-        lane.running = false
+        busyLines.delete(line)
       }
     })
   }
