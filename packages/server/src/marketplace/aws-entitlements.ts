@@ -146,11 +146,11 @@ function entitlementOf(listed: unknown): Entitlement {
   const dimension = isRecord(listed) ? listed.Dimension : undefined
   if (!isRecord(listed) || typeof dimension !== 'string' || dimension === '')
     throw unavailable('an entitlement without a dimension cannot be read')
-  return { dimension, value: valueOf(listed.Value), expiresAt: timeOf(listed.ExpirationDate) }
+  return { dimension, value: grantOf(listed.Value), expiresAt: timeOf(listed.ExpirationDate) }
 }
 
 /** AWS writes one kind of several. One that came later than this is kept as it was written. */
-function valueOf(value: unknown): EntitlementValue {
+function grantOf(value: unknown): EntitlementValue {
   const { IntegerValue, DoubleValue, BooleanValue, StringValue } = isRecord(value) ? value : {}
   if (typeof IntegerValue === 'number' && Number.isSafeInteger(IntegerValue))
     return { kind: 'integer', value: IntegerValue }
