@@ -61,6 +61,46 @@ describe('commands to a running simulator', () => {
     expect((await run('fault', 'clear', '--url', url)).out).toBe('No faults are ordered.\n')
   })
 
+  it('send notifications somewhere, hold them, let them go and show what became of them', async () => {
+    expect((await run('destinations', '--url', url)).out).toBe('Notifications go to nobody.\n')
+    const file = join(folder, 'destinations.json')
+    writeFileSync(file, JSON.stringify({ rules: [{ name: 'all', target: { queue: 'marketplace' } }] }))
+    expect((await run('destinations', 'set', file, '--url', url)).out).toMatch(
+      /rule all +marketplace +active/,
+    )
+    const held = await run(
+      'notifications',
+      'fault',
+      'hold',
+      '--type',
+      'License Updated - Manufacturer',
+      '--url',
+      url,
+    )
+    expect(held.out).toMatch(/hold +License Updated - Manufacturer +no limit +0/)
+    await fetch(`${url}/_control/subscriptions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ productCode: 'demoapi0usage0license0001' }),
+    })
+    await run('clock', 'advance', '2m', '--url', url)
+    const waited = (await run('notifications', 'flush', '--url', url)).out
+    expect(waited).toMatch(/Purchase Agreement Created - Proposer +sub-1 +delivered \(1×\)/)
+    expect(waited).toMatch(/License Updated - Manufacturer +sub-1 +held/)
+    await run('notifications', 'release', '--url', url)
+    await run('notifications', 'flush', '--url', url)
+    const { notifications } = JSON.parse((await run('notifications', '--url', url, '--json')).out)
+    expect(notifications).toMatchObject([
+      { deliveries: [{ state: 'delivered' }] },
+      { deliveries: [{ state: 'delivered' }] },
+    ])
+    const again = await run('notifications', 'redeliver', notifications[0].id, '--url', url)
+    expect([again.code, again.err]).toEqual([0, ''])
+    expect((await run('notifications', 'fault', 'list', '--url', url)).out).toBe(
+      'No faults of notifications are ordered.\n',
+    )
+  })
+
   it('show the ledger and the bill', async () => {
     expect((await run('ledger', '--url', url)).out).toBe('No usage was accepted yet.\n')
     expect(JSON.parse((await run('bill', '--url', url, '--json')).out)).toMatchObject({
@@ -89,6 +129,25 @@ describe('a command that cannot be done', () => {
     ['an unknown setting', () => ['start', '--config', config('{"settings":{"x":1}}')], 'unknown setting x'],
     ['a wrong seed', () => ['start', '--config', config('{"seed":"1"}')], 'seed must be a whole number'],
     ['a state file in no folder', () => ['start', '--state', join(folder, 'no/state')], 'cannot be used'],
+    [
+      'a destination on another machine',
+      () => [
+        'start',
+        '--config',
+        config('{"deliverTo":{"rules":[{"name":"a","target":{"url":"http://example.com"}}]}}'),
+      ],
+      'must be on this machine',
+    ],
+    [
+      'a notification that is not there',
+      () => ['notifications', 'redeliver', 'nope', '--url', url],
+      'no destination is done with a notification nope',
+    ],
+    [
+      'destinations that are not there',
+      () => ['destinations', 'set', join(folder, 'none.json'), '--url', url],
+      'no such file',
+    ],
     ['an unknown fault', () => ['fault', 'explode', '--url', url], "'explode' is invalid"],
     ['a wrong duration', () => ['clock', 'advance', 'soon', '--url', url], 'a duration is written like'],
     [

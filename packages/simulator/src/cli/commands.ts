@@ -1,11 +1,10 @@
 import { Argument, Command, Option } from 'commander'
-import { FAULT_KINDS, OPERATIONS } from '../faults/faults.ts'
+import { DELIVERY_OPERATIONS, FAULT_KINDS, OPERATIONS } from '../faults/faults.ts'
 import { type ClientOptions, call } from './client.ts'
+import { client, DEFAULT_PORT, guarded, print } from './command-parts.ts'
+import { destinationsCommand, notificationsCommand } from './delivery-commands.ts'
 import { formatBill, formatClock, formatFaults, formatLedger } from './format.ts'
 import { startSimulator } from './start.ts'
-
-export const DEFAULT_PORT = 4010
-const DEFAULT_URL = `http://127.0.0.1:${DEFAULT_PORT}`
 
 /**
  * The simulator's commands: `start` runs one, the others ask one that is running. A failing command writes one line
@@ -19,6 +18,8 @@ export function createSimulatorCommands(name = 'simulator'): Command {
   command.addCommand(startCommand())
   command.addCommand(clockCommand())
   command.addCommand(faultCommand())
+  command.addCommand(notificationsCommand())
+  command.addCommand(destinationsCommand())
   command.addCommand(
     client('ledger', 'the usage records that were accepted').action(
       guarded(async (options: ClientOptions) =>
@@ -43,7 +44,7 @@ function startCommand(): Command {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--allow-host <name...>', 'host names to answer to besides loopback ones')
     .option('--state <file>', 'keep all state in this file (default: in memory)')
-    .option('--config <file>', 'JSON file with products, settings and seed')
+    .option('--config <file>', 'JSON file with products, settings, deliverTo and seed')
     .option('--start-at <time>', 'virtual time to start at, ISO 8601')
     .option('--frozen', 'let virtual time stand still until it is advanced')
     .option('--json', 'write one JSON object a line')
@@ -95,7 +96,12 @@ function faultCommand(): Command {
     .addArgument(new Argument('<kind>', 'what goes wrong').choices([...FAULT_KINDS, 'list', 'clear']))
     .option('--times <n>', 'how many calls it hits (default: each until cleared)')
     .option('--share <0..1>', 'chance that a call, or a record for unprocessed, is hit')
-    .addOption(new Option('--operation <name>', 'only calls of this operation').choices([...OPERATIONS]))
+    .addOption(
+      new Option('--operation <name>', 'only calls of this operation').choices([
+        ...OPERATIONS,
+        ...DELIVERY_OPERATIONS,
+      ]),
+    )
     .option('--product <code>', 'only calls for this product')
     .option('--from <time>', 'virtual time from which it may hit')
     .option('--until <time>', 'virtual time from which it no longer hits')
@@ -128,26 +134,4 @@ function toFault(kind: string, options: FaultOptions, command: Command): Record<
     error: options.error,
   }
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
-}
-
-function client(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .option('--url <url>', 'the running simulator', DEFAULT_URL)
-    .option('--json', 'print JSON')
-}
-
-function print<Answer>(options: ClientOptions, answer: unknown, format: (answer: Answer) => string): void {
-  console.log(options.json ? JSON.stringify(answer) : format(answer as Answer))
-}
-
-function guarded<Given extends unknown[]>(action: (...given: Given) => Promise<void>) {
-  return async (...given: Given): Promise<void> => {
-    try {
-      await action(...given)
-    } catch (error) {
-      console.error(`error: ${(error as Error).message.replace(/\s+/g, ' ')}`)
-      process.exitCode = 1
-    }
-  }
 }

@@ -1,3 +1,4 @@
+import type { NotificationFault } from '../delivery/notification-faults.ts'
 import type { Fault } from '../faults/faults.ts'
 import type { Bill } from '../marketplace/bill.ts'
 
@@ -18,6 +19,76 @@ export function formatFaults({ faults }: { faults: readonly Fault[] }): string {
       String(hits),
     ]),
   )
+}
+
+export function formatNotificationFaults({ faults }: { faults: readonly NotificationFault[] }): string {
+  if (faults.length === 0) return 'No faults of notifications are ordered.'
+  return formatTable(
+    ['id', 'kind', 'of', 'remaining', 'hits'],
+    faults.map(({ id, kind, type, remaining, hits }) => [
+      id,
+      kind,
+      type ?? 'any',
+      String(remaining ?? 'no limit'),
+      String(hits),
+    ]),
+  )
+}
+
+interface NotificationLog {
+  readonly notifications: readonly {
+    readonly id: string
+    readonly at: string
+    readonly type: string
+    readonly subscriptionId: string
+    readonly deliveries: readonly {
+      readonly state: string
+      readonly attempts: number
+      readonly error?: string
+    }[]
+  }[]
+}
+
+export function formatNotifications({ notifications }: NotificationLog): string {
+  if (notifications.length === 0) return 'AWS would have sent nothing yet.'
+  return formatTable(
+    ['at', 'notification', 'subscription', 'delivery', 'id'],
+    notifications.map(({ at, type, subscriptionId, deliveries, id }) => [
+      at,
+      type,
+      subscriptionId,
+      deliveries.map(({ state, attempts, error }) => `${state} (${error ?? `${attempts}×`})`).join(', ') ||
+        'to nobody',
+      id,
+    ]),
+  )
+}
+
+interface DestinationsAnswer {
+  readonly topicSubscriptions: readonly {
+    readonly topicArn: string
+    readonly endpoint: string
+    readonly state: string
+    readonly error?: string
+  }[]
+  readonly rules: readonly { readonly name: string; readonly target: Readonly<Record<string, unknown>> }[]
+}
+
+export function formatDestinations({ topicSubscriptions, rules }: DestinationsAnswer): string {
+  const rows = [
+    ...topicSubscriptions.map(({ topicArn, endpoint, state, error }) => [
+      topicArn,
+      endpoint,
+      error === undefined ? state : `${state} (${error})`,
+    ]),
+    ...rules.map(({ name, target: { queue, topicArn, url } }) => [
+      `rule ${name}`,
+      String(queue ?? topicArn ?? url),
+      'active',
+    ]),
+  ]
+  if (rows.length === 0) return 'Notifications go to nobody.'
+  return formatTable(['from', 'to', 'state'], rows)
 }
 
 interface LedgerPage {

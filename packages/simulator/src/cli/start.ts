@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createVirtualClock } from '../clock/virtual-clock.ts'
+import type { Destinations } from '../delivery/destinations.ts'
 import { SimulatorError } from '../errors.ts'
 import { parseProduct } from '../marketplace/product.ts'
 import { parseSettings } from '../marketplace/settings.ts'
@@ -76,18 +77,21 @@ function parseStart(text: string): number {
 }
 
 /** @throws {SimulatorError} naming file and field */
-function readConfig(path: string): Pick<SimulatorOptions, 'products' | 'settings' | 'seed'> {
+function readConfig(path: string): Pick<SimulatorOptions, 'products' | 'settings' | 'deliverTo' | 'seed'> {
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new Error('it must be an object')
-    const { products, settings, seed, ...rest } = value as Record<string, unknown>
+    const { products, settings, deliverTo, seed, ...rest } = value as Record<string, unknown>
     const [unknown] = Object.keys(rest)
-    if (unknown !== undefined) throw new Error(`unknown ${unknown}; it may have products, settings and seed`)
+    if (unknown !== undefined)
+      throw new Error(`unknown ${unknown}; it may have products, settings, deliverTo and seed`)
     if (products !== undefined && !Array.isArray(products)) throw new Error('products must be a list')
     return {
       ...(products !== undefined && { products: products.map(parseProduct) }),
       ...(settings !== undefined && { settings: parseSettings(settings) }),
+      // Checked when it is put to use.
+      ...(deliverTo !== undefined && { deliverTo: deliverTo as Destinations }),
       ...(seed !== undefined && { seed: seed as number }),
     }
   } catch (error) {
