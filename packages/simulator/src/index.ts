@@ -1,4 +1,12 @@
-/** AWS Marketplace on a laptop: metering, entitlements, a buyer's storefront, a clock and faults. */
+/**
+ * AWS Marketplace on a laptop: metering, entitlements, agreements, notifications, a buyer's storefront, a clock and
+ * faults.
+ *
+ * Notifications: `simulator.deliverTo(…)` says where they go (SNS to an HTTP endpoint or a queue; EventBridge rules to
+ * a queue, a topic or an API destination), `await simulator.delivery.flush()` waits for those that are due, and
+ * `simulator.delivery.faults.order(…)` has them repeated, delayed, held or forged. SQS, SNS's links and `PutEvents` are
+ * at the same address as the rest.
+ */
 export { createVirtualClock, type VirtualClock } from './clock/virtual-clock.ts'
 export type { DeliveredNotification, Delivery, DestinationsView } from './delivery/delivery.ts'
 export type { Destinations, EventRule, EventTarget, SubscriptionRequest } from './delivery/destinations.ts'

@@ -245,6 +245,37 @@ describe('an endpoint that fails', () => {
     expect(statesOf(simulator)).toEqual([['subscribe-success', 'delivered']])
   })
 
+  it('is left in peace for a while when it goes on failing', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    const failing = endpoint.arrived.length
+    const times: number[] = []
+    endpoint.answer = (request) => {
+      times.push(performance.now())
+      return request <= failing + 3 ? 500 : 200
+    }
+    subscribe(simulator, 'legacy')
+    await simulator.delivery.flush()
+    const [, , third = 0, fourth = 0] = times
+    expect(times).toHaveLength(4)
+    expect(fourth - third).toBeGreaterThanOrEqual(990)
+  })
+
+  it('does not keep the simulator from stopping', async () => {
+    const { simulator, endpoint } = await aSubscribedEndpoint()
+    const inBackOff = new Promise<void>((resolve) => {
+      endpoint.answer = () => {
+        if (endpoint.messages().length === 3) resolve()
+        return 500
+      }
+    })
+    subscribe(simulator, 'legacy')
+    const flushed = expect(simulator.delivery.flush()).rejects.toMatchObject({ name: 'AbortError' })
+    await inBackOff
+    await simulator.close()
+    await flushed
+    expect(endpoint.messages()).toHaveLength(3)
+  })
+
   it('is given up after so many attempts, and holds nobody else up for ever', async () => {
     const { simulator, endpoint } = await aSubscribedEndpoint({ settings: { deliveryAttemptsMax: 3 } })
     endpoint.answer = () => 500
@@ -306,6 +337,56 @@ describe('the end of a subscription', () => {
     const wrong = await fetch(`${url}/?${query}`)
     expect([wrong.status, await wrong.text()]).toEqual([400, expect.stringContaining('InvalidParameter')])
   })
+})
+
+describe('a subscription without the link', () => {
+  it('is confirmed by a signed call', async () => {
+    const { simulator, endpoint, url } = await aSubscribedEndpointThatWaits()
+    const [asked] = endpoint.messages('SubscriptionConfirmation')
+    const call = async (service: string) => {
+      const date = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/x-www-form-urlencoded',
+          'x-amz-date': date,
+          authorization: `AWS4-HMAC-SHA256 Credential=AKID/${date.slice(0, 8)}/us-east-1/${service}/aws4_request, SignedHeaders=host;x-amz-date, Signature=${'0'.repeat(64)}`,
+        },
+        body: new URLSearchParams({
+          Action: 'ConfirmSubscription',
+          Version: '2010-03-31',
+          TopicArn: SUBSCRIPTION_TOPIC,
+          Token: asked?.Token ?? '',
+        }).toString(),
+      })
+      return { status: response.status, text: await response.text() }
+    }
+    expect((await call('sqs')).status).toBe(403)
+    expect(await call('sns')).toMatchObject({
+      status: 200,
+      text: expect.stringContaining(`<SubscriptionArn>${SUBSCRIPTION_TOPIC}:`),
+    })
+    await simulator.delivery.flush()
+    expect(actions(endpoint.messages())).toEqual(['subscribe-success'])
+  })
+
+  async function aSubscribedEndpointThatWaits() {
+    const { simulator, url } = await aServedSimulator()
+    const endpoint = await aSellerEndpoint()
+    endpoint.confirms = false
+    simulator.deliverTo({
+      subscriptions: [{ topicArn: SUBSCRIPTION_TOPIC, protocol: 'http', endpoint: endpoint.url }],
+    })
+    subscribe(simulator, 'legacy')
+    const asked = new Promise<void>((resolve) => {
+      endpoint.answer = () => {
+        resolve()
+        return 200
+      }
+    })
+    await asked
+    return { simulator, endpoint, url }
+  }
 })
 
 describe('other ways to the seller', () => {
@@ -387,6 +468,22 @@ describe('other ways to the seller', () => {
     simulator.clock.advance(60_000)
     await simulator.delivery.flush()
     expect([count('late'), count('early')]).toEqual([2, 2])
+  })
+
+  it('begins anew where the clock is put back to', async () => {
+    const { simulator } = await aServedSimulator()
+    const count = (queue: string) => simulator.delivery.queues.find(queue)?.messages.size
+    simulator.deliverTo({
+      rules: [
+        { name: 'begun', target: { queue: 'begun' } },
+        { name: 'to-come', target: { queue: 'to-come' }, since: utc('18:00') },
+      ],
+    })
+    simulator.clock.set(utc('09:00'))
+    subscribe(simulator, 'prodcode1')
+    simulator.clock.advance(60_000)
+    await simulator.delivery.flush()
+    expect([count('begun'), count('to-come')]).toEqual([2, 0])
   })
 
   it('is walked by itself, whether the clock runs or jumps', async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { VirtualClock } from '../clock/virtual-clock.ts'
 import { SimulatorError } from '../errors.ts'
 import type { Notification } from '../marketplace/notifications.ts'
@@ -116,6 +117,8 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
   const { clock, uuid } = options
   const state = createDeliveryState()
   let baseUrl = 'http://127.0.0.1'
+  /** Where the clock stood when it was last moved, or later. */
+  let latest = clock.now()
 
   function commit(fact: DeliveryFact): void {
     options.persist?.(fact)
@@ -262,6 +265,17 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
     }
   }
 
+  /** A clock put back takes the beginning of what had begun along: else nothing would come until then. */
+  function keepBegun(): void {
+    const now = clock.now()
+    const lower = <Entry extends { readonly since: number }>(entry: Entry): Entry =>
+      entry.since > now && entry.since <= latest ? { ...entry, since: now } : entry
+    const { subscriptions, rules } = state.destinations
+    const destinations = { subscriptions: subscriptions.map(lower), rules: rules.map(lower) }
+    latest = now
+    if (!isDeepStrictEqual(destinations, state.destinations)) commit({ kind: 'destinations', destinations })
+  }
+
   function endLeftOut(): void {
     const wanted = new Set(
       state.destinations.subscriptions.flatMap((request) =>
@@ -272,6 +286,8 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
       if (at !== 'removed' && !wanted.has(`${topicArn} ${protocol} ${endpoint}`)) topics.unsubscribe(arn)
     }
   }
+
+  const stopWatching = clock.onChange(keepBegun)
 
   return {
     notifications: () =>
@@ -289,6 +305,7 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
         }),
     }),
     deliverTo(value) {
+      latest = Math.max(latest, clock.now())
       const destinations = parseDestinations(value, state.destinations, clock.now())
       commit({ kind: 'destinations', destinations })
       endLeftOut()
@@ -313,7 +330,8 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
     restore: (fact) => applyDeliveryFact(state, fact),
     poke: engine.poke,
     listening(url) {
-      baseUrl = url
+      // All addresses of the machine are none to link to.
+      baseUrl = url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
       engine.poke()
     },
     keepEvents: (events) => commit({ kind: 'putEvents', events }),
@@ -326,6 +344,7 @@ export function createDelivery(options: DeliveryOptions): DeliveryInside {
     },
     unsubscribe: (arn) => topics.unsubscribe(arn),
     async close() {
+      stopWatching()
       queues.close()
       await engine.close()
     },
