@@ -8,6 +8,7 @@ import type { Clock } from './domain/clock.ts'
 import { DomainError } from './domain/error.ts'
 import type { ServiceKeyStore } from './domain/keys/service-key.ts'
 import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
+import type { AgreementService } from './domain/subscriptions/agreement-service.ts'
 import type { BuyerStore } from './domain/subscriptions/buyer.ts'
 import type { BuyerCaseStore } from './domain/subscriptions/buyer-case.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
@@ -15,6 +16,7 @@ import { createReceiveEvent, type ReceiveEvent } from './domain/subscriptions/re
 import { createCompleteRegistration, createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
 import { newSubscription } from './domain/subscriptions/subscription.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
+import { createAgreementSync } from './domain/subscriptions/sync-agreements.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestLimits, type IngestUsage } from './domain/usage/ingest-usage.ts'
 import type { LedgerGuard } from './domain/usage/ledger-guard.ts'
@@ -139,6 +141,7 @@ export interface Engine {
   readonly metering: MeteringService
   /** Takes a notification of AWS Marketplace in. */
   readonly receiveEvent: ReceiveEvent
+  readonly agreements: AgreementService
   readonly jobs: Jobs
   readonly logger: Logger
 }
@@ -148,6 +151,8 @@ export async function composeEngine(
   options: {
     clock: Clock
     metering?: MeteringService
+    /** Ask AWS hourly what its notifications did not say: where the jobs run for long. */
+    syncsAgreements?: boolean
     logger?: Logger
     onJobReport?: (report: JobReport) => void
   },
@@ -162,6 +167,15 @@ export async function composeEngine(
   const deps = { usage, subscriptions, catalog }
   const { cases } = ledger
   const receiveEvent = createReceiveEvent({ cases, catalog, clock })
+  const agreements = await createAgreements(config)
+  const sync = createAgreementSync({
+    agreements,
+    receive: receiveEvent,
+    catalog,
+    subscriptions,
+    cases,
+    usage,
+  })
   const jobs = createJobs({
     clock,
     intervalMs: config.jobs.intervalMs,
@@ -182,10 +196,13 @@ export async function composeEngine(
           name: 'subscriptions',
           run: (now, signal) => lookAfterSubscriptions({ cases, usage }, now, signal),
         },
+        ...(options.syncsAgreements === true
+          ? [{ name: 'agreements', run: (now: number, signal: AbortSignal) => sync.run(now, signal) }]
+          : []),
       ],
     },
   })
-  return { ledger, clock, ingest, metering, receiveEvent, jobs, logger }
+  return { ledger, clock, ingest, metering, receiveEvent, agreements, jobs, logger }
 }
 
 /**
@@ -276,6 +293,12 @@ function lazyMetrics(load: () => Promise<Metrics>): Metrics {
 async function createMetering(config: Config): Promise<MeteringService> {
   const { createAwsMetering } = await import('./marketplace/aws-metering.ts')
   return createAwsMetering({ ...(await awsClientOptions(config)), endpoint: config.aws.endpoint })
+}
+
+/** AWS's Agreement API; its client is made at the first call. */
+export async function createAgreements(config: Config): Promise<AgreementService> {
+  const { createAwsAgreements } = await import('./marketplace/aws-agreements.ts')
+  return createAwsAgreements(await awsClientOptions(config))
 }
 
 const credentialsOf = new WeakMap<Config, AwsCredentials>()

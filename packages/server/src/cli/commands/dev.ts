@@ -70,7 +70,7 @@ async function runDev(options: DevOptions): Promise<void> {
     const logger = createLogger({
       log: { level: process.env.LOG_LEVEL === undefined ? 'warn' : config.log.level },
     })
-    const engine = await composeEngine(ledger, { clock, logger })
+    const engine = await composeEngine(ledger, { clock, logger, syncsAgreements: true })
     const app = await composeServer(engine, { storefrontUrl: marketplace.url })
     await app.listen({ host, port })
     const address = app.server.address()

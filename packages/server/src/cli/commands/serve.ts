@@ -29,7 +29,7 @@ export function serveCommand(): Command {
         await checkLive(config)
         const ledger = await openLedger(config, systemClock)
         await declareSubscriptions(ledger, systemClock)
-        const engine = await composeEngine(ledger, { clock: systemClock })
+        const engine = await composeEngine(ledger, { clock: systemClock, syncsAgreements: true })
         const app = await composeServer(engine)
         try {
           await app.listen({ host, port })
@@ -65,7 +65,7 @@ export function workerCommand(): Command {
         await checkLive(config)
         const ledger = await openLedger(config, systemClock)
         await declareSubscriptions(ledger, systemClock)
-        const engine = await composeEngine(ledger, { clock: systemClock })
+        const engine = await composeEngine(ledger, { clock: systemClock, syncsAgreements: true })
         process.stdout.write(
           options.json
             ? `${JSON.stringify({ mode: config.mode, store: config.store.url })}\n`

@@ -51,6 +51,8 @@ const PENDING_MAX = 50
 const PENDING_AGAIN_MS = 5 * 60_000
 /** The first look of a process: a queue keeps what it was sent for 14 days, so older news were heard. */
 const FIRST_LOOK_MS = 14 * 24 * HOUR_MS
+/** After AWS did not answer. */
+const RETRY_MS = 5 * 60_000
 /** A change that AWS shows late is not missed. */
 const OVERLAP_MS = HOUR_MS
 const ALARM = { kind: 'notifications', subject: 'agreements' } as const
@@ -87,7 +89,8 @@ export function createAgreementSync(
 ): AgreementSync {
   const { everyMs = HOUR_MS } = options
   let lookedAt: number | undefined
-  let deniedAt: number | undefined
+  let isDenied = false
+  let notBefore = Number.NEGATIVE_INFINITY
   const asked = new Map<string, { at: number; times: number }>()
 
   /** Registrations that wait, and whose turn it is. */
@@ -107,24 +110,26 @@ export function createAgreementSync(
 
   return {
     async run(now, signal) {
-      // Until a person mends the role there is nothing to be had: one question an hour.
-      if (deniedAt !== undefined && now < deniedAt + everyMs) return undefined
+      if (now < notBefore) return undefined
       const isDue = lookedAt === undefined || now >= lookedAt + everyMs
       const pending = await waiting(now)
       if (!isDue && pending.length === 0) return undefined
-      const since = (lookedAt === undefined ? now - FIRST_LOOK_MS : lookedAt) - OVERLAP_MS
+      const since = (lookedAt ?? now - FIRST_LOOK_MS) - OVERLAP_MS
+      notBefore = now + RETRY_MS
       const report = await look(deps, now, signal, async (reader) => {
         for (const subscription of pending) await reader.searchOf(subscription)
         if (isDue) await reader.search({ updatedAfter: since }, undefined)
       })
       if (report.notPermitted === undefined) {
-        deniedAt = undefined
+        isDenied = false
+        notBefore = now
         if (isDue) lookedAt = now
-      } else {
-        if (deniedAt === undefined)
-          await deps.usage.raise({ ...ALARM, message: report.notPermitted, at: now })
-        deniedAt = now
+        return report
       }
+      if (!isDenied) await deps.usage.raise({ ...ALARM, message: report.notPermitted, at: now })
+      isDenied = true
+      // Until a person mends the role there is nothing to be had: one question an hour.
+      notBefore = now + everyMs
       return report
     },
   }
