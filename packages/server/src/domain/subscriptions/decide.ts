@@ -2,7 +2,7 @@ import { DomainError } from '../error.ts'
 import { AWS_RULES } from '../usage/aws-rules.ts'
 import type { BuyerCase, CaseChanges } from './buyer-case.ts'
 import { draftCase } from './case-draft.ts'
-import { join, subscriptionOf } from './follow.ts'
+import { join, pairSuccessors, subscriptionOf } from './follow.ts'
 import type { Subscription } from './subscription.ts'
 
 /** Decisions on a case that AWS's notifications do not make: a person's, or what entitlements say. All pure. */
@@ -99,6 +99,8 @@ export function decideSuccessor(
     )
   }
   join(draft, { before, after })
+  // What was unclear may be clear now.
+  pairSuccessors(draft, buyerCase.agreements)
   return draft.changes()
 }
 

@@ -26,16 +26,27 @@ export function followAll(
   agreements: readonly Agreement[],
   product: Product | undefined,
 ): void {
-  for (const agreement of agreements) followAgreement(draft, agreement, product)
+  for (const agreement of agreements.toSorted(liveFirst)) followAgreement(draft, agreement, product)
   pairSuccessors(draft, agreements)
 }
 
-/** The subscription that follows an agreement: the latest, where the same license or customer came back. */
+/** Where a license was kept across a renewal, a subscription known by its license alone is the living agreement's. */
+function liveFirst(a: Agreement, b: Agreement): number {
+  const isOver = (agreement: Agreement) => Number(latestSpell(agreement)?.to !== undefined)
+  const lastAt = ({ marks }: Agreement) => marks.at(-1)?.at ?? 0
+  return isOver(a) - isOver(b) || lastAt(b) - lastAt(a)
+}
+
+/**
+ * The subscription that follows an agreement: the latest, where the same license or customer came back, but none that
+ * another one of the same agreement took over from.
+ */
 export function subscriptionOf(
   agreement: Agreement,
   subscriptions: readonly Subscription[],
 ): Subscription | undefined {
-  return subscriptions.findLast((subscription) => isOf(subscription, agreement))
+  const own = subscriptions.filter((subscription) => isOf(subscription, agreement))
+  return own.findLast(({ successor }) => !own.some(({ id }) => id === successor))
 }
 
 function isOf(subscription: Subscription, agreement: Agreement): boolean {
@@ -254,54 +265,82 @@ interface Pair {
   readonly after: Agreement
 }
 
+/** A renewal begins where what it renews ends; AWS's events of both are some seconds apart. */
+const HANDOVER_MS = 10 * 60_000
+
 /**
- * Finds for each agreement that AWS renewed or replaced the one in its place: by AWS's own word where it names it,
- * else where exactly one gave way and exactly one came. Several wait for a person; access goes on meanwhile.
+ * Finds for each agreement that AWS renewed or replaced the one in its place: by AWS's own word where it names it, else
+ * the one that began when it ended, else where exactly one gave way and exactly one came. Several wait for a person;
+ * access goes on meanwhile.
  */
-function pairSuccessors(draft: CaseDraft, agreements: readonly Agreement[]): void {
+export function pairSuccessors(draft: CaseDraft, agreements: readonly Agreement[]): void {
   const named = agreements.flatMap((after): Pair[] => {
     const before = agreements.find(({ agreementId }) => agreementId === after.previousAgreementId)
     return after.previousAgreementId === undefined || before === undefined ? [] : [{ before, after }]
   })
-  for (const pair of named) if (isGranted(pair.after)) join(draft, pair)
+  for (const pair of named) if (hasBegun(pair.after)) join(draft, pair)
 
-  const paired = new Set(named.flatMap(({ before, after }) => [before.key, after.key]))
-  const gone = agreements.filter(
-    (agreement) => wasReplaced(agreement) && !paired.has(agreement.key) && !hasHeir(draft, agreement),
-  )
-  const come = agreements.filter(
-    (agreement) =>
-      replacesAnother(agreement) &&
-      isGranted(agreement) &&
-      !paired.has(agreement.key) &&
-      !isHeir(draft, agreement),
-  )
+  let { gone, come } = unpaired(draft, agreements, named)
+  const timely = gone.flatMap((before): Pair[] => {
+    const [after, ...others] = come.filter((candidate) => isTimely(before, candidate))
+    const rivals = gone.filter((other) => after !== undefined && isTimely(other, after))
+    return after === undefined || others.length > 0 || rivals.length > 1 ? [] : [{ before, after }]
+  })
+  for (const pair of timely) join(draft, pair)
+  ;({ gone, come } = unpaired(draft, agreements, [...named, ...timely]))
+
   const [before] = gone
   const [after] = come
   if (before === undefined || after === undefined) return
-  if (gone.length === 1 && come.length === 1) {
-    join(draft, { before, after })
-    return
-  }
-  for (const agreement of gone) {
-    const subscription = subscriptionOf(agreement, draft.subscriptions())
-    if (subscription === undefined) continue
-    draft.raise({
-      kind: 'successor_unclear',
-      subject: subscription.id,
-      message: `AWS renewed or replaced agreement ${agreement.key}, and ${come.length} agreement(s) could have taken the place of ${gone.length}: choose with \`tollkeeper subscription successor ${subscription.id} AGREEMENT\` (${come.map(({ key }) => key).join(', ')}); access goes on meanwhile`,
-      at: draft.now,
-    })
-    if (subscription.status !== draft.statusBefore(subscription.id))
-      draft.tell('subscription.successor_unclear', subscription.id, {
-        candidates: come.map(({ key }) => key),
-      })
+  if (gone.length === 1 && come.length === 1) join(draft, { before, after })
+  else for (const agreement of gone) askForSuccessor(draft, agreement, come)
+}
+
+/** What gave way without an heir, and what took some place that is not known yet. */
+function unpaired(
+  draft: CaseDraft,
+  agreements: readonly Agreement[],
+  pairs: readonly Pair[],
+): { gone: Agreement[]; come: Agreement[] } {
+  const paired = new Set(pairs.flatMap(({ before, after }) => [`${before.key} goes`, `${after.key} comes`]))
+  return {
+    gone: agreements.filter(
+      (agreement) =>
+        wasReplaced(agreement) && !paired.has(`${agreement.key} goes`) && !hasHeir(draft, agreement),
+    ),
+    come: agreements.filter(
+      (agreement) =>
+        replacesAnother(agreement) &&
+        hasBegun(agreement) &&
+        !paired.has(`${agreement.key} comes`) &&
+        !isHeir(draft, agreement),
+    ),
   }
 }
 
-function isGranted(agreement: Agreement): boolean {
-  const spell = latestSpell(agreement)
-  return spell?.from !== undefined
+function isTimely(before: Agreement, after: Agreement): boolean {
+  const ended = latestSpell(before)?.to
+  const began = after.startsAt ?? latestSpell(after)?.from
+  return ended !== undefined && began !== undefined && Math.abs(ended - began) <= HANDOVER_MS
+}
+
+function askForSuccessor(draft: CaseDraft, agreement: Agreement, candidates: readonly Agreement[]): void {
+  const subscription = subscriptionOf(agreement, draft.subscriptions())
+  if (subscription === undefined) return
+  const keys = candidates.map(({ key }) => key)
+  draft.raise({
+    kind: 'successor_unclear',
+    subject: subscription.id,
+    message: `AWS renewed or replaced agreement ${agreement.key}, and which took its place is not clear: choose with \`tollkeeper subscription successor ${subscription.id} AGREEMENT\` (${keys.join(', ')}); access goes on meanwhile`,
+    at: draft.now,
+  })
+  if (subscription.status !== draft.statusBefore(subscription.id))
+    draft.tell('subscription.successor_unclear', subscription.id, { candidates: keys })
+}
+
+/** AWS granted it, or it was over before it was granted. */
+function hasBegun(agreement: Agreement): boolean {
+  return latestSpell(agreement) !== undefined
 }
 
 /** Has its subscription a successor whose license is known? */
@@ -323,7 +362,8 @@ export function join(draft: CaseDraft, { before, after }: Pair): void {
   const old = subscriptionOf(before, draft.subscriptions())
   if (old === undefined || hasHeir(draft, before)) return
   const spell = latestSpell(after)!
-  const start = startOf(after, spell.from!)
+  const grantedAt = spell.from ?? spell.to!
+  const start = startOf(after, grantedAt)
   const registered = subscriptionOf(after, draft.subscriptions())
   if (registered !== undefined && registered.id === old.id) return
   const accessEnd = old.accessEnd ?? Math.max(Math.min(start, draft.now), old.accessStart)
@@ -347,7 +387,7 @@ export function join(draft: CaseDraft, { before, after }: Pair): void {
     ...(now.tenantId === undefined && old.tenantId !== undefined && { tenantId: old.tenantId }),
     ...(now.plan === undefined && old.plan !== undefined && { plan: old.plan }),
     ...(registered === undefined && {
-      grantedAt: spell.from!,
+      grantedAt,
       accessStart: start,
       termEnd: after.endsAt ?? null,
     }),
