@@ -103,6 +103,8 @@ export interface BuyerCaseStore {
   adopt(productCode: string, product: string): Promise<number>
   /** Subscriptions that wait for AWS's word since before a time, oldest first. */
   listPending(since: number, limit: number): Promise<readonly Subscription[]>
+  /** Subscriptions that go on since before a time without a license: what took the place of the one before is not known. */
+  listUnlicensed(since: number, limit: number): Promise<readonly Subscription[]>
   /** Subscriptions whose goodbye is over but whose status does not say so, oldest first. */
   listGoodbyesOver(now: number, limit: number): Promise<readonly Subscription[]>
   /** Kept notifications, newest first. */

@@ -393,7 +393,7 @@ export function join(draft: CaseDraft, { before, after }: Pair): void {
     }),
     ...(after.freeTrial !== undefined && { freeTrial: after.freeTrial }),
   })
-  draft.clear({ kind: 'successor_unclear', subject: old.id })
+  for (const subject of [old.id, heir]) draft.clear({ kind: 'successor_unclear', subject })
   draft.tell('subscription.renewed', old.id, { successor: heir })
   if (spell.to !== undefined && registered === undefined) end(draft, draft.get(heir)!, after, spell)
 }

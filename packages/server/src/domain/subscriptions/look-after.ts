@@ -35,6 +35,15 @@ export async function lookAfterSubscriptions(
       at: now,
     })
   }
+  for (const { id } of await deps.cases.listUnlicensed(now - OVERDUE_MS, SLICE)) {
+    if (signal?.aborted) return ended
+    await deps.usage.raise({
+      kind: 'successor_unclear',
+      subject: id,
+      message: `AWS renewed or replaced the agreement before, and has not said which one took its place: access goes on and usage waits; see \`tollkeeper subscription show ${id}\``,
+      at: now,
+    })
+  }
   return ended
 }
 

@@ -247,6 +247,12 @@ export function lifecycleContract(name: string, open: () => Promise<LifecycleSto
         const rows = await all()
         expect(rows.at(-1)).toMatchObject({ status: 'active', tenantId: 'acme', licenseArn: undefined })
         expect(await stores.subscriptions.get(before.id)).toMatchObject({ successor: rows.at(-1)!.id })
+        await lookAfterSubscriptions(stores, at(NOON + 2 * HOUR))
+        expect(await alarms()).toEqual([{ kind: 'successor_unclear', subject: rows.at(-1)!.id }])
+        const late = renewal()
+        for (const event of [late.created(), late.granted()]) await receive(event)
+        expect(await stores.subscriptions.get(rows.at(-1)!.id)).toMatchObject({ licenseArn: late.licenseArn })
+        expect(await alarms()).toEqual([])
       })
 
       it('registered anew under its new agreement is one subscription all the same', async () => {

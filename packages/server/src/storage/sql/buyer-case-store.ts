@@ -52,6 +52,17 @@ export function createSqlBuyerCaseStore(database: SqlDatabase): BuyerCaseStore {
         )
         return rows.map(toSubscription)
       }),
+    listUnlicensed: (since, limit) =>
+      database.read(async (sql) => {
+        const rows = await sql.all(
+          `SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s INDEXED BY subscription_unlicensed
+           WHERE s.channel = 'aws' AND s.license_tail IS NULL AND s.customer_identifier IS NULL AND s.access_end IS NULL
+             AND s.created_at <= ? ORDER BY s.created_at LIMIT ?`,
+          since,
+          limit,
+        )
+        return rows.map(toSubscription)
+      }),
     listGoodbyesOver: (now, limit) =>
       database.read(async (sql) => {
         const rows = await sql.all(

@@ -28,6 +28,7 @@ CREATE INDEX subscription_product ON subscription (product, seq);
 CREATE INDEX subscription_buyer ON subscription (buyer);
 CREATE INDEX subscription_agreement ON subscription (agreement_id) WHERE agreement_id IS NOT NULL;
 CREATE INDEX subscription_pending ON subscription (created_at) WHERE status = 'pending';
+CREATE INDEX subscription_unlicensed ON subscription (created_at) WHERE channel = 'aws' AND license_tail IS NULL AND customer_identifier IS NULL AND access_end IS NULL;
 CREATE INDEX subscription_cancelling ON subscription (final_window_end) WHERE status = 'cancelling';
 CREATE INDEX subscription_tenant ON subscription (tenant_id) WHERE tenant_id IS NOT NULL;
 CREATE INDEX subscription_license ON subscription (license_tail) WHERE license_tail IS NOT NULL;
