@@ -112,6 +112,7 @@ describe('what AWS is not told of', () => {
           { from: 'open', to: 'included', amount: 10n },
           { from: 'carry', to: 'included', amount: 3n },
         ],
+        included: { period: 'unmetered', amount: 13n },
         carryTags: new Map(),
       })
     }

@@ -11,6 +11,9 @@ import { parseTagSetKey, type TagSetKey, UNTAGGED } from './tags.ts'
 import type { Allocation, MeteringIdentityValue } from './usage-record.ts'
 import type { Alarm, Closing, ClosingState, SealedRecord } from './usage-store.ts'
 
+/** What is included without end is of no month and no term. */
+const UNMETERED = 'unmetered'
+
 /** Less than this before AWS's deadline there is no use in sealing: what is left goes to the next hour. */
 const SEND_TIME_MIN_MS = 2 * MINUTE_MS
 
@@ -82,6 +85,7 @@ function include({ carry, carryTags }: ClosingState, source: Account, amount: bi
   return {
     status: 'closed',
     transfers: transfers([source, 'included', amount], ['carry', 'included', carry]),
+    included: amount + carry > 0n ? { period: UNMETERED, amount: amount + carry } : undefined,
     carryTags: carryTags.size > 0 ? new Map() : undefined,
   }
 }

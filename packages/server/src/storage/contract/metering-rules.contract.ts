@@ -664,34 +664,6 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
       expect((await usage.listBuckets({ limit: 5, from: 0 })).items[0]).toMatchObject({ quantity: 1n })
     })
   })
-
-  describe(`${name}: contract with consumption`, () => {
-    it('uses included units up in hour order before it bills', async () => {
-      const product = aProduct({
-        plans: [
-          {
-            id: 'pro',
-            title: 'Pro',
-            grantedBy: undefined,
-            features: {},
-            limits: [],
-            included: [{ dimension: 'requests', units: 10n, per: undefined, reset: 'calendarMonth' }],
-          },
-        ],
-      })
-      const { subscribe, report, clock, close, records, usage, audit } = await start(product)
-      const buyer = await subscribe({ plan: 'pro' })
-      await report(buyer, 'a', 8)
-      clock.set(utc('2026-11-21T11:20'))
-      await close()
-      await report(buyer, 'b', 5)
-      clock.set(utc('2026-11-21T12:20'))
-      await close()
-      expect((await records()).map(({ quantity }) => quantity)).toEqual([3])
-      expect((await meters(usage))[0]!.balances).toMatchObject({ included: 10n })
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
-  })
 }
 
 async function meters(usage: Stores['usage']) {

@@ -316,7 +316,7 @@ async function putAgreement(sql: Sql, agreement: Agreement, now: number): Promis
   return int((await sql.get('SELECT seq FROM agreement WHERE key = ?', key))!.seq)
 }
 
-function toAgreement(row: Row): Agreement {
+export function toAgreement(row: Row): Agreement {
   const facts = JSON.parse(text(row.facts)) as Agreement
   // JSON has no -Infinity.
   return { ...newAgreement(facts.key), ...facts, termsAt: facts.termsAt ?? Number.NEGATIVE_INFINITY }

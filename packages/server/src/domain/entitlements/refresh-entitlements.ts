@@ -1,0 +1,149 @@
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../error.ts'
+import type { Product, ProductCatalog } from '../products/product.ts'
+import type { BuyerCaseStore } from '../subscriptions/buyer-case.ts'
+import { decideGrant } from '../subscriptions/decide.ts'
+import { isLive, type Subscription } from '../subscriptions/subscription.ts'
+import type { UsageStore } from '../usage/usage-store.ts'
+import type { EntitledCustomer, EntitlementService } from './entitlement.ts'
+import type { EntitlementStore } from './entitlement-store.ts'
+import { revokeUnentitled } from './revoke-unentitled.ts'
+import { type Answer, takeAnswer } from './take-answer.ts'
+
+/** Claimed at once; as many calls take less than the lease, also where each runs into its timeout. */
+const SLICE = 20
+const LEASE_MS = 5 * 60_000
+/** Slices of a product in one run; what is left is the next run's. */
+const SLICES_MAX = 25
+/** After so many failures in a row AWS is down, and others of this product fare no better: the next run tries again. */
+const FAILURES_MAX = 5
+
+export interface RefreshDeps {
+  readonly entitlements: EntitlementStore
+  readonly service: EntitlementService
+  readonly cases: Pick<BuyerCaseStore, 'settleOf'>
+  readonly usage: Pick<UsageStore, 'raise' | 'clearAlarm'>
+  readonly catalog: ProductCatalog
+  readonly clock: Clock
+  readonly refreshMs: number
+}
+
+/** `skipped`: nothing to ask: no contract, not bought at AWS, ended, or AWS has not named the buyer yet. */
+export type RefreshOutcome = 'granted' | 'empty' | 'failed' | 'skipped'
+
+/**
+ * Reads what AWS grants a subscription now, keeps it, and lets plan and access follow. Where AWS cannot be asked, the
+ * last answer serves on.
+ *
+ * @param occurredAt - AWS's own time of the event that is the reason to ask, ms: a change counts from then
+ * @throws {DomainError} `subscription.not_found`
+ */
+export type RefreshEntitlements = (
+  subscription: string,
+  occurredAt?: number,
+  signal?: AbortSignal,
+) => Promise<RefreshOutcome>
+
+export function createRefreshEntitlements(deps: RefreshDeps): RefreshEntitlements {
+  const { entitlements, service, cases, catalog, clock, refreshMs } = deps
+  return async (id, occurredAt, signal) => {
+    const { subscription } = await entitlements.find(id)
+    const product = catalog.find(subscription.product)
+    const customer = product && customerOf(product, subscription)
+    if (product === undefined || customer === undefined || !isLive(subscription)) return 'skipped'
+    const askedAt = clock.now()
+    const answer = await ask(service, product, customer, signal)
+    if (answer === undefined) return 'skipped'
+    const after = await entitlements.settle(
+      id,
+      (state) => takeAnswer(state, answer, { product, askedAt, occurredAt, refreshMs }),
+      'aws',
+      clock.now(),
+    )
+    if (answer.kind === 'failed') return 'failed'
+    if (answer.entitlements.length === 0) return 'empty'
+    if (after.status === 'pending') {
+      const now = clock.now()
+      await cases.settleOf(id, (buyerCase) => decideGrant(buyerCase, id, { at: askedAt }, now), 'aws', now)
+    }
+    return 'granted'
+  }
+}
+
+/** @returns undefined where we were stopped: AWS is not to blame */
+async function ask(
+  service: EntitlementService,
+  { productCode }: Product,
+  customer: EntitledCustomer,
+  signal: AbortSignal | undefined,
+): Promise<Answer | undefined> {
+  try {
+    const entitlements = await service.getEntitlements(productCode, customer, signal)
+    return { kind: 'answered', entitlements }
+  } catch (error) {
+    if (signal?.aborted) return undefined
+    if (error instanceof DomainError && error.code === 'marketplace.unavailable')
+      return { kind: 'failed', failure: error.message }
+    throw error
+  }
+}
+
+/** Only contracts have entitlements. A license tells agreements of one account apart; legacy products know customers. */
+function customerOf(
+  { pricing, metering }: Product,
+  { channel, licenseArn, customerIdentifier, customerAwsAccountId }: Subscription,
+): EntitledCustomer | undefined {
+  if (pricing === 'usage' || channel !== 'aws') return undefined
+  if (metering === 'license') return licenseArn === undefined ? undefined : { licenseArn }
+  if (customerIdentifier !== undefined) return { customerIdentifier }
+  return customerAwsAccountId === undefined ? undefined : { customerAwsAccountId }
+}
+
+export interface RefreshReport {
+  readonly read: number
+  readonly failed: number
+  /** Subscriptions that lost their access. */
+  readonly revoked: number
+}
+
+/**
+ * Reads what is due, and ends the access of those to whom AWS grants nothing any more. Safe in several processes at
+ * once and to stop half-way; one that fails stops no other.
+ */
+export async function refreshDueEntitlements(
+  deps: RefreshDeps & { readonly refresh: RefreshEntitlements },
+  signal?: AbortSignal,
+): Promise<RefreshReport> {
+  const report = { read: 0, failed: 0, revoked: 0 }
+  for (const product of deps.catalog.list()) {
+    if (product.pricing === 'usage') continue
+    if (signal?.aborted) break
+    await refreshProduct(deps, product, report, signal)
+    const { revoked } = await revokeUnentitled(deps, product, deps.clock.now())
+    report.revoked += revoked.length
+  }
+  return report
+}
+
+async function refreshProduct(
+  { entitlements, clock, refresh }: RefreshDeps & { readonly refresh: RefreshEntitlements },
+  product: Product,
+  report: { read: number; failed: number },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let failures = 0
+  for (let slice = 0; slice < SLICES_MAX; slice++) {
+    const due = await entitlements.claimDue(product.id, clock.now(), LEASE_MS, SLICE)
+    if (due.length === 0) return
+    for (const id of due) {
+      if (signal?.aborted || failures >= FAILURES_MAX) return
+      const outcome = await refresh(id, undefined, signal).catch((error) => {
+        if (error instanceof DomainError && error.code === 'ledger.busy') throw error
+        return 'failed' as const
+      })
+      failures = outcome === 'failed' ? failures + 1 : 0
+      if (outcome === 'failed') report.failed++
+      else if (outcome !== 'skipped') report.read++
+    }
+  }
+}
