@@ -14,6 +14,7 @@ import type { BuyerCaseStore } from './domain/subscriptions/buyer-case.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
 import { createReceiveEvent, type ReceiveEvent } from './domain/subscriptions/receive-event.ts'
 import { createCompleteRegistration, createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
+import { createRegistrationTickets, TICKET_KEY_BYTES } from './domain/subscriptions/registration-ticket.ts'
 import { newSubscription } from './domain/subscriptions/subscription.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { createAgreementSync } from './domain/subscriptions/sync-agreements.ts'
@@ -36,6 +37,7 @@ import { createSqlBuyerStore } from './storage/sql/buyer-store.ts'
 import { openSqlite } from './storage/sql/database.ts'
 import { createLedgerGuard } from './storage/sql/ledger-guard.ts'
 import { checkDimensions, claimLedger } from './storage/sql/ledger-identity.ts'
+import { ledgerSecret } from './storage/sql/ledger-secret.ts'
 import { migrate } from './storage/sql/migrations.ts'
 import { createSqlServiceKeyStore } from './storage/sql/service-key-store.ts'
 import { createSqlSubscriptionStore } from './storage/sql/subscription-store.ts'
@@ -52,6 +54,8 @@ export interface Ledger {
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly guard: LedgerGuard
+  /** A random key of this ledger for one purpose, the same in every process. */
+  readonly secret: (name: string, bytes: number) => Promise<Uint8Array>
   /** Names of the migrations that ran when it was opened. */
   readonly migrated: readonly string[]
   close(): void
@@ -85,6 +89,7 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
       keys: createSqlServiceKeyStore(database),
       audit: createSqlAuditTrail(database),
       guard: await createLedgerGuard(database, clock.now()),
+      secret: (name, bytes) => ledgerSecret(database, name, bytes),
       migrated,
       close: () => database.close(),
     }
@@ -244,13 +249,18 @@ export async function composeServer(
 ): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
   const { ledger, clock, ingest, metering, jobs, logger } = engine
-  const { usage, subscriptions, cases, catalog, keys, audit, config } = ledger
+  const { usage, subscriptions, buyers, cases, catalog, keys, audit, config } = ledger
+  const closed = config.deployment?.listings.filter(({ enabled }) => !enabled) ?? []
   return createHttpApp({
     ingest,
     usage,
     subscriptions,
+    buyers,
     register: createRegisterBuyer({ metering, cases, catalog, clock }),
     completeRegistration: createCompleteRegistration({ cases, clock }),
+    tickets: createRegistrationTickets(await ledger.secret('registration', TICKET_KEY_BYTES)),
+    closedListings: new Map(closed.map(({ path, name }) => [path, name])),
+    publicUrl: config.server.publicUrl,
     keys,
     audit,
     catalog,

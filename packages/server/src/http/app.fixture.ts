@@ -1,13 +1,15 @@
 import { pino } from 'pino'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
-import { createProductCatalog } from '../domain/products/product.ts'
+import { createProductCatalog, type Product } from '../domain/products/product.ts'
 import { createCompleteRegistration, createRegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
+import { createRegistrationTickets } from '../domain/subscriptions/registration-ticket.ts'
 import { createIngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { ResolvedCustomer } from '../domain/usage/metering-service.ts'
 import { aClock, aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
+import { createSqlBuyerStore } from '../storage/sql/buyer-store.ts'
 import { openSqlite } from '../storage/sql/database.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
@@ -49,17 +51,23 @@ export const PRODUCTS = [
 ] as const
 
 /** The app on the real ledger, in memory, with AWS's answer to a registration token as the test says. */
-export async function anApp(
-  given: Partial<HttpDeps> & { readonly resolve?: (token: string) => ResolvedCustomer } = {},
-) {
+export async function anApp({
+  resolve,
+  products = PRODUCTS,
+  ...given
+}: Partial<HttpDeps> & {
+  readonly resolve?: (token: string) => ResolvedCustomer
+  readonly products?: readonly Product[]
+} = {}) {
   const database = openSqlite(':memory:')
   await migrate(database)
   const clock = aClock(NOW)
   const usage = createSqlUsageStore(database)
   const subscriptions = createSqlSubscriptionStore(database)
   const cases = createSqlBuyerCaseStore(database)
+  const buyers = createSqlBuyerStore(database)
   const keys = createSqlServiceKeyStore(database)
-  const catalog = createProductCatalog(PRODUCTS)
+  const catalog = createProductCatalog(products)
   const lines: string[] = []
   const deps: HttpDeps = {
     ingest: createIngestUsage({
@@ -71,11 +79,12 @@ export async function anApp(
     }),
     usage,
     subscriptions,
+    buyers,
     register: createRegisterBuyer({
       metering: {
         resolveCustomer: async (_region, token) => {
-          if (given.resolve === undefined) throw new Error('this test registers nobody')
-          return given.resolve(token)
+          if (resolve === undefined) throw new Error('this test registers nobody')
+          return resolve(token)
         },
       },
       cases,
@@ -83,6 +92,7 @@ export async function anApp(
       clock,
     }),
     completeRegistration: createCompleteRegistration({ cases, clock }),
+    tickets: createRegistrationTickets(new Uint8Array(32).fill(1)),
     keys,
     audit: createSqlAuditTrail(database),
     catalog,

@@ -3,7 +3,9 @@ import type { AuditTrail } from '../domain/audit/audit-trail.ts'
 import type { Clock } from '../domain/clock.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { ProductCatalog } from '../domain/products/product.ts'
+import type { BuyerStore } from '../domain/subscriptions/buyer.ts'
 import type { CompleteRegistration, RegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
+import type { RegistrationTickets } from '../domain/subscriptions/registration-ticket.ts'
 import type { SubscriptionStore } from '../domain/subscriptions/subscription-store.ts'
 import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { UsageStore } from '../domain/usage/usage-store.ts'
@@ -13,8 +15,10 @@ export interface HttpDeps {
   readonly ingest: IngestUsage
   readonly usage: UsageStore
   readonly subscriptions: SubscriptionStore
+  readonly buyers: BuyerStore
   readonly register: RegisterBuyer
   readonly completeRegistration: CompleteRegistration
+  readonly tickets: RegistrationTickets
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly catalog: ProductCatalog
@@ -28,6 +32,10 @@ export interface HttpDeps {
   }>
   readonly logger: FastifyBaseLogger
   readonly version: string
+  /** Paths of listings that take no registrations, with their names where known. */
+  readonly closedListings?: ReadonlyMap<string, string | undefined> | undefined
+  /** How buyers reach us, where that is another name than requests are sent to. */
+  readonly publicUrl?: string | undefined
   /** Where the simulator sells, in simulated mode. */
   readonly storefrontUrl?: string | undefined
   /** Addresses of proxies whose `X-Forwarded-For` is believed. None by default. */

@@ -28,10 +28,12 @@ export const LOGGER_OPTIONS: LoggerOptions = {
   },
 }
 
-/** An error without a secret that it may quote, for the log. */
-export function withoutSecret(error: unknown, secret: string): unknown {
-  if (!(error instanceof Error) || secret === '') return error
-  const forms = [secret, encodeURIComponent(secret)]
+/** An error without secrets and personal data that it may quote, for the log. */
+export function withoutSecret(error: unknown, ...secrets: readonly string[]): unknown {
+  const forms = secrets
+    .filter((secret) => secret !== '')
+    .flatMap((secret) => [secret, encodeURIComponent(secret)])
+  if (!(error instanceof Error) || forms.length === 0) return error
   const clean = (text: string) => forms.reduce((rest, form) => rest.replaceAll(form, '[redacted]'), text)
   const copy = new Error(clean(error.message))
   copy.name = error.name

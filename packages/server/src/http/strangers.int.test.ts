@@ -26,6 +26,7 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /marketplace/register/:listing': 'public',
   'POST /marketplace/register/:listing': 'public',
   'GET /l/:listing': 'public',
+  'POST /l/:listing': 'public',
   'GET /health': 'public',
   'GET /ready': 'public',
   'GET /openapi.json': 'public',

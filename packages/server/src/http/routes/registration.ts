@@ -1,104 +1,178 @@
-import { randomBytes } from 'node:crypto'
 import formbody from '@fastify/formbody'
 import helmet from '@fastify/helmet'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { Clock } from '../../domain/clock.ts'
+import type { Product } from '../../domain/products/product.ts'
 import type { HttpDeps } from '../deps.ts'
-import { type Html, html, PAGE_POLICY, page } from '../html.ts'
+import { PAGE_POLICY } from '../html.ts'
 import { withoutSecret } from '../logging.ts'
+import { type Brand, createBrand } from '../pages/brand.ts'
+import { donePage, type FormView, formPage, welcomePage } from '../pages/landing.ts'
+import { closedPage, failurePage, unknownPage } from '../pages/registration-notices.ts'
 import { toProblem } from '../problem.ts'
 import { Name } from '../schemas.ts'
+import {
+  findRegistration,
+  hasContacts,
+  type Registered,
+  toPurchase,
+} from './registration/find-registration.ts'
+import { isOwnForm } from './registration/is-own-form.ts'
+import { readContact } from './registration/read-contact.ts'
 
-/** AWS's form: a token and a few short fields. */
+/** AWS's form, and ours: a token and a few short fields. */
 const FORM_BYTES_MAX = 16_384
 const TOKEN_LENGTH_MAX = 8_192
-/** Registrations of one address in a minute: each one is a call to AWS, which throttles. */
+/** Of one address in a minute: each registration is a call to AWS, which throttles. */
 const REGISTRATIONS_PER_MINUTE_MAX = 60
-/** How long a page after a registration can be looked at again, ms. */
-const RESULT_MS = 15 * 60_000
-const RESULTS_MAX = 10_000
+const FORMS_PER_MINUTE_MAX = 60
+/** Contacts that one registration may add in an hour: each may be sent a mail. */
+const CONTACTS_PER_HOUR_MAX = 10
 
 const TOKEN_FIELD = 'x-amzn-marketplace-token'
+/** AWS's hint. Anybody can send it: it chooses words, nothing else. */
+const OFFER_FIELD = 'x-amzn-marketplace-offer-type'
+const FREE_TRIAL = 'free-trial'
+
+type Deps = Pick<
+  HttpDeps,
+  | 'register'
+  | 'completeRegistration'
+  | 'subscriptions'
+  | 'buyers'
+  | 'tickets'
+  | 'catalog'
+  | 'clock'
+  | 'closedListings'
+  | 'publicUrl'
+>
+
+/** A form as it was parsed: fields may be missing, or there several times. */
+type Form = Readonly<Record<string, unknown>>
+
+interface Shop {
+  readonly product: Product
+  readonly brand: Brand
+}
 
 /**
- * The fulfilment URL that AWS Marketplace sends a buyer's browser to, and the page that it ends on.
+ * The fulfilment URL that AWS Marketplace sends a buyer's browser to, and the landing page that takes their details.
  *
- * The token is used at once and is in no URL, cookie, log or answer: the page is reached under a random id of ours.
- * A plain page for now; issue 3 makes it the landing page that asks for the buyer's details.
+ * AWS's token is used at once and is in no URL, cookie, log or answer: the page is reached under a ticket of our own.
+ * Who holds a ticket sees the state of a subscription, never what others wrote into the form.
  */
-export function registrationRoutes(
-  deps: Pick<HttpDeps, 'register' | 'catalog' | 'clock'>,
-): FastifyPluginAsyncTypebox {
+export function registrationRoutes(deps: Deps): FastifyPluginAsyncTypebox {
   return async (app) => {
-    const results = createResults(deps.clock)
     await app.register(helmet, {
-      contentSecurityPolicy: { useDefaults: false, directives: copyPolicy() },
+      contentSecurityPolicy: false, // each listing has its own
       referrerPolicy: { policy: 'no-referrer' },
+      frameguard: { action: 'deny' },
     })
     await app.register(formbody, { bodyLimit: FORM_BYTES_MAX })
     // Only a form: a JSON body would be another door with the same name.
     app.removeContentTypeParser(['application/json', 'text/plain'])
+
+    const brands = new WeakMap<Product, Brand>()
+    const brandOf = (product: Product) => {
+      const brand = brands.get(product) ?? createBrand(product)
+      brands.set(product, brand)
+      return brand
+    }
+    const findShop = (listing: string): Shop | undefined => {
+      if (deps.closedListings?.has(listing)) return undefined
+      const product = deps.catalog.findByListing(listing)
+      return product && { product, brand: brandOf(product) }
+    }
+    const sendNoShop = (reply: FastifyReply, listing: string) =>
+      sendPage(
+        reply,
+        404,
+        undefined,
+        deps.closedListings?.has(listing) ? closedPage(deps.closedListings.get(listing)) : unknownPage(),
+      )
+
     app.setErrorHandler((error, request, reply) => {
-      const { status } = toProblem(error, request.id)
-      if (status >= 500) request.log.error({ err: error, reqId: request.id }, 'registration failed')
-      return sendPage(reply, status, failurePage(toProblem(error, request.id).code, 'Tollkeeper', request.id))
+      const { status, code } = toProblem(error, request.id)
+      if (status >= 500 && code !== 'server.overloaded')
+        request.log.error({ err: error, reqId: request.id }, 'registration failed')
+      const { listing = '' } = request.params as { listing?: string }
+      const shop = findShop(listing)
+      if (shop === undefined) return sendNoShop(reply, listing)
+      return sendPage(reply, status, shop.brand, failurePage(shop.brand, code, request.id))
+    })
+    const sendFailure = (
+      { brand }: Shop,
+      request: FastifyRequest,
+      reply: FastifyReply,
+      status: number,
+      code: string,
+    ) => sendPage(reply, status, brand, failurePage(brand, code, request.id))
+
+    const schema = {
+      tags: ['subscriptions'],
+      params: Type.Object({ listing: Name }),
+    }
+    // What a browser sends is looked at field by field, so that a person gets a page about it.
+    const validatorCompiler = () => () => true
+    const sendersOf = new WeakMap<FastifyRequest, string>()
+    const countContact = app.createRateLimit({
+      max: CONTACTS_PER_HOUR_MAX,
+      timeWindow: '1 hour',
+      keyGenerator: (request) => sendersOf.get(request) ?? '',
     })
 
-    const params = Type.Object({ listing: Name })
-    const titleOf = (listing: string) => deps.catalog.findByListing(listing)?.title
-
-    app.get(
+    app.get<{ Params: { listing: string } }>(
       '/marketplace/register/:listing',
       {
         config: { access: 'public' },
+        validatorCompiler,
         schema: {
+          ...schema,
           operationId: 'checkFulfilmentUrl',
           summary: 'Answers 200: AWS checks the fulfilment URL',
-          tags: ['subscriptions'],
-          params,
         },
       },
       ({ params: { listing } }, reply) => {
-        const title = titleOf(listing)
-        if (title === undefined) return sendPage(reply, 404, unknownListing())
-        return sendPage(reply, 200, welcomePage(title))
+        const shop = findShop(listing)
+        if (shop === undefined) return sendNoShop(reply, listing)
+        return sendPage(reply, 200, shop.brand, welcomePage(shop.brand))
       },
     )
 
-    app.post<{ Params: { listing: string }; Body: Readonly<Record<string, unknown>> | null | undefined }>(
+    app.post<{ Params: { listing: string }; Body: Form | null | undefined }>(
       '/marketplace/register/:listing',
       {
         config: {
           access: 'public',
           rateLimit: { max: REGISTRATIONS_PER_MINUTE_MAX, timeWindow: '1 minute' },
         },
-        validatorCompiler: () => () => true,
+        validatorCompiler,
         schema: {
+          ...schema,
           operationId: 'registerBuyer',
           summary: 'A buyer’s browser brings the registration token',
-          tags: ['subscriptions'],
-          params,
           consumes: ['application/x-www-form-urlencoded'],
-          body: Type.Object({ [TOKEN_FIELD]: Type.String() }),
+          body: Type.Object({
+            [TOKEN_FIELD]: Type.String(),
+            [OFFER_FIELD]: Type.Optional(Type.String()),
+          }),
           response: { 303: { type: 'null', description: 'To the landing page, `/l/{listing}`.' } },
         },
       },
       async (request, reply) => {
         const { listing } = request.params
-        const title = titleOf(listing)
-        if (title === undefined) return sendPage(reply, 404, unknownListing())
+        const shop = findShop(listing)
+        if (shop === undefined) return sendNoShop(reply, listing)
         const token = request.body?.[TOKEN_FIELD]
-        if (typeof token !== 'string' || token === '' || token.length > TOKEN_LENGTH_MAX) {
-          return sendPage(reply, 400, failurePage('registration.token_invalid', title, request.id))
-        }
+        if (typeof token !== 'string' || token === '' || token.length > TOKEN_LENGTH_MAX)
+          return sendFailure(shop, request, reply, 400, 'registration.token_invalid')
         try {
-          const { created } = await deps.register(listing, token)
-          const id = results.keep({ listing, outcome: created ? 'registered' : 'registered_before' })
-          return reply
-            .header('cache-control', 'no-store')
-            .redirect(`/l/${encodeURIComponent(listing)}?registration=${id}`, 303)
+          const { subscription } = await deps.register(listing, token)
+          return sendTo(reply, listing, {
+            registration: deps.tickets.issue(subscription, deps.clock.now()),
+            ...(request.body?.[OFFER_FIELD] === FREE_TRIAL && { offer: FREE_TRIAL }),
+          })
         } catch (error) {
           const { status, code } = toProblem(error, request.id)
           if (status >= 500) {
@@ -106,145 +180,167 @@ export function registrationRoutes(
             request.log.error({ err, reqId: request.id, listing }, 'registration failed')
           }
           if (status === 503) reply.header('retry-after', '30')
-          return sendPage(reply, status, failurePage(code, title, request.id))
+          return sendFailure(shop, request, reply, status, code)
         }
       },
     )
 
-    app.get(
+    app.get<{ Params: { listing: string }; Querystring: Form }>(
       '/l/:listing',
       {
         config: { access: 'public' },
+        validatorCompiler,
         schema: {
+          ...schema,
           operationId: 'getLandingPage',
-          summary: 'Says what became of a registration',
-          tags: ['subscriptions'],
-          params,
-          querystring: Type.Object({ registration: Type.Optional(Type.String({ maxLength: 64 })) }),
+          summary: 'The landing page, where a buyer leaves their details',
+          querystring: Type.Object({
+            registration: Type.Optional(Type.String({ description: 'Ours, good for an hour.' })),
+            done: Type.Optional(Type.String()),
+            offer: Type.Optional(Type.String()),
+          }),
         },
       },
-      ({ params: { listing }, query: { registration } }, reply) => {
-        const title = titleOf(listing)
-        if (title === undefined) return sendPage(reply, 404, unknownListing())
-        if (registration === undefined) return sendPage(reply, 200, welcomePage(title))
-        const result = results.find(registration)
-        if (result === undefined || result.listing !== listing) return sendPage(reply, 200, passedPage(title))
-        return sendPage(reply, 200, registeredPage(title, result.outcome))
+      async (request, reply) => {
+        const { listing } = request.params
+        const { registration, done, offer } = request.query
+        const shop = findShop(listing)
+        if (shop === undefined) return sendNoShop(reply, listing)
+        if (registration === undefined) return sendPage(reply, 200, shop.brand, welcomePage(shop.brand))
+        const found = await findRegistration(deps, shop.product, registration)
+        if ('code' in found) return sendFailure(shop, request, reply, found.status, found.code)
+        const isKnown = await hasContacts(deps.buyers, found.subscription)
+        const isTrial = offer === FREE_TRIAL
+        const purchase = toPurchase(shop.product, found.subscription, isTrial)
+        if (done === '1' && isKnown) {
+          const reload = landingPath(listing, {
+            registration: found.ticket,
+            done: '1',
+            ...(isTrial && { offer: FREE_TRIAL }),
+          })
+          return sendPage(reply, 200, shop.brand, donePage(shop.brand, purchase, { reload }))
+        }
+        const view = { ...aForm(listing, found, isTrial), purchase, isJoining: isKnown }
+        return sendPage(reply, 200, shop.brand, formPage(shop.brand, view))
+      },
+    )
+
+    app.post<{ Params: { listing: string }; Body: Form | null | undefined }>(
+      '/l/:listing',
+      {
+        config: { access: 'public', rateLimit: { max: FORMS_PER_MINUTE_MAX, timeWindow: '1 minute' } },
+        validatorCompiler,
+        schema: {
+          ...schema,
+          operationId: 'completeRegistration',
+          summary: 'A buyer leaves their details on the landing page',
+          consumes: ['application/x-www-form-urlencoded'],
+          body: Type.Object({
+            registration: Type.String(),
+            email: Type.String(),
+            name: Type.Optional(Type.String()),
+            company: Type.Optional(Type.String()),
+            phone: Type.Optional(Type.String()),
+          }),
+          response: {
+            303: { type: 'null', description: 'To the landing page, which says that it is done.' },
+          },
+        },
+      },
+      async (request, reply) => {
+        const { listing } = request.params
+        const shop = findShop(listing)
+        if (shop === undefined) return sendNoShop(reply, listing)
+        if (!isOwnForm(request, deps.publicUrl))
+          return sendFailure(shop, request, reply, 403, 'registration.form_foreign')
+        const form = request.body ?? {}
+        if (!Object.values(form).every((value) => typeof value === 'string'))
+          return sendFailure(shop, request, reply, 400, 'registration.form_invalid')
+        const found = await findRegistration(deps, shop.product, form.registration)
+        if ('code' in found) return sendFailure(shop, request, reply, found.status, found.code)
+
+        const isTrial = form.offer === FREE_TRIAL
+        const { contact, values, errors } = readContact(form, shop.product.landing.fields)
+        const sendForm = async (status: number, failure?: string) => {
+          const purchase = toPurchase(shop.product, found.subscription, isTrial)
+          const isJoining = await hasContacts(deps.buyers, found.subscription)
+          const view = { ...aForm(listing, found, isTrial), purchase, isJoining, values, errors, failure }
+          return sendPage(reply, status, shop.brand, formPage(shop.brand, view))
+        }
+        if (contact === undefined) return sendForm(422)
+        sendersOf.set(request, found.subscription.id)
+        const counted = await countContact(request)
+        if (!counted.isAllowed && counted.isExceeded) {
+          reply.header('retry-after', String(Math.max(1, counted.ttlInSeconds)))
+          return sendFailure(shop, request, reply, 429, 'registration.too_many')
+        }
+        try {
+          await deps.completeRegistration(found.subscription.id, {
+            ...contact,
+            registeredAt: deps.clock.now(),
+          })
+        } catch (error) {
+          const { status, code } = toProblem(error, request.id)
+          if (status < 500) return sendFailure(shop, request, reply, status, code)
+          // Of one or two letters nothing can be told, and a log without them could not be read.
+          const secrets = [found.ticket, ...Object.values(values)].filter(({ length }) => length > 2)
+          const err = withoutSecret(error, ...secrets)
+          request.log.error({ err, reqId: request.id, listing }, 'a contact was not stored')
+          reply.header('retry-after', '30')
+          return sendForm(
+            status,
+            'Your details could not be stored just now. Please send them again in a minute.',
+          )
+        }
+        return sendTo(reply, listing, {
+          registration: found.ticket,
+          done: '1',
+          ...(isTrial && { offer: FREE_TRIAL }),
+        })
       },
     )
   }
 }
 
-interface Result {
-  readonly listing: string
-  readonly outcome: 'registered' | 'registered_before'
-}
-
-/** What a page after a redirect has to say: in memory, bounded, for minutes. It names no buyer. */
-function createResults(clock: Pick<Clock, 'now'>) {
-  const kept = new Map<string, Result & { readonly until: number }>()
+/** An empty form. */
+function aForm(
+  listing: string,
+  { ticket, expiresAt }: Registered,
+  isTrial: boolean,
+): Omit<FormView, 'purchase' | 'isJoining'> {
   return {
-    keep(result: Result): string {
-      const id = randomBytes(16).toString('base64url')
-      if (kept.size >= RESULTS_MAX) kept.delete(kept.keys().next().value!)
-      kept.set(id, { ...result, until: clock.now() + RESULT_MS })
-      return id
-    },
-    find(id: string): Result | undefined {
-      const result = kept.get(id)
-      return result !== undefined && clock.now() < result.until ? result : undefined
-    },
+    action: landingPath(listing),
+    hidden: { registration: ticket, ...(isTrial && { offer: FREE_TRIAL }) },
+    expiresAt,
+    values: {},
+    errors: [],
+    failure: undefined,
   }
 }
 
-function copyPolicy(): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(PAGE_POLICY).map(([name, sources]) => [name, [...sources]]))
+function landingPath(listing: string, query: Readonly<Record<string, string>> = {}): string {
+  const search = new URLSearchParams(query).toString()
+  return `/l/${encodeURIComponent(listing)}${search === '' ? '' : `?${search}`}`
 }
 
-function sendPage(reply: FastifyReply, status: number, text: string): FastifyReply {
+/** 303: loading the page again does not send the form again. */
+function sendTo(reply: FastifyReply, listing: string, query: Readonly<Record<string, string>>): FastifyReply {
+  return reply.header('cache-control', 'no-store').redirect(landingPath(listing, query), 303)
+}
+
+const PLAIN_POLICY = Object.entries(PAGE_POLICY)
+  .map(([name, sources]) => [name, ...sources].join(' '))
+  .join('; ')
+
+/** @param brand - undefined for a page of no listing */
+function sendPage(reply: FastifyReply, status: number, brand: Brand | undefined, text: string): FastifyReply {
   return reply
     .code(status)
-    .header('cache-control', 'no-store')
-    .header('content-type', 'text/html; charset=utf-8')
+    .headers({
+      'content-security-policy': brand?.policy ?? PLAIN_POLICY,
+      'cache-control': 'no-store',
+      'x-robots-tag': 'noindex, nofollow',
+      'content-type': 'text/html; charset=utf-8',
+    })
     .send(text)
-}
-
-const AGAIN: Html = html`<p>Go to <strong>AWS Marketplace</strong>, open <em>Manage subscriptions</em>, and press <strong>Set up your account</strong> again. You do not have to subscribe again, and you are not charged twice.</p>`
-
-function welcomePage(title: string): string {
-  return page({
-    title: `Set up ${title}`,
-    eyebrow: title,
-    tone: 'plain',
-    body: html`<p>This is where AWS Marketplace sends you after you subscribe.</p>${AGAIN}`,
-  })
-}
-
-function registeredPage(title: string, outcome: Result['outcome']): string {
-  return page({
-    title: outcome === 'registered' ? 'Your subscription is registered' : 'You were registered already',
-    eyebrow: title,
-    tone: 'good',
-    body:
-      outcome === 'registered'
-        ? html`<p>AWS Marketplace confirmed your subscription to <strong>${title}</strong>. The seller will be in touch about how to start.</p><footer>You can close this page. Billing goes through AWS Marketplace only.</footer>`
-        : html`<p>Your organisation’s subscription to <strong>${title}</strong> is in place; nothing was changed and nothing is charged twice.</p><footer>You can close this page.</footer>`,
-  })
-}
-
-function passedPage(title: string): string {
-  return page({
-    title: 'This page has passed',
-    eyebrow: title,
-    tone: 'plain',
-    body: html`<p>It was shown for a few minutes after a registration. If you are not sure that yours went through:</p>${AGAIN}`,
-  })
-}
-
-function unknownListing(): string {
-  return page({
-    title: 'No such product here',
-    eyebrow: 'AWS Marketplace',
-    tone: 'bad',
-    body: html`<p>The address names a product that is not sold here. Please contact the seller; nothing was registered.</p>`,
-  })
-}
-
-const FAILURES: Readonly<Record<string, { readonly title: string; readonly body: Html }>> = {
-  'registration.token_invalid': {
-    title: 'We could not read your registration',
-    body: html`<p>AWS Marketplace did not recognise the request. Nothing was registered.</p>${AGAIN}`,
-  },
-  'registration.token_expired': {
-    title: 'Your registration link has expired',
-    body: html`<p>Links from AWS Marketplace hold for a short time. Nothing was registered yet.</p>${AGAIN}`,
-  },
-  'registration.wrong_product': {
-    title: 'This registration is for another product',
-    body: html`<p>AWS Marketplace says that you subscribed to a different product than the one this page is for. Nothing was registered. Please start from the product that you subscribed to.</p>${AGAIN}`,
-  },
-  'subscription.ended': {
-    title: 'This agreement has ended',
-    body: html`<p>To use the product again, subscribe to it again on AWS Marketplace.</p>`,
-  },
-  'request.too_many': {
-    title: 'Too many registrations at once',
-    body: html`<p>Please wait a minute, then try again.</p>${AGAIN}`,
-  },
-  'marketplace.unavailable': {
-    title: 'AWS Marketplace does not answer',
-    body: html`<p>We could not check your subscription just now. Please try again in a few minutes.</p>${AGAIN}`,
-  },
-}
-
-function failurePage(code: string, title: string, requestId: string): string {
-  const known = FAILURES[code]
-  return page({
-    title: known?.title ?? 'Something went wrong',
-    eyebrow: title,
-    tone: 'bad',
-    body:
-      known?.body ??
-      html`<p>Nothing was registered. Please try again; if it stays like this, tell the seller this number: <code>${requestId}</code>.</p>${AGAIN}`,
-  })
 }
