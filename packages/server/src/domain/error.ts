@@ -13,6 +13,10 @@ export type DomainErrorCode =
   | 'subscription.exists'
   | 'buyer.not_found'
   | 'event.not_found'
+  /** A message that is not one of AWS Marketplace's, or not as AWS writes them. */
+  | 'notification.unreadable'
+  /** A message that nobody vouches for, or the wrong one; `details.why` says which. */
+  | 'notification.refused'
   | 'registration.token_invalid'
   | 'registration.token_expired'
   | 'registration.wrong_product'

@@ -44,6 +44,8 @@ const STATUS = {
   'subscription.exists': 409,
   'buyer.not_found': 404,
   'event.not_found': 404,
+  'notification.unreadable': 400,
+  'notification.refused': 403,
   'registration.token_invalid': 400,
   'registration.token_expired': 400,
   'registration.wrong_product': 422,

@@ -22,6 +22,19 @@ export type MarketplaceEventKind =
   | 'notice'
   | 'unknown'
 
+export const MARKETPLACE_EVENT_KINDS: readonly MarketplaceEventKind[] = [
+  'agreement_created',
+  'agreement_amended',
+  'agreement_ended',
+  'access_granted',
+  'access_refused',
+  'access_withdrawn',
+  'access_closed',
+  'entitlements_changed',
+  'notice',
+  'unknown',
+]
+
 /** How a notification came. `agreements`: not sent, but found by asking the Agreement API. */
 export type EventChannel = 'sns' | 'eventbridge' | 'relay' | 'agreements' | 'import'
 
@@ -71,6 +84,9 @@ export type EventState =
   | 'kept'
   /** It was known already by its id. */
   | 'known'
+
+/** What a kept notification can be, as it is listed. */
+export const EVENT_STATES: readonly KeptEvent['state'][] = ['followed', 'waiting', 'kept']
 
 /** A kept notification, as it is listed. */
 export interface KeptEvent {
