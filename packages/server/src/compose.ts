@@ -12,9 +12,16 @@ import type { AgreementService } from './domain/subscriptions/agreement-service.
 import type { BuyerStore } from './domain/subscriptions/buyer.ts'
 import type { BuyerCaseStore } from './domain/subscriptions/buyer-case.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
+import {
+  createNotificationIntake,
+  type NotificationIntake,
+} from './domain/subscriptions/notification-intake.ts'
+import type { NotificationQueue } from './domain/subscriptions/notification-queue.ts'
 import { createReceiveEvent, type ReceiveEvent } from './domain/subscriptions/receive-event.ts'
+import { createRefusalLog } from './domain/subscriptions/refusal-log.ts'
 import { createCompleteRegistration, createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
 import { createRegistrationTickets, TICKET_KEY_BYTES } from './domain/subscriptions/registration-ticket.ts'
+import { createTopicCheck } from './domain/subscriptions/sns-message.ts'
 import { newSubscription } from './domain/subscriptions/subscription.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { createAgreementSync } from './domain/subscriptions/sync-agreements.ts'
@@ -28,8 +35,12 @@ import { submitDueRecords } from './domain/usage/submit-due-records.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
+import { createQueuePoller, type QueuePoller } from './jobs/poll-queues.ts'
 import type { AwsClientOptions, AwsCredentials } from './marketplace/aws-client.ts'
 import type { AwsCaller } from './marketplace/aws-identity.ts'
+import { createBoundedGet } from './marketplace/notifications/bounded-get.ts'
+import { createSigningCertificates } from './marketplace/notifications/signing-certificates.ts'
+import { createAwsSnsGate } from './marketplace/notifications/sns-gate.ts'
 import type { Metrics } from './metrics.ts'
 import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from './storage/sql/buyer-case-store.ts'
@@ -42,6 +53,7 @@ import { migrate } from './storage/sql/migrations.ts'
 import { createSqlServiceKeyStore } from './storage/sql/service-key-store.ts'
 import { createSqlSubscriptionStore } from './storage/sql/subscription-store.ts'
 import { createSqlUsageStore } from './storage/sql/usage-store.ts'
+import { systemClock } from './system-clock.ts'
 
 /** The ledger and what belongs to it, opened. */
 export interface Ledger {
@@ -147,6 +159,10 @@ export interface Engine {
   /** Takes a notification of AWS Marketplace in. */
   readonly receiveEvent: ReceiveEvent
   readonly agreements: AgreementService
+  /** The same, from the messages that bring them. */
+  readonly notifications: NotificationIntake
+  /** Fetches them from queues, once it is started. */
+  readonly poller: QueuePoller
   readonly jobs: Jobs
   readonly logger: Logger
 }
@@ -207,7 +223,66 @@ export async function composeEngine(
       ],
     },
   })
-  return { ledger, clock, ingest, metering, receiveEvent, agreements, jobs, logger }
+  const notifications = composeNotifications(ledger, receiveEvent, clock)
+  const poller = createQueuePoller({
+    queues: await openQueues(config),
+    intake: notifications,
+    alarms: usage,
+    clock,
+    pause: systemClock.sleep,
+    receivesMax: config.notifications.receivesMax,
+    onError: (queue, error) =>
+      logger.error({ queue, err: error }, 'a notification was not taken from its queue'),
+  })
+  return { ledger, clock, ingest, metering, receiveEvent, agreements, notifications, poller, jobs, logger }
+}
+
+/** AWS Marketplace's notifications, whichever way they come. */
+function composeNotifications(
+  { config, catalog, cases, usage, audit }: Ledger,
+  receive: ReceiveEvent,
+  clock: Clock,
+): NotificationIntake {
+  const { mode } = config
+  const { endpoint } = config.aws
+  const get = createBoundedGet()
+  const subject = 'SNS certificates'
+  const gate = createAwsSnsGate({
+    mode,
+    endpoint,
+    get,
+    certificates: createSigningCertificates({ mode, endpoint, get, clock }),
+    async onCertificates(trouble) {
+      if (trouble === undefined) await usage.clearAlarm('notifications', subject)
+      else
+        await usage.raise({
+          kind: 'notifications',
+          subject,
+          message: `messages of AWS Marketplace's topics wait: the certificate that they are signed with cannot be fetched (${trouble}). Let this server reach SNS over HTTPS, or take them from a queue`,
+          at: clock.now(),
+        })
+    },
+  })
+  return createNotificationIntake({
+    receive,
+    store: cases,
+    alarms: usage,
+    audit,
+    gate,
+    isExpectedTopic: createTopicCheck({
+      productCodes: catalog.list().map(({ productCode }) => productCode),
+      topics: config.notifications.snsTopics,
+    }),
+    clock,
+  })
+}
+
+async function openQueues(config: Config): Promise<readonly NotificationQueue[]> {
+  const { sqsQueues } = config.notifications
+  if (sqsQueues.length === 0) return []
+  const { createSqsQueue } = await import('./marketplace/notifications/sqs-queue.ts')
+  const options = await awsClientOptions(config)
+  return sqsQueues.map((queueUrl) => createSqsQueue({ ...options, queueUrl, region: config.aws.region }))
 }
 
 /**
@@ -248,7 +323,7 @@ export async function composeServer(
   options: { storefrontUrl?: string } = {},
 ): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
-  const { ledger, clock, ingest, metering, jobs, logger } = engine
+  const { ledger, clock, ingest, metering, notifications, jobs, logger } = engine
   const { usage, subscriptions, buyers, cases, catalog, keys, audit, config } = ledger
   const closed = config.deployment?.listings.filter(({ enabled }) => !enabled) ?? []
   return createHttpApp({
@@ -261,6 +336,10 @@ export async function composeServer(
     tickets: createRegistrationTickets(await ledger.secret('registration', TICKET_KEY_BYTES)),
     closedListings: new Map(closed.map(({ path, name }) => [path, name])),
     publicUrl: config.server.publicUrl,
+    cases,
+    notifications,
+    refusals: createRefusalLog({ audit, clock }),
+    relay: config.notifications.relay && { ...config.notifications.relay, clock: systemClock },
     keys,
     audit,
     catalog,

@@ -18,7 +18,7 @@ export async function runUntilStopped(
   })
   const tooLong = setTimeout(() => process.exit(1), DRAIN_MS).unref()
   await app?.close()
-  await engine.jobs.stop()
+  await Promise.all([engine.poller.stop(), engine.jobs.stop()])
   await onStop()
   engine.ledger.close()
   clearTimeout(tooLong)

@@ -2,8 +2,13 @@ import { pino } from 'pino'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
 import { createProductCatalog, type Product } from '../domain/products/product.ts'
+import { createNotificationIntake } from '../domain/subscriptions/notification-intake.ts'
+import { createReceiveEvent } from '../domain/subscriptions/receive-event.ts'
+import { createRefusalLog } from '../domain/subscriptions/refusal-log.ts'
 import { createCompleteRegistration, createRegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
 import { createRegistrationTickets } from '../domain/subscriptions/registration-ticket.ts'
+import { refused, type SnsGate } from '../domain/subscriptions/sns-gate.ts'
+import { createTopicCheck } from '../domain/subscriptions/sns-message.ts'
 import { createIngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { ResolvedCustomer } from '../domain/usage/metering-service.ts'
 import { aClock, aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
@@ -54,10 +59,15 @@ export const PRODUCTS = [
 export async function anApp({
   resolve,
   products = PRODUCTS,
+  gate = { verify: nobodyVouches, confirm: nobodyVouches },
+  topics = [],
   ...given
 }: Partial<HttpDeps> & {
   readonly resolve?: (token: string) => ResolvedCustomer
   readonly products?: readonly Product[]
+  /** Who vouches for messages of SNS; nobody by default. */
+  readonly gate?: SnsGate
+  readonly topics?: readonly string[]
 } = {}) {
   const database = openSqlite(':memory:')
   await migrate(database)
@@ -68,6 +78,7 @@ export async function anApp({
   const buyers = createSqlBuyerStore(database)
   const keys = createSqlServiceKeyStore(database)
   const catalog = createProductCatalog(products)
+  const audit = createSqlAuditTrail(database)
   const lines: string[] = []
   const deps: HttpDeps = {
     ingest: createIngestUsage({
@@ -93,8 +104,22 @@ export async function anApp({
     }),
     completeRegistration: createCompleteRegistration({ cases, clock }),
     tickets: createRegistrationTickets(new Uint8Array(32).fill(1)),
+    cases,
+    notifications: createNotificationIntake({
+      receive: createReceiveEvent({ cases, catalog, clock }),
+      store: cases,
+      alarms: usage,
+      audit,
+      gate,
+      isExpectedTopic: createTopicCheck({
+        productCodes: products.map(({ productCode }) => productCode),
+        topics,
+      }),
+      clock,
+    }),
+    refusals: createRefusalLog({ audit, clock }),
     keys,
-    audit: createSqlAuditTrail(database),
+    audit,
     catalog,
     clock,
     mode: 'simulated',
@@ -126,4 +151,8 @@ export async function anApp({
       await database.close()
     },
   }
+}
+
+async function nobodyVouches(): Promise<never> {
+  throw refused('forged', 'nobody vouches for messages in this test')
 }

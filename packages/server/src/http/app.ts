@@ -12,18 +12,20 @@ import {
   type RawServerDefault,
 } from 'fastify'
 import { createServiceKeyVerifier } from '../domain/keys/verify-service-key.ts'
-import { type Access, authorize, type CountFailure } from './authenticate.ts'
+import { type Access, authorize, type CountFailure, requireKey } from './authenticate.ts'
 import { type HttpDeps, OVERLOAD_DELAY_MS } from './deps.ts'
 import { answerError, DoorError, sendProblem, toProblem } from './problem.ts'
 import { createRequestId } from './request-id.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
+import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
 import { meterRoutes } from './routes/meter.ts'
 import { operationsRoutes } from './routes/operations.ts'
 import { registrationRoutes } from './routes/registration.ts'
 import { subscriptionRoutes } from './routes/subscriptions.ts'
 import { usageRoutes } from './routes/usage.ts'
+import { webhookRoutes } from './routes/webhook.ts'
 import { CloudEventBody, Problem, UsageEventBody, UsageOutcome } from './schemas.ts'
 
 export type HttpApp = FastifyInstance<
@@ -85,6 +87,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     errorResponseBuilder: () => new DoorError('request.too_many', 'too many requests; see Retry-After'),
   })
   const countFailure = failureCounter(app)
+  app.decorate('requireKey', (request, scope) => requireKey(request, scope, verifier, countFailure))
   app.addHook('onRequest', (request) => authorize(request, verifier, countFailure))
   if (deps.logRequests) logRequests(app)
 
@@ -132,6 +135,8 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(subscriptionRoutes(deps))
   await app.register(auditRoutes(deps))
   await app.register(registrationRoutes(deps))
+  await app.register(webhookRoutes(deps))
+  await app.register(marketplaceEventRoutes(deps))
   await app.register(operationsRoutes(deps))
   await app.register(docsRoutes())
   await app.ready()

@@ -23,6 +23,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Call its `invalidate` after a revocation. */
     keyVerifier: ServiceKeyVerifier
+    /** For a public route that takes a key among other proofs. @throws {DoorError} */
+    requireKey: (request: FastifyRequest, scope: KeyScope) => Promise<ServiceKey>
     /** Every route with who may call it, for the tests that walk them. */
     routeTable: readonly { readonly method: string; readonly url: string; readonly access: Access }[]
   }
@@ -48,6 +50,20 @@ export async function authorize(
   const { access } = request.routeOptions.config
   if (access === undefined || access === 'public') return // undefined: no such route
   if (access === 'loopback') return checkLoopback(request)
+  request.serviceKey = await requireKey(request, access, verifier, countFailure)
+}
+
+/**
+ * The key that a request shows, with a scope: for routes that take other proofs as well.
+ *
+ * @throws {DoorError} `key.unknown`, `key.scope_missing`, `request.too_many`
+ */
+export async function requireKey(
+  request: FastifyRequest,
+  scope: KeyScope,
+  verifier: ServiceKeyVerifier,
+  countFailure: CountFailure,
+): Promise<ServiceKey> {
   const secret = BEARER.exec(request.headers.authorization ?? '')?.[1]
   const key = secret === undefined ? undefined : await verifier.verify(secret)
   if (key === undefined) {
@@ -65,12 +81,12 @@ export async function authorize(
       { 'www-authenticate': secret === undefined ? 'Bearer' : 'Bearer error="invalid_token"' },
     )
   }
-  if (!key.scopes.includes(access) && !key.scopes.includes('admin')) {
-    throw new DoorError('key.scope_missing', `this needs a key with the scope ${access}`, {
-      'www-authenticate': `Bearer error="insufficient_scope", scope="${access}"`,
+  if (!key.scopes.includes(scope) && !key.scopes.includes('admin')) {
+    throw new DoorError('key.scope_missing', `this needs a key with the scope ${scope}`, {
+      'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"`,
     })
   }
-  request.serviceKey = key
+  return key
 }
 
 /**

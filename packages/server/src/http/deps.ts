@@ -4,6 +4,9 @@ import type { Clock } from '../domain/clock.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { ProductCatalog } from '../domain/products/product.ts'
 import type { BuyerStore } from '../domain/subscriptions/buyer.ts'
+import type { BuyerCaseStore } from '../domain/subscriptions/buyer-case.ts'
+import type { NotificationIntake } from '../domain/subscriptions/notification-intake.ts'
+import type { RefusalLog } from '../domain/subscriptions/refusal-log.ts'
 import type { CompleteRegistration, RegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
 import type { RegistrationTickets } from '../domain/subscriptions/registration-ticket.ts'
 import type { SubscriptionStore } from '../domain/subscriptions/subscription-store.ts'
@@ -19,6 +22,14 @@ export interface HttpDeps {
   readonly register: RegisterBuyer
   readonly completeRegistration: CompleteRegistration
   readonly tickets: RegistrationTickets
+  readonly cases: Pick<BuyerCaseStore, 'listEvents' | 'listRejected' | 'listUnattached'>
+  readonly notifications: NotificationIntake
+  /** Messages that were turned away. */
+  readonly refusals: RefusalLog
+  /** Who may forward notifications with an HMAC; its clock is the real one, as the relay's is. */
+  readonly relay?:
+    | { readonly secret: string; readonly toleranceMs: number; readonly clock: Pick<Clock, 'now'> }
+    | undefined
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly catalog: ProductCatalog

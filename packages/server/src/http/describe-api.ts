@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { createRefusalLog } from '../domain/subscriptions/refusal-log.ts'
 import { createHttpApp } from './app.ts'
 
 /** The API as an OpenAPI 3.1 document, without a server to ask. */
@@ -11,6 +12,9 @@ export async function describeApi(version: string): Promise<unknown> {
     register: unreachable(),
     completeRegistration: unreachable(),
     tickets: unreachable(),
+    cases: unreachable(),
+    notifications: unreachable(),
+    refusals: createRefusalLog({ audit: unreachable(), clock: unreachable() }),
     keys: unreachable(),
     audit: unreachable(),
     catalog: unreachable(),

@@ -78,6 +78,7 @@ async function runDev(options: DevOptions): Promise<void> {
     for (const product of config.products) simulator.marketplace.addProduct(toSimulated(product, url))
     const secret = await devKey(ledger, clock, options.data)
     engine.jobs.start()
+    engine.poller.start()
     greet(options, { url, storefront: marketplace.url, key: secret, product: config.products[0] })
     await runUntilStopped(engine, app, () => simulator.close())
   } catch (error) {

@@ -44,7 +44,10 @@ export function serveCommand(): Command {
             ? `${JSON.stringify({ url, mode: config.mode, store: config.store.url })}\n`
             : `Tollkeeper (${config.mode}) listens on ${url}\n`,
         )
-        if (options.jobs) engine.jobs.start()
+        if (options.jobs) {
+          engine.jobs.start()
+          engine.poller.start()
+        }
         await runUntilStopped(engine, app)
       }),
     )
@@ -72,6 +75,7 @@ export function workerCommand(): Command {
             : `Tollkeeper worker (${config.mode}) on ${config.store.url}\n`,
         )
         engine.jobs.start()
+        engine.poller.start()
         await runUntilStopped(engine, undefined)
       }),
     )
