@@ -12,6 +12,7 @@ import {
   type SearchAgreementsCommandInput,
   SendAgreementCancellationRequestCommand,
 } from '@aws-sdk/client-marketplace-agreement'
+import { decode, encode, Tagged } from 'cborg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { aProduct, aSimulator, utc } from './test-values.ts'
 
@@ -206,6 +207,23 @@ describe('SearchAgreements, by the unmodified AWS SDK', () => {
   it('is in us-east-1 only', async () => {
     const { search } = await aServedSimulator({}, 'eu-west-1')
     await expect(search()).rejects.toMatchObject({ name: 'InvalidSignatureException' })
+  })
+})
+
+it('speaks CBOR too, with tagged timestamps', async () => {
+  const { simulator, marketplace } = await aServedSimulator()
+  const { agreementId } = marketplace.subscribe({ productCode: 'usage' })
+  const reply = await simulator.handleAws({
+    target: 'AWSMPCommerceService_v20200301.DescribeAgreement',
+    region: 'us-east-1',
+    contentType: 'application/cbor',
+    body: encode({ agreementId }),
+  })
+  if (reply.kind === 'cut') throw new Error('cut')
+  expect(decode(reply.body as Uint8Array, { tags: Tagged.preserve(1) })).toMatchObject({
+    agreementId,
+    startTime: { tag: 1, value: utc('12:30') / 1000 },
+    endTime: null,
   })
 })
 

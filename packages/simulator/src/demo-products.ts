@@ -43,4 +43,36 @@ export const DEMO_PRODUCTS: readonly SimulatedProduct[] = [
       { key: 'scans', name: 'Additional scans', unit: 'Units', types: ['ExternallyMetered'], price: '0.05' },
     ],
   },
+  {
+    productCode: 'demoteam0contract00000004',
+    productId: 'prod-demoteam0004',
+    title: 'Demo Team',
+    description: 'A contract for people and projects, and nothing by use.',
+    metering: 'license',
+    pricing: 'contract',
+    fulfillmentUrl: `${SELLER}/demo-team`,
+    dimensions: [
+      { key: 'people', name: 'People', unit: 'Users', price: '60' },
+      { key: 'projects', name: 'Projects', unit: 'Units', price: '200' },
+    ],
+  },
+  {
+    productCode: 'demovault0legacy000000005',
+    productId: 'prod-demovault005',
+    title: 'Demo Vault Classic',
+    description: 'A contract listed before June 2026, with more storage by use, told of over SNS.',
+    metering: 'legacy',
+    pricing: 'contractWithConsumption',
+    fulfillmentUrl: `${SELLER}/demo-vault`,
+    dimensions: [
+      { key: 'vaults', name: 'Vaults', unit: 'Units', types: ['Entitled'], price: '30' },
+      {
+        key: 'extra_gb',
+        name: 'Additional storage',
+        unit: 'GB',
+        types: ['ExternallyMetered'],
+        price: '0.08',
+      },
+    ],
+  },
 ]

@@ -34,6 +34,11 @@ export {
   type Operation,
 } from './faults/faults.ts'
 export type { ListenOptions } from './http/http-server.ts'
+export {
+  ANNOUNCEMENT_KINDS,
+  type AnnouncementKind,
+  type AnnouncementOrder,
+} from './marketplace/agreement-announcement.ts'
 export type { Order, Terms } from './marketplace/agreement-order.ts'
 export type {
   CancellationReason,

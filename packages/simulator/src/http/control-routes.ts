@@ -2,6 +2,7 @@ import type { VirtualClock } from '../clock/virtual-clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import { SimulatorError } from '../errors.ts'
 import { type FaultBook, parseFault } from '../faults/faults.ts'
+import type { AnnouncementOrder } from '../marketplace/agreement-announcement.ts'
 import type { Order, Terms } from '../marketplace/agreement-order.ts'
 import type { CancellationRequestView } from '../marketplace/agreement-request.ts'
 import type { LedgerRecord } from '../marketplace/ledger.ts'
@@ -107,6 +108,10 @@ const ROUTES: readonly { readonly method: string; readonly path: RegExp; readonl
     checkFields(body, ['reason'])
     const answered = marketplace.answerCancellationRequest(id, 'reject', parseReason(body.reason))
     return jsonResponse(cancellationRequestView(answered))
+  }),
+  route('POST', 'subscriptions/ID/notify', ({ marketplace }, { id, body }) => {
+    marketplace.notify(id, body as unknown as AnnouncementOrder)
+    return NO_CONTENT
   }),
   route('POST', 'subscriptions/ID/amend', ({ marketplace }, { id, body }) =>
     jsonResponse(subscriptionView(marketplace.amend(id, parseTerms(body).quantities ?? {}))),
@@ -236,7 +241,9 @@ function subscriptionView({ token: _, ...subscription }: Subscription) {
       },
     }),
     ...(amendedAt !== undefined && { amendedAt: iso(amendedAt) }),
-    ...(amendments !== undefined && { amendments: amendments.map(iso) }),
+    ...(amendments !== undefined && {
+      amendments: amendments.map((amendment) => ({ ...amendment, at: iso(amendment.at) })),
+    }),
     ...(advisories !== undefined && {
       advisories: advisories.map(({ issuedAt, resolvedAt }) => ({
         issuedAt: iso(issuedAt),

@@ -387,6 +387,8 @@ describe('whatever it is sent', () => {
       METER,
       'AWSMPMeteringService.ResolveCustomer',
       'AWSMPEntitlementService.GetEntitlements',
+      'AWSMPCommerceService_v20200301.SearchAgreements',
+      'AWSMPCommerceService_v20200301.SendAgreementCancellationRequest',
       '',
     )
     const aPath = fc.constantFrom(
@@ -398,6 +400,10 @@ describe('whatever it is sent', () => {
       '/_control/subscriptions',
       '/_control/products',
       '/_control/subscriptions/sub-1/renew',
+      '/_control/subscriptions/sub-1/replace',
+      '/_control/subscriptions/sub-1/notify',
+      '/subscriptions/sub-1/amend',
+      '/cancellation-requests/acr-1/reject',
       '/_control/%zz',
       '/service/AWSMPEntitlementService/operation/GetEntitlements',
     )

@@ -1,6 +1,6 @@
 import type { Happening } from './agreement-happening.ts'
 import type { CancellationRequestView, CancellationStatus } from './agreement-request.ts'
-import { endTimeBehavior, partiesOf } from './agreement-view.ts'
+import { partiesOf } from './agreement-view.ts'
 import { productIdOf, type SimulatedProduct } from './product.ts'
 import type { MarketplaceContext } from './state.ts'
 import { type SubscriptionRecord, termEnd } from './subscription.ts'
@@ -40,12 +40,10 @@ export function agreementEvents(
     case 'created':
       return [tell('Purchase Agreement Created', createdDetail(context, subscription, product))]
     case 'licensed':
+    case 'updated':
       return [license('Updated')]
     case 'amended':
-      return [
-        tell('Purchase Agreement Amended', amendedDetail(context, subscription, product, role)),
-        license('Updated'),
-      ]
+      return [tell('Purchase Agreement Amended', amendedDetail(context, subscription, product, happening))]
     case 'ended':
       return [
         tell('Purchase Agreement Ended', {
@@ -192,15 +190,16 @@ function amendedDetail(
   context: MarketplaceContext,
   subscription: SubscriptionRecord,
   product: SimulatedProduct,
-  role: 'Proposer' | 'Manufacturer',
+  { autoRenew = false }: Happening,
 ): object {
+  const isProposer = subscription.channelPartner === undefined
   return {
     agreement: {
       ...agreementOf(subscription, 'AMEND'),
-      ...(role === 'Proposer' && { autoRenewalEnabled: subscription.term?.autoRenew === true }),
+      ...(isProposer && { autoRenewalEnabled: autoRenew }),
     },
-    ...(role === 'Proposer' && {
-      renewalSummary: renewalSummaryOf(subscription),
+    ...(isProposer && {
+      renewalSummary: renewalSummaryOf(subscription, autoRenew),
       product: productOf(context, product),
     }),
     ...partiesOf(context, subscription),
@@ -242,12 +241,8 @@ export function endTimeOf(subscription: SubscriptionRecord): string {
 }
 
 /** Who turned renewal off, if somebody did; the simulator's terms have no lockout. */
-export function renewalSummaryOf(subscription: SubscriptionRecord) {
-  const { acceptedAt, term, freeTrial } = subscription
-  const isOptedOut =
-    term !== undefined &&
-    !freeTrial &&
-    endTimeBehavior(subscription, acceptedAt)?.reasonCode === 'ACCEPTOR_RENEW_OPTED_OUT'
+export function renewalSummaryOf({ term, freeTrial }: SubscriptionRecord, autoRenew: boolean) {
+  const isOptedOut = term !== undefined && !freeTrial && !autoRenew
   return { lockoutStartTime: null, disabledBy: isOptedOut ? 'ACCEPTOR' : null }
 }
 

@@ -101,6 +101,7 @@ export function parseTermsOfOrder(product: SimulatedProduct, order: Order, now: 
   const days = whole(order.trialDays ?? TRIAL_DAYS_DEFAULT, 'trialDays', 1, TRIAL_DAYS_MAX)
   const paid = parsePaidTerms(product, order, now)
   if (freeTrial && paid.autoRenew) throw invalid('a free trial does not renew')
+  if (order.fail === true && paid.autoRenew) throw invalid('an agreement whose payment fails does not renew')
   return {
     ...paid,
     startAt: parseStart(order.startAt, now),

@@ -1,7 +1,7 @@
 import type { Happening } from './agreement-happening.ts'
 import { hasContract, type SimulatedProduct } from './product.ts'
 import type { MarketplaceContext } from './state.ts'
-import type { SubscriptionRecord } from './subscription.ts'
+import { type SubscriptionRecord, wasNeverLicensed } from './subscription.ts'
 
 /** The AWS account that owns the SNS topics (AWS's serverless sample, template of 2025). */
 const SNS_ACCOUNT = '287250355862'
@@ -19,8 +19,7 @@ export function agreementMessages(
   { moment }: Happening,
 ): Record<string, unknown>[] {
   const { customerIdentifier, productCode, offerId, freeTrial, end, isAutomatic } = subscription
-  const topic = (name: string) =>
-    `arn:aws:sns:us-east-1:${SNS_ACCOUNT}:aws-mp-${name}-notification-${productCode}`
+  const topic = (name: 'subscription' | 'entitlement') => topicArn(name, productCode)
   const about = { 'customer-identifier': customerIdentifier, 'product-code': productCode }
   const offer = { 'offer-identifier': offerId, isFreeTrialTermPresent: String(freeTrial) }
   const subscriptionMessage = (action: string, more = {}) => ({
@@ -40,11 +39,12 @@ export function agreementMessages(
         ...entitlementUpdated,
       ]
     case 'failed':
+      if (isHandover) return []
       return [subscriptionMessage('subscribe-fail', offer)]
-    case 'amended':
+    case 'updated':
       return entitlementUpdated
     case 'ended':
-      return isHandover || subscription.paymentFails === true ? [] : entitlementUpdated
+      return isHandover || wasNeverLicensed(subscription) ? [] : entitlementUpdated
     case 'deprovisioned':
       return isUnsubscribed ? [subscriptionMessage('unsubscribe-pending')] : []
     case 'closed':
@@ -52,8 +52,14 @@ export function agreementMessages(
         ? [subscriptionMessage('unsubscribe-success')]
         : []
     case 'created':
+    case 'amended':
       return []
   }
+}
+
+/** The two topics of a product are AWS's own. */
+export function topicArn(name: 'subscription' | 'entitlement', productCode: string): string {
+  return `arn:aws:sns:us-east-1:${SNS_ACCOUNT}:aws-mp-${name}-notification-${productCode}`
 }
 
 /** Whether the buyer subscribed anew before the final hour was over: then AWS never says `unsubscribe-success`. */
@@ -64,6 +70,7 @@ function cameBack(
   const all = state.subscriptions.byAccount(productCode, accountId)
   const later = all.slice(all.findIndex((record) => record.id === id) + 1)
   return later.some(
-    ({ acceptedAt, paymentFails }) => end !== undefined && acceptedAt < end.closedAt && paymentFails !== true,
+    ({ acceptedAt, paymentFails, isAutomatic }) =>
+      end !== undefined && acceptedAt < end.closedAt && paymentFails !== true && isAutomatic !== true,
   )
 }

@@ -27,7 +27,7 @@ export function endTimeOf(record: SubscriptionRecord, now: number): number | und
 
 /** When the agreement last changed, up to now. */
 export function lastUpdateOf({ acceptedAt, amendments = [], end }: SubscriptionRecord, now: number): number {
-  const changes = [acceptedAt, ...amendments, end?.endedAt ?? acceptedAt]
+  const changes = [acceptedAt, ...amendments.map(({ at }) => at), end?.endedAt ?? acceptedAt]
   return Math.max(...changes.filter((at) => at <= now))
 }
 

@@ -16,6 +16,7 @@ export interface Identifiers {
   cancellationRequestId(name: string): string
   resaleAuthorizationId(name: string): string
   termId(name: string): string
+  billingAdjustmentId(name: string): string
   /** `arn:aws:license-manager::294406891311:license:l-` and 32 hex digits; the region is empty, as at AWS. */
   licenseArn(name: string): string
   /** A legacy buyer's id, e.g. `ifAPi5AcF3`: the same for one account and product for good. */
@@ -41,6 +42,7 @@ export function createIdentifiers(seed: number): Identifiers {
     offerId: (name) => `offer-${letters(`offer:${name}`, BASE36, 13)}`,
     cancellationRequestId: (name) => `acr-${letters(`cancellation-request:${name}`, BASE36, 25)}`,
     resaleAuthorizationId: (name) => `resaleauthz-${letters(`resale-authorization:${name}`, BASE36, 13)}`,
+    billingAdjustmentId: (name) => `ba-${letters(`billing-adjustment:${name}`, BASE36, 13)}`,
     termId: (name) => `term-${hex(`term:${name}`)}`,
     licenseArn: (name) =>
       `arn:aws:license-manager::${LICENSE_ISSUER}:license:l-${hex(`license:${name}`).slice(0, 32)}`,

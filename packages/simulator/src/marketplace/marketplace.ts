@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { VirtualClock } from '../clock/virtual-clock.ts'
 import { SimulatorError } from '../errors.ts'
 import { acceptNew, endAt, endOfTerm, succeed } from './agreement-acceptance.ts'
+import { type AnnouncementOrder, parseAnnouncement } from './agreement-announcement.ts'
+import { announce } from './agreement-announcement-payload.ts'
 import { answerRequest, viewRequest } from './agreement-cancellation.ts'
 import { settleDue } from './agreement-due.ts'
 import {
@@ -29,6 +31,7 @@ import {
   type Subscription,
   type SubscriptionRecord,
   subscriptionState,
+  type Term,
 } from './subscription.ts'
 import { createSubscriptionBook } from './subscription-book.ts'
 
@@ -70,6 +73,8 @@ export interface Marketplace {
     answer: 'approve' | 'reject',
     reason?: string,
   ): CancellationRequestView
+  /** Sends a notification of another kind than those of an agreement's way. @throws {SimulatorError} `invalid` */
+  notify(subscriptionId: string, order: AnnouncementOrder): void
   /** Adds a product, or replaces the one with its code. */
   addProduct(product: SimulatedProduct): SimulatedProduct
   listProducts(): SimulatedProduct[]
@@ -115,6 +120,7 @@ export function createMarketplace(options: MarketplaceOptions): {
     newestToken: new Map(),
     ledger: createLedger(),
     cancellationRequests: new Map(),
+    announcements: [],
     openRequests: new Set(),
     renewing: new Set(),
   }
@@ -146,6 +152,21 @@ export function createMarketplace(options: MarketplaceOptions): {
     return { ...record, state: subscriptionState(record, clock.now()), token }
   }
 
+  function amended(
+    record: SubscriptionRecord,
+    term: Term | undefined,
+    isOfLicense: boolean,
+  ): SubscriptionRecord {
+    const at = clock.now()
+    const amendment = { at, autoRenew: term?.autoRenew === true, isOfLicense }
+    return {
+      ...record,
+      ...(term !== undefined && { term }),
+      amendedAt: at,
+      amendments: [...(record.amendments ?? []), amendment],
+    }
+  }
+
   function put(record: SubscriptionRecord): Subscription {
     context.commit({ kind: 'subscription', subscription: record })
     return view(record)
@@ -161,9 +182,7 @@ export function createMarketplace(options: MarketplaceOptions): {
     const product = getProduct(previous.productCode)
     const quantities = { ...previous.quantities, ...terms.quantities }
     const accepted = parsePaidTerms(product, { ...terms, quantities }, at)
-    if (!isLive(previous, at)) {
-      throw new SimulatorError('conflict', `agreement ${previous.agreementId} has ended: subscribe anew`)
-    }
+    checkBinds(previous, at)
     const { accountId, buyerName } = previous
     const acceptance = { product, buyer: { accountId, buyerName }, terms: accepted, at }
     const both = succeed(context, previous, { intent, isAutomatic: false }, acceptance)
@@ -256,19 +275,19 @@ export function createMarketplace(options: MarketplaceOptions): {
     setAutoRenew(subscriptionId, autoRenew) {
       const record = getRecord(subscriptionId)
       const { term, freeTrial } = record
-      if (!isLive(record, clock.now())) throw hasEnded(record)
+      checkBinds(record, clock.now())
       if (term === undefined || freeTrial) {
         throw new SimulatorError('invalid', 'only a contract renews at the end of its term')
       }
       const changed = { ...term, autoRenew: parseFlag(autoRenew, 'autoRenew') }
       const end = record.end?.endedAt === term.endsAt ? endOfTerm(context, changed) : record.end
-      return put({ ...record, term: changed, ...(end !== undefined && { end }), ...amendment(record) })
+      return put({ ...amended(record, changed, false), ...(end !== undefined && { end }) })
     },
     amend(subscriptionId, quantities) {
       const record = getRecord(subscriptionId)
-      if (!isLive(record, clock.now())) throw hasEnded(record)
+      checkBinds(record, clock.now())
       const merged = parseQuantities(getProduct(record.productCode), { ...record.quantities, ...quantities })
-      return put({ ...record, quantities: merged, ...amendment(record) })
+      return put({ ...amended(record, record.term, true), quantities: merged })
     },
     listCancellationRequests(subscriptionId) {
       settleDue(context)
@@ -279,6 +298,12 @@ export function createMarketplace(options: MarketplaceOptions): {
     answerCancellationRequest(requestId, answer, reason) {
       settleDue(context)
       return answerRequest(context, requestId, answer === 'approve' ? 'APPROVED' : 'REJECTED', reason)
+    },
+    notify(subscriptionId, order) {
+      const subscription = getRecord(subscriptionId)
+      const product = getProduct(subscription.productCode)
+      const announced = announce(context, subscription, product, parseAnnouncement(order, product))
+      context.commit({ kind: 'announcement', notification: announced })
     },
     addProduct(value) {
       const product = parseProduct(value)
@@ -326,13 +351,15 @@ export function createMarketplace(options: MarketplaceOptions): {
     },
   }
   return { marketplace, context }
-
-  function amendment({ amendments = [] }: SubscriptionRecord) {
-    const now = clock.now()
-    return { amendedAt: now, amendments: [...amendments, now] }
-  }
 }
 
-function hasEnded({ agreementId }: SubscriptionRecord): SimulatorError {
-  return new SimulatorError('conflict', `agreement ${agreementId} has ended`)
+/** @throws {SimulatorError} `conflict` for an agreement that nothing can be changed about any more */
+function checkBinds(record: SubscriptionRecord, now: number): void {
+  const { agreementId, paymentFails } = record
+  if (!isLive(record, now)) {
+    throw new SimulatorError('conflict', `agreement ${agreementId} has ended: subscribe anew`)
+  }
+  if (paymentFails === true) {
+    throw new SimulatorError('conflict', `the payment of agreement ${agreementId} fails: subscribe anew`)
+  }
 }

@@ -1,22 +1,14 @@
 import { outcomeByItself, viewRequest } from './agreement-cancellation.ts'
 import { settleDue } from './agreement-due.ts'
 import { advisoryEvent, agreementEvents, cancellationEvent } from './agreement-events.ts'
-import type { Happening, Moment } from './agreement-happening.ts'
+import type { Happening, Moment, Notification } from './agreement-happening.ts'
 import type { CancellationRequest } from './agreement-request.ts'
 import { agreementMessages } from './agreement-sns.ts'
 import type { SimulatedProduct } from './product.ts'
 import type { MarketplaceContext } from './state.ts'
 import { type SubscriptionRecord, wasNeverLicensed } from './subscription.ts'
 
-/** What AWS would have sent the seller. */
-export interface Notification {
-  /** Epoch milliseconds. */
-  readonly at: number
-  readonly subscriptionId: string
-  readonly channel: 'eventbridge' | 'sns'
-  /** The EventBridge event whole, or the SNS message that its envelope would carry as a string. */
-  readonly payload: Readonly<Record<string, unknown>>
-}
+export type { Notification } from './agreement-happening.ts'
 
 /**
  * All that was sent up to now, in order of time. It follows from the subscriptions' instants, so it needs no
@@ -27,10 +19,11 @@ export interface Notification {
 export function listNotifications(context: MarketplaceContext): Notification[] {
   settleDue(context)
   const now = context.clock.now()
-  const { subscriptions, cancellationRequests } = context.state
+  const { subscriptions, cancellationRequests, announcements } = context.state
   return [
     ...subscriptions.list().flatMap((subscription) => notificationsOf(context, subscription)),
     ...[...cancellationRequests.values()].flatMap((request) => notificationsOfRequest(context, request)),
+    ...announcements,
   ]
     .filter(({ at }) => at <= now)
     .sort((a, b) => a.at - b.at)
@@ -52,7 +45,13 @@ function notificationsOf(context: MarketplaceContext, subscription: Subscription
 function happeningsOf(subscription: SubscriptionRecord): Happening[] {
   const { end, createdEventAt, licensedAt, amendedAt, amendments, paymentFails } = subscription
   const once = (moment: Moment, at: number): Happening => ({ moment, at, number: 0 })
-  const all = [once('created', createdEventAt)]
+  // State files of before each amendment was kept have the last one only.
+  const changes =
+    amendments ?? (amendedAt === undefined ? [] : [{ at: amendedAt, autoRenew: false, isOfLicense: true }])
+  const all = [
+    once('created', createdEventAt),
+    ...changes.map(({ at, autoRenew }, number): Happening => ({ moment: 'amended', at, number, autoRenew })),
+  ]
   if (wasNeverLicensed(subscription)) {
     const failedAt = paymentFails === true ? licensedAt : Number.POSITIVE_INFINITY
     all.push(once('failed', Math.min(failedAt, end?.endedAt ?? failedAt)))
@@ -60,9 +59,9 @@ function happeningsOf(subscription: SubscriptionRecord): Happening[] {
     return all
   }
   all.push(once('licensed', licensedAt))
-  // State files of before each amendment was kept have the last one only.
-  const changes = amendments ?? (amendedAt === undefined ? [] : [amendedAt])
-  all.push(...changes.map((at, number): Happening => ({ moment: 'amended', at, number })))
+  // Numbered from 1: an amendment can fall on the instant of the license itself, and both are the same news.
+  const updates = changes.filter(({ at, isOfLicense }) => isOfLicense && at >= licensedAt)
+  all.push(...updates.map(({ at }, index): Happening => ({ moment: 'updated', at, number: index + 1 })))
   if (end !== undefined) {
     all.push(
       once('ended', end.endedEventAt ?? end.endedAt),

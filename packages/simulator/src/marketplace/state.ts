@@ -1,4 +1,5 @@
 import type { VirtualClock } from '../clock/virtual-clock.ts'
+import type { Notification } from './agreement-happening.ts'
 import type { CancellationRequest } from './agreement-request.ts'
 import type { Identifiers } from './identifiers.ts'
 import type { Ledger } from './ledger.ts'
@@ -18,6 +19,8 @@ export interface MarketplaceState {
   readonly newestToken: Map<string, string>
   readonly ledger: Ledger
   readonly cancellationRequests: Map<string, CancellationRequest>
+  /** Notifications that were ordered; all others follow from the rest. */
+  readonly announcements: Notification[]
   /** Cancellation requests that time will decide. */
   readonly openRequests: Set<string>
   /** Subscriptions whose term's end will make a new agreement. */
@@ -55,6 +58,7 @@ export type Fact =
       /** Its agreement, if that changed with it. */
       readonly subscription?: SubscriptionRecord
     }
+  | { readonly kind: 'announcement'; readonly notification: Notification }
   | { readonly kind: 'token'; readonly token: RegistrationToken }
   | {
       readonly kind: 'usage'
@@ -95,6 +99,9 @@ export function applyFact(state: MarketplaceState, fact: Fact): void {
       if (subscription !== undefined) putSubscription(state, subscription)
       return
     }
+    case 'announcement':
+      state.announcements.push(fact.notification)
+      return
     case 'token':
       state.tokens.set(fact.token.token, fact.token)
       state.newestToken.set(fact.token.subscriptionId, fact.token.token)

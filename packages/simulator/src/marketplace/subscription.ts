@@ -60,8 +60,16 @@ export interface SubscriptionRecord {
   readonly advisories?: readonly Advisory[]
   /** When quantities last changed within the agreement. */
   readonly amendedAt?: number
-  /** Each such time. */
-  readonly amendments?: readonly number[]
+  /** Each change of the agreement itself. */
+  readonly amendments?: readonly Amendment[]
+}
+
+export interface Amendment {
+  readonly at: number
+  /** Whether the agreement renews by itself, from then on. */
+  readonly autoRenew: boolean
+  /** Whether quantities changed, and the license with them; else only what happens at the term's end. */
+  readonly isOfLicense: boolean
 }
 
 export interface SubscriptionEnd {

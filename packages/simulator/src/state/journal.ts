@@ -46,6 +46,7 @@ const ENTRY_KINDS: readonly string[] = [
   'subscription',
   'subscriptions',
   'cancellationRequest',
+  'announcement',
   'token',
   'usage',
   'clock',

@@ -2,10 +2,17 @@ import type { Backstage } from '../http/control-routes.ts'
 import { DEFAULT_ACCOUNT_ID } from '../marketplace/agreement-order.ts'
 import type { Bill } from '../marketplace/bill.ts'
 import type { LedgerRecord } from '../marketplace/ledger.ts'
-import { hasContract, isEntitled, isMetered, type SimulatedProduct } from '../marketplace/product.ts'
+import {
+  hasContract,
+  isEntitled,
+  isMetered,
+  type SimulatedDimension,
+  type SimulatedProduct,
+} from '../marketplace/product.ts'
 import type { Subscription } from '../marketplace/subscription.ts'
 import { type Html, html } from './html.ts'
 import { timeOf } from './layout.ts'
+import { stateBadge } from './state-badge.ts'
 
 /** Most subscriptions and records that a page shows: the newest. */
 const ROWS_MAX = 200
@@ -16,16 +23,6 @@ const PRICING = {
   contractWithConsumption: 'Contract with consumption',
   free: 'Free',
 } satisfies Record<SimulatedProduct['pricing'], string>
-
-const STATES = {
-  scheduled: { text: 'Starts later', tone: 'wait' },
-  agreementActive: { text: 'Waiting for its license', tone: 'wait' },
-  licensed: { text: 'Active', tone: 'good' },
-  ending: { text: 'Ending', tone: 'wait' },
-  finalWindow: { text: 'Final usage only', tone: 'wait' },
-  closed: { text: 'Ended', tone: 'idle' },
-  failed: { text: 'Payment failed', tone: 'bad' },
-} satisfies Record<Subscription['state'], { text: string; tone: string }>
 
 export function productsPage({ marketplace }: Backstage): Html {
   const subscriptions = marketplace.listSubscriptions().slice(-ROWS_MAX).reverse()
@@ -38,24 +35,51 @@ ${subscriptions.length === 0 ? html`<p class="empty">None yet. Subscribe to one 
 }
 
 function productCard(product: SimulatedProduct): Html {
-  const entitled = product.dimensions.filter((dimension) => isEntitled(product, dimension))
   const id = `p-${product.productCode}`
   return html`<section class="card" aria-labelledby="${id}">
 <h2 id="${id}">${product.title}</h2>
 <div class="tags"><span class="tag">${PRICING[product.pricing]}</span><span class="tag">${product.metering === 'license' ? 'Metered by license' : 'Metered by product code'}</span></div>
 <p>${product.description}</p>
 <dl class="prices">${product.dimensions.map((dimension) => priceLine(product, dimension))}</dl>
-<form method="post" action="/subscribe">
-<input type="hidden" name="productCode" value="${product.productCode}">
-<div class="fields">
-<label>Buyer's AWS account <input type="text" name="accountId" value="${DEFAULT_ACCOUNT_ID}" inputmode="numeric" pattern="[0-9]{12}" title="12 digits" required list="accounts-${product.productCode}"></label>
-<datalist id="accounts-${product.productCode}"><option value="${DEFAULT_ACCOUNT_ID}">Example Corp</option><option value="444455556666">Second buyer</option><option value="777788889999">Third buyer</option></datalist>
-${entitled.map(({ key, name }) => html`<label>${name ?? key} <input type="number" name="quantity.${key}" value="1" min="0" max="2147483647" step="1" required></label>`)}
-${!hasContract(product) && html`<label class="check"><input type="checkbox" name="freeTrial" value="yes"> As a free trial</label>`}
-</div>
-<button class="wide">Subscribe<span class="skip"> to ${product.title}</span></button>
-</form>
+${subscribeForm(product)}
 </section>`
+}
+
+function subscribeForm(product: SimulatedProduct): Html {
+  const { productCode, title } = product
+  const entitled = product.dimensions.filter((dimension) => isEntitled(product, dimension))
+  return html`<form method="post" action="/subscribe">
+<input type="hidden" name="productCode" value="${productCode}">
+<div class="fields">
+<label>Buyer's AWS account <input type="text" name="accountId" value="${DEFAULT_ACCOUNT_ID}" inputmode="numeric" pattern="[0-9]{12}" title="12 digits" required list="accounts-${productCode}"></label>
+<datalist id="accounts-${productCode}"><option value="${DEFAULT_ACCOUNT_ID}">Example Corp</option><option value="444455556666">Second buyer</option><option value="777788889999">Third buyer</option></datalist>
+${entitled.map(quantityField)}
+${hasContract(product) && html`<label>Term <select name="termMonths">${TERMS.map(([months, text]) => html`<option value="${months}"${months === 12 && html` selected`}>${text}</option>`)}</select></label>`}
+<details><summary>More ways to buy<span class="skip"> ${title}</span></summary><div class="fields">
+${checkbox('freeTrial', 'As a free trial of 30 days')}
+${hasContract(product) && checkbox('autoRenew', 'Renews at the end of its term')}
+${checkbox('isPartnerSold', 'Through a channel partner')}
+${checkbox('fail', 'The payment fails')}
+</div></details>
+</div>
+<button class="wide">Subscribe<span class="skip"> to ${title}</span></button>
+</form>`
+}
+
+/** AWS's public contracts. */
+const TERMS = [
+  [1, '1 month'],
+  [12, '1 year'],
+  [24, '2 years'],
+  [36, '3 years'],
+] as const
+
+function checkbox(name: string, text: string): Html {
+  return html`<label class="check"><input type="checkbox" name="${name}" value="yes"> ${text}</label>`
+}
+
+function quantityField({ key, name }: SimulatedDimension): Html {
+  return html`<label>${name ?? key} <input type="number" name="quantity.${key}" value="1" min="0" max="2147483647" step="1" required></label>`
 }
 
 function priceLine(product: SimulatedProduct, dimension: SimulatedProduct['dimensions'][number]): Html {
@@ -85,63 +109,6 @@ function subscriptionTable(
 <td><a href="/subscriptions/${subscription.id}">Manage<span class="skip"> ${subscription.id}</span></a></td>
 </tr>`,
   )}</tbody></table></div>`
-}
-
-function stateBadge({ state, suspended }: Subscription): Html {
-  const { text, tone } = STATES[state]
-  return html`<span class="state state-${tone}">${text}</span>${suspended && html` <span class="state state-bad">Suspended</span>`}`
-}
-
-/** The buyer's view of one subscription. Its form carries the registration token: in the body, never in a URL. */
-export function subscriptionPage({ marketplace }: Backstage, subscription: Subscription): Html {
-  const { id, productCode, state, end } = subscription
-  const product = marketplace.listProducts().find((candidate) => candidate.productCode === productCode)
-  const isOver = state === 'ending' || state === 'finalWindow' || state === 'closed'
-  return html`<p><a href="/">Back to the products</a></p>
-<h1>${product?.title ?? productCode}</h1>
-<p class="lead">${stateBadge(subscription)} ${stateStory(subscription)}</p>
-<div class="actions">
-${!isOver && product !== undefined && setUpForm(product, subscription, marketplace.registrationToken(id))}
-${!isOver && html`<form method="post" action="/subscriptions/${id}/cancel"><button class="danger">Cancel subscription</button></form>`}
-</div>
-${!isOver && html`<p class="note">“Set up your account” posts a registration token from your browser to <code>${product?.fulfillmentUrl}</code>. If no page opens, the seller's program is not running there.</p>`}
-<h2>Agreement</h2>
-<div class="card"><dl class="facts">
-<dt>Buyer</dt><dd>${subscription.buyerName}, <code>${subscription.accountId}</code></dd>
-<dt>Agreement</dt><dd><code>${subscription.agreementId}</code></dd>
-${subscription.licenseArn !== undefined && html`<dt>License</dt><dd><code>${subscription.licenseArn}</code></dd>`}
-${subscription.customerIdentifier !== undefined && html`<dt>Customer identifier</dt><dd><code>${subscription.customerIdentifier}</code></dd>`}
-${subscription.previousAgreementId !== undefined && html`<dt>Renews</dt><dd><code>${subscription.previousAgreementId}</code></dd>`}
-${Object.entries(subscription.quantities).map(([key, quantity]) => html`<dt>${key}</dt><dd>${quantity}</dd>`)}
-<dt>Accepted</dt><dd>${timeOf(subscription.acceptedAt)}</dd>
-<dt>Starts</dt><dd>${timeOf(subscription.startAt)}</dd>
-${end !== undefined && html`<dt>${isOver ? 'Ended' : 'Ends'}</dt><dd>${timeOf(end.endedAt)} (final usage until ${timeOf(end.closedAt)})</dd>`}
-</dl></div>`
-}
-
-function setUpForm(product: SimulatedProduct, subscription: Subscription, token: string): Html {
-  return html`<form method="post" action="${product.fulfillmentUrl}" target="_blank" rel="noopener" enctype="application/x-www-form-urlencoded">
-<input type="hidden" name="x-amzn-marketplace-token" value="${token}">
-${subscription.freeTrial && html`<input type="hidden" name="x-amzn-marketplace-offer-type" value="free-trial">`}
-<button>Set up your account</button></form>`
-}
-
-function stateStory({ state, licensedAt, startAt, end }: Subscription): Html {
-  switch (state) {
-    case 'scheduled':
-      return html`The agreement starts ${timeOf(startAt)}.`
-    case 'agreementActive':
-      return html`The seller can meter usage from ${timeOf(licensedAt)}.`
-    case 'licensed':
-      return html`The seller can meter usage.`
-    case 'ending':
-    case 'finalWindow':
-      return html`The seller can send final usage until ${end && timeOf(end.closedAt)}.`
-    case 'closed':
-      return html`Usage is refused.`
-    case 'failed':
-      return html`The payment failed, so there is no license, and usage is refused.`
-  }
 }
 
 export function usagePage({ marketplace }: Backstage): Html {

@@ -3,11 +3,15 @@ import type { Backstage } from '../http/control-routes.ts'
 import { parseDuration } from '../http/duration.ts'
 import type { HttpRequest, HttpResponse } from '../http/message.ts'
 import { HttpError, problemOf } from '../http/problem.ts'
+import type { Order } from '../marketplace/agreement-order.ts'
+import type { Marketplace } from '../marketplace/marketplace.ts'
 import type { Html } from './html.ts'
 import { pageResponse, seeOther } from './layout.ts'
-import { problemPage, productsPage, subscriptionPage, usagePage } from './pages.ts'
+import { problemPage, productsPage, usagePage } from './pages.ts'
+import { subscriptionPage } from './subscription-page.ts'
 
-const SUBSCRIPTION = /^\/subscriptions\/([\w-]{1,64})(\/cancel)?$/
+const SUBSCRIPTION = /^\/subscriptions\/([\w-]{1,64})(?:\/([a-z-]{1,32}))?$/
+const CANCELLATION_REQUEST = /^\/cancellation-requests\/([\w-]{1,64})\/(approve|reject)$/
 
 /** The buyer's pages. What cannot be done is a page too, with a status that says so. */
 export function storefrontResponse(request: HttpRequest, backstage: Backstage): HttpResponse {
@@ -38,13 +42,7 @@ function formResponse(request: HttpRequest, { marketplace, clock }: Backstage): 
   if (request.method !== 'POST') throw new HttpError(405, 'Pages take GET and POST.')
   const form = readForm(request)
   if (request.path === '/subscribe') {
-    const { id } = marketplace.subscribe({
-      productCode: form.get('productCode') ?? '',
-      accountId: (form.get('accountId') ?? '').trim(),
-      buyerName: BUYERS[(form.get('accountId') ?? '').trim()] ?? 'Another buyer',
-      quantities: readQuantities(form),
-      freeTrial: form.has('freeTrial'),
-    })
+    const { id } = marketplace.subscribe(readOrder(form))
     return seeOther(`/subscriptions/${id}`)
   }
   if (request.path === '/clock/advance') {
@@ -52,11 +50,48 @@ function formResponse(request: HttpRequest, { marketplace, clock }: Backstage): 
     return seeOther(readBack(form))
   }
   const [, id, action] = SUBSCRIPTION.exec(request.path) ?? []
-  if (id !== undefined && action === '/cancel') {
-    marketplace.cancel(id)
-    return seeOther(`/subscriptions/${id}`)
+  if (id !== undefined && action !== undefined && Object.hasOwn(ACTIONS, action)) {
+    return seeOther(`/subscriptions/${ACTIONS[action]?.(marketplace, id, form)}`)
+  }
+  const [, requestId, answer] = CANCELLATION_REQUEST.exec(request.path) ?? []
+  if (requestId !== undefined && (answer === 'approve' || answer === 'reject')) {
+    const reason = answer === 'reject' ? (form.get('reason') ?? '').slice(0, REASON_LENGTH_MAX) : ''
+    const { subscriptionId } = marketplace.answerCancellationRequest(requestId, answer, reason || undefined)
+    return seeOther(`/subscriptions/${subscriptionId}`)
   }
   throw new HttpError(404, `There is no form ${request.path}.`)
+}
+
+/** What a buyer does with a subscription. @returns the id of the subscription to show then */
+const ACTIONS: Readonly<
+  Record<string, (marketplace: Marketplace, id: string, form: URLSearchParams) => string>
+> = {
+  cancel: (marketplace, id) => marketplace.cancel(id).id,
+  renew: (marketplace, id) => marketplace.renew(id).id,
+  replace: (marketplace, id) => marketplace.replace(id).id,
+  amend: (marketplace, id, form) => marketplace.amend(id, readQuantities(form)).id,
+  suspend: (marketplace, id) => marketplace.suspend(id, true).id,
+  resume: (marketplace, id) => marketplace.suspend(id, false).id,
+  'renewal-on': (marketplace, id) => marketplace.setAutoRenew(id, true).id,
+  'renewal-off': (marketplace, id) => marketplace.setAutoRenew(id, false).id,
+}
+
+const REASON_LENGTH_MAX = 2_000
+
+function readOrder(form: URLSearchParams): Order {
+  const accountId = (form.get('accountId') ?? '').trim()
+  const termMonths = form.get('termMonths')
+  return {
+    productCode: form.get('productCode') ?? '',
+    accountId,
+    buyerName: BUYERS[accountId] ?? 'Another buyer',
+    quantities: readQuantities(form),
+    ...(termMonths !== null && !form.has('freeTrial') && { termMonths: Number(termMonths) }),
+    freeTrial: form.has('freeTrial'),
+    autoRenew: form.has('autoRenew'),
+    sellerRole: form.has('isPartnerSold') ? 'manufacturer' : 'proposer',
+    fail: form.has('fail'),
+  }
 }
 
 /** The example buyers that the form proposes. */

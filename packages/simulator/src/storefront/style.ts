@@ -32,7 +32,9 @@ dl.prices { margin: 0; display: grid; grid-template-columns: 1fr auto; gap: .3re
 dl.prices dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; } dl.prices small { color: var(--muted); }
 .fields { display: grid; gap: .6rem; margin-bottom: .85rem; } label { font-size: .85rem; font-weight: 600; display: grid; gap: .2rem; }
 label.check { grid-template-columns: auto 1fr; align-items: center; gap: .5rem; font-weight: 400; }
-input[type=text], input[type=number] { font: inherit; font-weight: 400; padding: .45rem .6rem; border: 1px solid #7d8998; border-radius: 8px; background: var(--page); color: var(--ink); width: 100%; }
+summary { font-size: .85rem; font-weight: 600; cursor: pointer; } details .fields { margin: .6rem 0 0; }
+.asks { border-color: var(--wait); margin-bottom: 1.5rem; } form.inline { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; } form.card { max-width: 26rem; } form.card .fields { margin: 0; }
+input[type=text], input[type=number], select { font: inherit; font-weight: 400; padding: .45rem .6rem; border: 1px solid #7d8998; border-radius: 8px; background: var(--page); color: var(--ink); width: 100%; }
 button { font: inherit; font-weight: 600; padding: .5rem 1.1rem; border-radius: 99px; border: 1px solid var(--accent); background: var(--accent); color: var(--accent-ink); cursor: pointer; }
 button:hover { filter: brightness(1.12); } button.wide { width: 100%; }
 button.quiet { background: transparent; color: var(--accent); } button.danger { background: transparent; color: var(--bad); border-color: var(--bad); }
