@@ -5,6 +5,14 @@ import { type Logger, pino } from 'pino'
 import type { Config } from './config.ts'
 import type { AuditTrail } from './domain/audit/audit-trail.ts'
 import type { Clock } from './domain/clock.ts'
+import { createCheckAccess } from './domain/entitlements/check-access.ts'
+import type { EntitlementService } from './domain/entitlements/entitlement.ts'
+import type { EntitlementStore } from './domain/entitlements/entitlement-store.ts'
+import {
+  createRefreshEntitlements,
+  createRefreshQueue,
+  refreshDueEntitlements,
+} from './domain/entitlements/refresh-entitlements.ts'
 import { DomainError } from './domain/error.ts'
 import type { ServiceKeyStore } from './domain/keys/service-key.ts'
 import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
@@ -46,6 +54,7 @@ import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from './storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from './storage/sql/buyer-store.ts'
 import { openSqlite } from './storage/sql/database.ts'
+import { createSqlEntitlementStore } from './storage/sql/entitlement-store.ts'
 import { createLedgerGuard } from './storage/sql/ledger-guard.ts'
 import { checkDimensions, claimLedger } from './storage/sql/ledger-identity.ts'
 import { ledgerSecret } from './storage/sql/ledger-secret.ts'
@@ -63,6 +72,7 @@ export interface Ledger {
   readonly subscriptions: SubscriptionStore
   readonly buyers: BuyerStore
   readonly cases: BuyerCaseStore
+  readonly entitlements: EntitlementStore
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly guard: LedgerGuard
@@ -98,6 +108,7 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
       subscriptions,
       buyers: createSqlBuyerStore(database),
       cases,
+      entitlements: createSqlEntitlementStore(database),
       keys: createSqlServiceKeyStore(database),
       audit: createSqlAuditTrail(database),
       guard: await createLedgerGuard(database, clock.now()),
@@ -163,6 +174,8 @@ export interface Engine {
   readonly notifications: NotificationIntake
   /** Fetches them from queues, once it is started. */
   readonly poller: QueuePoller
+  /** Reads what AWS grants a subscription, beside whatever asked for it. */
+  readonly refreshSoon: (subscription: string) => void
   readonly jobs: Jobs
   readonly logger: Logger
 }
@@ -172,6 +185,7 @@ export async function composeEngine(
   options: {
     clock: Clock
     metering?: MeteringService
+    entitlementService?: EntitlementService
     /** Ask AWS hourly what its notifications did not say: where the jobs run for long. */
     syncsAgreements?: boolean
     logger?: Logger
@@ -186,8 +200,26 @@ export async function composeEngine(
   const limits = config.usage
   const ingest = composeIngest(ledger, clock)
   const deps = { usage, subscriptions, catalog }
-  const { cases } = ledger
-  const receiveEvent = createReceiveEvent({ cases, catalog, clock })
+  const { cases, entitlements } = ledger
+  const refreshing = {
+    entitlements,
+    service: options.entitlementService ?? (await createEntitlements(config, clock)),
+    cases,
+    usage,
+    catalog,
+    clock,
+    refreshMs: config.entitlements.refreshMs,
+  }
+  const refresh = createRefreshEntitlements(refreshing)
+  const queue = createRefreshQueue(refresh, (error) =>
+    logger.error({ err: error }, 'entitlements could not be read; they are read again on schedule'),
+  )
+  const receiveEvent = createReceiveEvent({
+    cases,
+    catalog,
+    clock,
+    onFollowed: (subscription, { occurredAt }) => queue.add(subscription, occurredAt),
+  })
   const agreements = await createAgreements(config)
   const sync = createAgreementSync({
     agreements,
@@ -217,6 +249,10 @@ export async function composeEngine(
           name: 'subscriptions',
           run: (now, signal) => lookAfterSubscriptions({ cases, usage }, now, signal),
         },
+        {
+          name: 'entitlements',
+          run: (_, signal) => refreshDueEntitlements({ ...refreshing, refresh }, signal),
+        },
         ...(options.syncsAgreements === true
           ? [{ name: 'agreements', run: (now: number, signal: AbortSignal) => sync.run(now, signal) }]
           : []),
@@ -234,7 +270,24 @@ export async function composeEngine(
     onError: (queue, error) =>
       logger.error({ queue, err: error }, 'a notification was not taken from its queue'),
   })
-  return { ledger, clock, ingest, metering, receiveEvent, agreements, notifications, poller, jobs, logger }
+  return {
+    ledger,
+    clock,
+    ingest,
+    metering,
+    receiveEvent,
+    agreements,
+    notifications,
+    poller,
+    refreshSoon: queue.add,
+    jobs: {
+      ...jobs,
+      stop: async () => {
+        await Promise.all([jobs.stop(), queue.stop()])
+      },
+    },
+    logger,
+  }
 }
 
 /** AWS Marketplace's notifications, whichever way they come. */
@@ -323,15 +376,15 @@ export async function composeServer(
   options: { storefrontUrl?: string } = {},
 ): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
-  const { ledger, clock, ingest, metering, notifications, jobs, logger } = engine
-  const { usage, subscriptions, buyers, cases, catalog, keys, audit, config } = ledger
+  const { ledger, clock, ingest, metering, notifications, refreshSoon, jobs, logger } = engine
+  const { usage, subscriptions, buyers, cases, entitlements, catalog, keys, audit, config } = ledger
   const closed = config.deployment?.listings.filter(({ enabled }) => !enabled) ?? []
   return createHttpApp({
     ingest,
     usage,
     subscriptions,
     buyers,
-    register: createRegisterBuyer({ metering, cases, catalog, clock }),
+    register: createRegisterBuyer({ metering, cases, catalog, clock, onRegistered: refreshSoon }),
     completeRegistration: createCompleteRegistration({ cases, clock }),
     tickets: createRegistrationTickets(await ledger.secret('registration', TICKET_KEY_BYTES)),
     closedListings: new Map(closed.map(({ path, name }) => [path, name])),
@@ -340,6 +393,9 @@ export async function composeServer(
     notifications,
     refusals: createRefusalLog({ audit, clock }),
     relay: config.notifications.relay && { ...config.notifications.relay, clock: systemClock },
+    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
+    entitlements,
+    entitlementRefreshMs: config.entitlements.refreshMs,
     keys,
     audit,
     catalog,
@@ -382,6 +438,12 @@ function lazyMetrics(load: () => Promise<Metrics>): Metrics {
 async function createMetering(config: Config): Promise<MeteringService> {
   const { createAwsMetering } = await import('./marketplace/aws-metering.ts')
   return createAwsMetering({ ...(await awsClientOptions(config)), endpoint: config.aws.endpoint })
+}
+
+/** AWS's entitlement service; its client is made at the first call. */
+async function createEntitlements(config: Config, clock: Clock): Promise<EntitlementService> {
+  const { createAwsEntitlements } = await import('./marketplace/aws-entitlements.ts')
+  return createAwsEntitlements({ ...(await awsClientOptions(config)), clock })
 }
 
 /** AWS's Agreement API; its client is made at the first call. */

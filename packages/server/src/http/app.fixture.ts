@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { createCheckAccess } from '../domain/entitlements/check-access.ts'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
 import { createProductCatalog, type Product } from '../domain/products/product.ts'
@@ -16,6 +17,7 @@ import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../storage/sql/buyer-store.ts'
 import { openSqlite } from '../storage/sql/database.ts'
+import { createSqlEntitlementStore } from '../storage/sql/entitlement-store.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
 import { createSqlSubscriptionStore } from '../storage/sql/subscription-store.ts'
@@ -76,6 +78,7 @@ export async function anApp({
   const subscriptions = createSqlSubscriptionStore(database)
   const cases = createSqlBuyerCaseStore(database)
   const buyers = createSqlBuyerStore(database)
+  const entitlements = createSqlEntitlementStore(database)
   const keys = createSqlServiceKeyStore(database)
   const catalog = createProductCatalog(products)
   const audit = createSqlAuditTrail(database)
@@ -118,6 +121,9 @@ export async function anApp({
       clock,
     }),
     refusals: createRefusalLog({ audit, clock }),
+    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
+    entitlements,
+    entitlementRefreshMs: 3_600_000,
     keys,
     audit,
     catalog,
@@ -141,6 +147,7 @@ export async function anApp({
     app,
     deps,
     clock,
+    entitlements,
     subscription,
     secret,
     aKey,

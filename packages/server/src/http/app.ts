@@ -18,6 +18,7 @@ import { answerError, DoorError, sendProblem, toProblem } from './problem.ts'
 import { createRequestId } from './request-id.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { docsRoutes } from './routes/docs.ts'
+import { entitlementRoutes } from './routes/entitlements.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
 import { meterRoutes } from './routes/meter.ts'
@@ -133,6 +134,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(usageRoutes(deps))
   await app.register(ledgerRoutes(deps))
   await app.register(subscriptionRoutes(deps))
+  await app.register(entitlementRoutes(deps))
   await app.register(auditRoutes(deps))
   await app.register(registrationRoutes(deps))
   await app.register(webhookRoutes(deps))

@@ -30,6 +30,11 @@ declare module 'fastify' {
   }
 }
 
+/** Who may report or read usage may as well ask who may use what. */
+const INCLUDED_IN: Partial<Record<KeyScope, readonly KeyScope[]>> = {
+  'access:check': ['usage:read', 'usage:write'],
+}
+
 const BEARER = /^Bearer +(\S+) *$/i
 const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/
 
@@ -81,12 +86,20 @@ export async function requireKey(
       { 'www-authenticate': secret === undefined ? 'Bearer' : 'Bearer error="invalid_token"' },
     )
   }
-  if (!key.scopes.includes(scope) && !key.scopes.includes('admin')) {
+  if (!grants(key, scope)) {
     throw new DoorError('key.scope_missing', `this needs a key with the scope ${scope}`, {
       'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"`,
     })
   }
   return key
+}
+
+function grants({ scopes }: ServiceKey, wanted: KeyScope): boolean {
+  return (
+    scopes.includes(wanted) ||
+    scopes.includes('admin') ||
+    (INCLUDED_IN[wanted]?.some((scope) => scopes.includes(scope)) ?? false)
+  )
 }
 
 /**

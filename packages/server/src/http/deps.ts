@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { AuditTrail } from '../domain/audit/audit-trail.ts'
 import type { Clock } from '../domain/clock.ts'
+import type { CheckAccess } from '../domain/entitlements/check-access.ts'
+import type { EntitlementStore } from '../domain/entitlements/entitlement-store.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { ProductCatalog } from '../domain/products/product.ts'
 import type { BuyerStore } from '../domain/subscriptions/buyer.ts'
@@ -30,6 +32,10 @@ export interface HttpDeps {
   readonly relay?:
     | { readonly secret: string; readonly toleranceMs: number; readonly clock: Pick<Clock, 'now'> }
     | undefined
+  readonly checkAccess: CheckAccess
+  readonly entitlements: Pick<EntitlementStore, 'find'>
+  /** How often entitlements are read anew, ms. */
+  readonly entitlementRefreshMs: number
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly catalog: ProductCatalog

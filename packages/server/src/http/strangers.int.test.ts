@@ -1,6 +1,6 @@
 import type { InjectOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { generateSecret, type KeyScope } from '../domain/keys/service-key.ts'
+import { generateSecret, KEY_SCOPES, type KeyScope } from '../domain/keys/service-key.ts'
 import { closeDueBuckets } from '../domain/usage/close-due-buckets.ts'
 import { aSubscription } from '../storage/contract/fixtures.ts'
 import { AN_HOUR, anApp, NOW } from './app.fixture.ts'
@@ -25,6 +25,8 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /marketplace/events/rejected': 'usage:read',
   'GET /marketplace/agreements/unattached': 'usage:read',
   'POST /marketplace/webhook': 'public',
+  'GET /marketplace/subscriptions/:subscriptionId/entitlements': 'usage:read',
+  'GET /entitlements/check': 'access:check',
   'GET /audit': 'admin',
   'GET /metrics': 'loopback',
   'GET /marketplace/register/:listing': 'public',
@@ -39,7 +41,11 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /docs/js/scalar.js': 'public',
 }
 
-const SCOPES: readonly KeyScope[] = ['usage:write', 'usage:read', 'admin']
+const SCOPES: readonly KeyScope[] = ['usage:write', 'usage:read', 'access:check', 'admin']
+/** Scopes that let in what another one names. */
+const INCLUDED: Partial<Record<Access, readonly KeyScope[]>> = {
+  'access:check': ['usage:write', 'usage:read'],
+}
 const guarded = Object.entries(ROUTES).filter(([, access]) => access !== 'public' && access !== 'loopback')
 
 let seller: Awaited<ReturnType<typeof anApp>>
@@ -63,6 +69,7 @@ function aRequest(
     .replace(':subscriptionId', theirs.subscription)
     .replace(':recordId', theirs.record)
     .replace(':listing', 'acme')
+    .replace('/check', `/check?subscriptionId=${theirs.subscription}`)
   const bodies: Readonly<Record<string, object>> = {
     'POST /meter': anEvent(),
     'POST /usage': [anEvent()],
@@ -136,7 +143,10 @@ describe.each(guarded)('%s', (route, access) => {
   })
 
   it('is closed to a key without its scope', async () => {
-    for (const scope of SCOPES.filter((other) => other !== access && other !== 'admin')) {
+    const others = KEY_SCOPES.filter(
+      (scope) => scope !== access && scope !== 'admin' && !INCLUDED[access]?.includes(scope),
+    )
+    for (const scope of others) {
       const { secret } = await seller.aKey([scope])
       const response = await seller.app.inject(aRequest(route, { authorization: `Bearer ${secret}` }))
       expect([response.statusCode, response.json().code]).toEqual([403, 'key.scope_missing'])

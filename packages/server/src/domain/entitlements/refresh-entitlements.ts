@@ -99,6 +99,53 @@ function customerOf(
   return customerAwsAccountId === undefined ? undefined : { customerAwsAccountId }
 }
 
+/** Reads beside whatever asked for it, one after the other. */
+export interface RefreshQueue {
+  /** @param occurredAt - as in `RefreshEntitlements` */
+  add(subscription: string, occurredAt?: number): void
+  /** Takes no more, gives up what waits, and resolves when nothing is under way. */
+  stop(): Promise<void>
+}
+
+/**
+ * For a registration or an event, which do not wait for AWS. What is lost with the process, or fails, is read on
+ * schedule: the store has it as due.
+ */
+export function createRefreshQueue(
+  refresh: RefreshEntitlements,
+  onError: (error: unknown) => void,
+): RefreshQueue {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const waiting = new Map<string, number | undefined>()
+  let running: Promise<void> | undefined
+
+  async function run(): Promise<void> {
+    for (const [subscription, occurredAt] of waiting) {
+      waiting.delete(subscription)
+      if (signal.aborted) continue
+      try {
+        await refresh(subscription, occurredAt, signal)
+      } catch (error) {
+        onError(error)
+      }
+    }
+    running = undefined
+  }
+
+  return {
+    add(subscription, occurredAt) {
+      if (signal.aborted) return
+      waiting.set(subscription, occurredAt)
+      running ??= run()
+    },
+    async stop() {
+      stopping.abort(new Error('stopping'))
+      await running
+    },
+  }
+}
+
 export interface RefreshReport {
   readonly read: number
   readonly failed: number

@@ -19,7 +19,7 @@ export function createReceiveEvent(deps: {
   readonly cases: BuyerCaseStore
   readonly catalog: ProductCatalog
   readonly clock: Clock
-  readonly onFollowed?: (subscription: string) => void
+  readonly onFollowed?: (subscription: string, event: MarketplaceEvent) => void
 }): ReceiveEvent {
   const { cases, catalog, clock } = deps
   return async (event) => {
@@ -30,7 +30,7 @@ export function createReceiveEvent(deps: {
       (buyerCase) => follow(buyerCase, catalog.find(buyerCase.product), now),
       now,
     )
-    for (const id of result.subscriptions) deps.onFollowed?.(id)
+    for (const id of result.subscriptions) deps.onFollowed?.(id, event)
     return result
   }
 }

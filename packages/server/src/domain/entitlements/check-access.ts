@@ -1,0 +1,251 @@
+import { DomainError } from '../error.ts'
+import type { ProductCatalog } from '../products/product.ts'
+import {
+  isLive,
+  licenseTail,
+  type Subscription,
+  type SubscriptionReference,
+} from '../subscriptions/subscription.ts'
+import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
+import {
+  type AccessQuestion,
+  type AccessRefusal,
+  type AccessSubject,
+  planOf,
+  refusalOf,
+} from './decide-access.ts'
+import type { EntitlementReading } from './entitlement.ts'
+import type { EntitlementStore } from './entitlement-store.ts'
+
+/** Renewals followed from one agreement to the next: a chain is one agreement a year. */
+const SUCCESSORS_MAX = 100
+/** Look-ups that are kept. */
+const KNOWN_MAX = 50_000
+const CANDIDATES_MAX = 20
+
+/** One subscription's verdict. */
+export interface Access {
+  /** The same object for as long as nothing changes. */
+  readonly subject: AccessSubject
+  readonly refusal: AccessRefusal | undefined
+}
+
+export interface AccessAnswer {
+  /** What is answered with: the one that allows it, else the one that is closest to. */
+  readonly access: Access
+  /** Where the buyer has several: all of them, the one above among them. */
+  readonly all: readonly Access[]
+}
+
+/**
+ * May this buyer use the product, or this part of it? Answers from what is on disk and in memory, whatever AWS does.
+ *
+ * @param question.product - our id; undefined for any
+ * @throws {DomainError} `buyer.not_found`; `subscription.ambiguous` where several live ones fit that are not one
+ *   buyer's, or that were not asked for by their buyer, and they do not agree
+ */
+export type CheckAccess = (
+  question: AccessQuestion & {
+    readonly reference: SubscriptionReference
+    readonly product?: string | undefined
+  },
+) => Promise<AccessAnswer>
+
+export function createCheckAccess(deps: {
+  readonly subscriptions: Pick<SubscriptionStore, 'findMatching' | 'get'>
+  readonly entitlements: Pick<EntitlementStore, 'findServing' | 'epochs'>
+  readonly catalog: ProductCatalog
+}): CheckAccess {
+  const memory = createMemory(deps)
+  return async ({ reference, product, feature, dimension }) => {
+    const subjects = await memory.find(product, reference)
+    if (subjects.length === 0) throw new DomainError('buyer.not_found', 'no such buyer here')
+    const all = subjects.map(
+      (subject): Access => ({ subject, refusal: refusalOf(subject, { feature, dimension }) }),
+    )
+    if (all.length > 1 && !isOneAnswer(all, reference)) throw ambiguous(all)
+    return { access: best(all), all }
+  }
+}
+
+/** Several are answered as one where they are asked for as one buyer, or where they agree. */
+function isOneAnswer(all: readonly Access[], reference: SubscriptionReference): boolean {
+  const [first] = all as [Access]
+  const { buyer, product } = first.subject.subscription
+  const isOneBuyer = all.every(({ subject }) => subject.subscription.buyer === buyer)
+  const isByBuyer =
+    reference.buyerId !== undefined ||
+    reference.customerAwsAccountId !== undefined ||
+    reference.customerIdentifier !== undefined
+  if (isByBuyer && isOneBuyer) return true
+  return all.every(
+    ({ subject, refusal }) => subject.subscription.product === product && refusal === first.refusal,
+  )
+}
+
+function ambiguous(all: readonly Access[]): DomainError {
+  return new DomainError(
+    'subscription.ambiguous',
+    `fits ${all.length} live subscriptions that do not agree; name one by its subscription id or license, or say which product`,
+    {
+      details: {
+        candidates: all.slice(0, CANDIDATES_MAX).map(({ subject: { subscription } }) => ({
+          subscriptionId: subscription.id,
+          ...(subscription.licenseArn !== undefined && { license: licenseTail(subscription.licenseArn) }),
+        })),
+      },
+    },
+  )
+}
+
+/** What a refusal lacks, least first. */
+const NEAREST: readonly (AccessRefusal | undefined)[] = [
+  undefined,
+  'not_entitled',
+  'suspended',
+  'pending',
+  'cancelling',
+  'ended',
+]
+
+/** The one that allows it, and of several the one on the highest plan: the last of the list. */
+function best(all: readonly Access[]): Access {
+  if (all.length === 1) return all[0]!
+  const rank = ({ subject }: Access) => {
+    const plan = planOf(subject)
+    return plan === undefined ? -1 : subject.product!.plans.indexOf(plan)
+  }
+  return [...all].sort(
+    (a, b) => NEAREST.indexOf(a.refusal) - NEAREST.indexOf(b.refusal) || rank(b) - rank(a),
+  )[0]!
+}
+
+/**
+ * Who is meant, and what AWS granted them, kept until any subscription changes or AWS says something new. Whoever asks
+ * while the epochs are being read shares that reading: it is not older than their question.
+ */
+function createMemory(deps: {
+  readonly subscriptions: Pick<SubscriptionStore, 'findMatching' | 'get'>
+  readonly entitlements: Pick<EntitlementStore, 'findServing' | 'epochs'>
+  readonly catalog: ProductCatalog
+}) {
+  let known = { subscriptions: -1, readings: -1 }
+  let subjects = new Map<string, readonly AccessSubject[]>()
+  let looking: Promise<void> | undefined
+
+  async function look(): Promise<void> {
+    const epochs = await deps.entitlements.epochs()
+    if (epochs.subscriptions === known.subscriptions && epochs.readings === known.readings) return
+    known = epochs
+    subjects = new Map()
+  }
+
+  return {
+    async find(
+      product: string | undefined,
+      reference: SubscriptionReference,
+    ): Promise<readonly AccessSubject[]> {
+      looking ??= look().finally(() => {
+        looking = undefined
+      })
+      await looking
+      const name = nameOf(product, reference)
+      const found = subjects.get(name)
+      if (found !== undefined) return found
+      // Read later than the epochs it is kept under: it is newer than they say, and read again when they move.
+      const kept = subjects
+      const fresh = await findSubjects(deps, product, reference)
+      if (kept.size >= KNOWN_MAX) kept.clear()
+      kept.set(name, fresh)
+      return fresh
+    },
+  }
+}
+
+/** Lengths keep apart what no text may join. */
+function nameOf(product: string | undefined, reference: SubscriptionReference): string {
+  let name = `${product?.length}:${product}`
+  for (const [field, value] of Object.entries(reference)) {
+    if (value !== undefined) name += `${field}${value.length}:${value}`
+  }
+  return name
+}
+
+async function findSubjects(
+  deps: Parameters<typeof createMemory>[0],
+  product: string | undefined,
+  reference: SubscriptionReference,
+): Promise<readonly AccessSubject[]> {
+  const matches = await deps.subscriptions.findMatching(product, reference)
+  const subjects: AccessSubject[] = []
+  for (const subscription of await current(deps.subscriptions, matches)) {
+    const sold = deps.catalog.find(subscription.product)
+    subjects.push({
+      subscription,
+      product: sold,
+      reading: await readingOf(deps, subscription, sold?.pricing),
+    })
+  }
+  return subjects
+}
+
+async function readingOf(
+  { entitlements }: Pick<Parameters<typeof createMemory>[0], 'entitlements'>,
+  { id, channel }: Subscription,
+  pricing: string | undefined,
+): Promise<EntitlementReading | undefined> {
+  return pricing === 'usage' || channel !== 'aws' ? undefined : entitlements.findServing(id)
+}
+
+/** Those that count now: live ones and those that go on under a successor; where there is none, the latest to end. */
+async function current(
+  store: Pick<SubscriptionStore, 'get'>,
+  matches: readonly Subscription[],
+): Promise<readonly Subscription[]> {
+  const found = new Map<string, Subscription>()
+  /** They wait to take over from one that is among them. */
+  const waiting = new Set<string>()
+  for (const match of matches) {
+    const { subscription, next } = await follow(store, match)
+    found.set(subscription.id, subscription)
+    if (next !== undefined) waiting.add(next)
+  }
+  const going = [...found.values()].filter(
+    (subscription) =>
+      (isLive(subscription) || subscription.status === 'superseded') && !waiting.has(subscription.id),
+  )
+  if (going.length > 0) return going
+  const ended = [...found.values()]
+  const last = ended.find(({ status }) => status === 'cancelling') ?? ended[0]
+  return last === undefined ? [] : [last]
+}
+
+/** Follows renewals to the one that goes on; a successor that AWS has not granted yet waits its turn. */
+async function follow(
+  store: Pick<SubscriptionStore, 'get'>,
+  match: Subscription,
+): Promise<{ readonly subscription: Subscription; readonly next: string | undefined }> {
+  let subscription = match
+  for (let step = 0; step < SUCCESSORS_MAX; step++) {
+    const { status, successor } = subscription
+    if (status !== 'superseded' || successor === undefined) break
+    const heir = await store.get(successor)
+    if (heir.status === 'pending') return { subscription, next: successor }
+    subscription = heir
+  }
+  return { subscription, next: undefined }
+}
+
+/** How old an answer of AWS is, and whether that is too old to be relied on. */
+export function ageOf(
+  reading: EntitlementReading | undefined,
+  now: number,
+  refreshMs: number,
+): { readonly ageSeconds: number | undefined; readonly isStale: boolean } {
+  if (reading?.readAt === undefined) return { ageSeconds: undefined, isStale: reading !== undefined }
+  const age = Math.max(0, now - reading.readAt)
+  return {
+    ageSeconds: Math.floor(age / 1000),
+    isStale: reading.failedAt !== undefined || age > 2 * refreshMs,
+  }
+}
