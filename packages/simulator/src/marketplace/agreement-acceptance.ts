@@ -94,6 +94,27 @@ export function succeed(
   return { previous: { ...previous, end: ending, succeededBy: successor.id }, successor }
 }
 
+/**
+ * What a change at an instant leaves of an agreement that has renewed by itself since, the clock having been put back
+ * to before: the agreement without its successor, and each agreement of that chain, void. Time will make it anew.
+ *
+ * @returns the record first
+ */
+export function undoRenewals(
+  { state }: MarketplaceContext,
+  record: SubscriptionRecord,
+  at: number,
+): [SubscriptionRecord, ...SubscriptionRecord[]] {
+  const undone: SubscriptionRecord[] = []
+  let next = state.subscriptions.find(record.succeededBy ?? '')
+  if (next?.isAutomatic !== true || next.acceptedAt <= at) return [record]
+  for (; next !== undefined; next = state.subscriptions.find(next.succeededBy ?? '')) {
+    undone.push({ ...next, isVoid: true })
+  }
+  const { succeededBy: _, ...rest } = record
+  return [rest, ...undone]
+}
+
 /** The instants that follow from an agreement's end. */
 export function endAt(
   { state }: MarketplaceContext,

@@ -1,5 +1,5 @@
 import { SimulatorError } from '../errors.ts'
-import { endAt, endOfTerm } from './agreement-acceptance.ts'
+import { endAt, endOfTerm, undoRenewals } from './agreement-acceptance.ts'
 import type { CancellationRequest, CancellationRequestView } from './agreement-request.ts'
 import type { MarketplaceContext } from './state.ts'
 import { isLive, type SubscriptionRecord } from './subscription.ts'
@@ -68,10 +68,10 @@ export function answerRequest(
   commit({
     kind: 'cancellationRequest',
     request: answered,
-    ...(status === 'APPROVED' && { subscription: endedBy(context, record, requestId, at) }),
+    ...(status === 'APPROVED' && { subscriptions: endedBy(context, record, requestId, at) }),
     // Approved by time, and the clock put back since: it is open again, and so is the agreement.
     ...(status !== 'APPROVED' &&
-      record.end?.requestId === requestId && { subscription: withoutEnd(context, record) }),
+      record.end?.requestId === requestId && { subscriptions: [withoutEnd(context, record)] }),
   })
   return viewRequest(context, answered)
 }
@@ -82,9 +82,10 @@ export function endedBy(
   record: SubscriptionRecord,
   requestId: string,
   at: number,
-): SubscriptionRecord {
-  if (!isLive(record, at)) return record
-  return { ...record, end: { ...endAt(context, at, 'CANCELLED'), requestId } }
+): SubscriptionRecord[] {
+  if (!isLive(record, at)) return []
+  const [agreement, ...undone] = undoRenewals(context, record, at)
+  return [{ ...agreement, end: { ...endAt(context, at, 'CANCELLED'), requestId } }, ...undone]
 }
 
 function withoutEnd(context: MarketplaceContext, record: SubscriptionRecord): SubscriptionRecord {

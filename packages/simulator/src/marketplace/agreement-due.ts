@@ -68,7 +68,7 @@ function dueApprovals(context: MarketplaceContext): Due[] {
         kind: 'cancellationRequest',
         request,
         isSettled: true,
-        ...(status === 'APPROVED' && { subscription: endedBy(context, record, id, at) }),
+        ...(status === 'APPROVED' && { subscriptions: endedBy(context, record, id, at) }),
       })
     return [{ at, settle }]
   })

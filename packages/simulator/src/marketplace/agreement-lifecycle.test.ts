@@ -200,6 +200,44 @@ describe('a contract that renews by itself', () => {
     expect(marketplace.listSubscriptions()).toHaveLength(2)
   })
 
+  it('does not come where the clock went back and what led to it was undone', async () => {
+    const undo = {
+      cancel: (buyer: Awaited<ReturnType<typeof renewing>>) =>
+        void buyer.marketplace.cancel(buyer.subscription.id),
+      renewalOff: ({ marketplace, subscription }: Awaited<ReturnType<typeof renewing>>) =>
+        void marketplace.setAutoRenew(subscription.id, false),
+      request: async ({ simulator, subscription }: Awaited<ReturnType<typeof renewing>>) => {
+        const input = { agreementId: subscription.agreementId, reasonCode: 'OTHER' }
+        expect((await call(simulator, 'SendAgreementCancellationRequest', input)).status).toBe(200)
+      },
+    }
+    for (const change of Object.values(undo)) {
+      const buyer = await renewing()
+      const { simulator, marketplace, clock, subscription } = buyer
+      clock.set(YEAR_ON + 800 * DAY)
+      expect(marketplace.listSubscriptions()).toHaveLength(4)
+      clock.set(YEAR_ON - 30 * DAY)
+      await change(buyer)
+      clock.set(YEAR_ON + 800 * DAY)
+      expect(marketplace.listSubscriptions()).toMatchObject([{ id: subscription.id, state: 'closed' }])
+      expect(
+        marketplace.notifications().every(({ subscriptionId }) => subscriptionId === subscription.id),
+      ).toBe(true)
+      expect(await seatsOf(simulator)).toEqual([])
+    }
+  })
+
+  it('comes with what was changed meanwhile, where the clock went back', async () => {
+    const { simulator, marketplace, clock, subscription } = await renewing()
+    clock.set(YEAR_ON + DAY)
+    expect(marketplace.listSubscriptions()).toHaveLength(2)
+    clock.set(YEAR_ON - 30 * DAY)
+    marketplace.amend(subscription.id, { seats: 8 })
+    clock.set(YEAR_ON + DAY)
+    expect(marketplace.listSubscriptions()).toHaveLength(2)
+    expect(await seatsOf(simulator)).toEqual([8])
+  })
+
   it('ends instead when its buyer cancels, or turns renewal off', async () => {
     const cancelled = await renewing()
     cancelled.marketplace.cancel(cancelled.subscription.id)

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { VirtualClock } from '../clock/virtual-clock.ts'
 import { SimulatorError } from '../errors.ts'
-import { acceptNew, endAt, endOfTerm, succeed } from './agreement-acceptance.ts'
+import { acceptNew, endAt, endOfTerm, succeed, undoRenewals } from './agreement-acceptance.ts'
 import { type AnnouncementOrder, parseAnnouncement } from './agreement-announcement.ts'
 import { announce } from './agreement-announcement-payload.ts'
 import { answerRequest, viewRequest } from './agreement-cancellation.ts'
@@ -167,8 +167,10 @@ export function createMarketplace(options: MarketplaceOptions): {
     }
   }
 
-  function put(record: SubscriptionRecord): Subscription {
-    context.commit({ kind: 'subscription', subscription: record })
+  function put(changed: SubscriptionRecord): Subscription {
+    const [record, ...undone] = undoRenewals(context, changed, clock.now())
+    if (undone.length === 0) context.commit({ kind: 'subscription', subscription: record })
+    else context.commit({ kind: 'subscriptions', subscriptions: [record, ...undone] })
     return view(record)
   }
 
@@ -185,8 +187,9 @@ export function createMarketplace(options: MarketplaceOptions): {
     checkBinds(previous, at)
     const { accountId, buyerName } = previous
     const acceptance = { product, buyer: { accountId, buyerName }, terms: accepted, at }
-    const both = succeed(context, previous, { intent, isAutomatic: false }, acceptance)
-    context.commit({ kind: 'subscriptions', subscriptions: [both.previous, both.successor] })
+    const [agreement, ...undone] = undoRenewals(context, previous, at)
+    const both = succeed(context, agreement, { intent, isAutomatic: false }, acceptance)
+    context.commit({ kind: 'subscriptions', subscriptions: [both.previous, ...undone, both.successor] })
     issueToken(context, both.successor.id)
     return view(both.successor)
   }

@@ -55,8 +55,8 @@ export type Fact =
       readonly request: CancellationRequest
       /** Time has decided it. */
       readonly isSettled?: true
-      /** Its agreement, if that changed with it. */
-      readonly subscription?: SubscriptionRecord
+      /** Its agreement, and others, if they changed with it. */
+      readonly subscriptions?: readonly SubscriptionRecord[]
     }
   | { readonly kind: 'announcement'; readonly notification: Notification }
   | { readonly kind: 'token'; readonly token: RegistrationToken }
@@ -92,11 +92,11 @@ export function applyFact(state: MarketplaceState, fact: Fact): void {
       for (const subscription of fact.subscriptions) putSubscription(state, subscription)
       return
     case 'cancellationRequest': {
-      const { request, isSettled, subscription } = fact
+      const { request, isSettled, subscriptions = [] } = fact
       state.cancellationRequests.set(request.id, request)
       if (request.answer === undefined && isSettled !== true) state.openRequests.add(request.id)
       else state.openRequests.delete(request.id)
-      if (subscription !== undefined) putSubscription(state, subscription)
+      for (const subscription of subscriptions) putSubscription(state, subscription)
       return
     }
     case 'announcement':
@@ -120,7 +120,8 @@ export function applyFact(state: MarketplaceState, fact: Fact): void {
 
 function putSubscription({ subscriptions, renewing }: MarketplaceState, record: SubscriptionRecord): void {
   subscriptions.put(record)
-  const { id, term, end, succeededBy } = record
-  if (term?.autoRenew === true && end?.reason === 'RENEWED' && succeededBy === undefined) renewing.add(id)
+  const { id, term, end, succeededBy, isVoid } = record
+  const isDue = end?.reason === 'RENEWED' && succeededBy === undefined && isVoid !== true
+  if (term?.autoRenew === true && isDue) renewing.add(id)
   else renewing.delete(id)
 }

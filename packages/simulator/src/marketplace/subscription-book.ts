@@ -7,6 +7,7 @@ import { type SubscriptionRecord, takesUsage } from './subscription.ts'
  */
 export interface SubscriptionBook {
   readonly size: number
+  /** Void ones are only found by their number. */
   find(id: string): SubscriptionRecord | undefined
   /** Oldest first. */
   list(): SubscriptionRecord[]
@@ -49,21 +50,21 @@ export function createSubscriptionBook(): SubscriptionBook {
     return index
   }
 
-  const group = (key: string): SubscriptionRecord[] => (groups.get(key) ?? []).map((id) => at(indexOf(id)))
+  const group = (key: string): SubscriptionRecord[] =>
+    (groups.get(key) ?? []).map((id) => at(indexOf(id))).filter(isReal)
+
+  function findAt(index: number | undefined): SubscriptionRecord | undefined {
+    const record = index === undefined ? undefined : records[index]
+    return record !== undefined && isReal(record) ? record : undefined
+  }
 
   return {
     get size() {
       return records.length
     },
-    find: (id) => {
-      const index = indexes.get(id)
-      return index === undefined ? undefined : records[index]
-    },
-    findAgreement: (agreementId) => {
-      const index = agreements.get(agreementId)
-      return index === undefined ? undefined : records[index]
-    },
-    list: () => [...records],
+    find: (id) => findAt(indexes.get(id)),
+    findAgreement: (agreementId) => findAt(agreements.get(agreementId)),
+    list: () => records.filter(isReal),
     put(record) {
       const known = indexes.get(record.id)
       if (known !== undefined) {
@@ -104,5 +105,6 @@ export function chooseSubscription(
   return open.findLast((candidate) => candidate.startAt <= timestamp) ?? open.at(-1) ?? candidates.at(-1)
 }
 
+const isReal = ({ isVoid }: SubscriptionRecord) => isVoid !== true
 const accountKey = (productCode: string, accountId: string) => `account ${productCode} ${accountId}`
 const customerKey = (productCode: string, customer: string) => `customer ${productCode} ${customer}`

@@ -37,6 +37,8 @@ export interface SubscriptionRecord {
   readonly initialAgreementId?: string
   /** Made by the term's end, without anybody accepting an offer. */
   readonly isAutomatic?: true
+  /** It had come about by itself, and then the clock was put back and its cause undone: it never was. */
+  readonly isVoid?: true
   /** The subscription that renewed or replaced this one. */
   readonly succeededBy?: string
   /** How often the chain has renewed by itself up to this agreement. */
