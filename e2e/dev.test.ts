@@ -49,19 +49,34 @@ it('shows the way from Subscribe to an accepted record, with a click for each st
   ])
   await landing.waitForLoadState()
   expect(landing.url(), 'no token in the address').not.toContain('token')
-  expect(await landing.getByRole('heading', { level: 1 }).textContent()).not.toMatch(/could not/)
   await look(landing, 'landing')
+  await landing.getByLabel('E-mail address').fill('buyer@example.com')
+  await landing.getByRole('button', { name: 'Complete registration' }).click()
+  await landing.waitForURL(/done=1/)
+  await look(landing, 'registered')
 
-  const usageTime = new Date(await marketplaceAt(storefront).now()).toISOString()
-  const event = { dimension: 'api_requests', usageTime, correlationId: 'from-the-browser' }
-  expect(await ask(`${url}/meter`, { body: event, key })).toMatchObject({ status: 'accepted' })
+  // AWS says after a minute that access starts.
+  await marketplaceAt(storefront).advance('2m')
+  await eventually('the subscription is active', async () => {
+    await landing.reload()
+    return (await landing.locator('dl').textContent())?.includes('Active')
+  })
+  await look(landing, 'active')
+
+  const use = async (correlationId: string) => {
+    const usageTime = new Date(await marketplaceAt(storefront).now()).toISOString()
+    return ask(`${url}/meter`, { body: { dimension: 'api_requests', usageTime, correlationId }, key })
+  }
+  expect(await use('from-the-browser')).toMatchObject({ status: 'accepted' })
+  const accepted = () =>
+    ask<{ items: object[] }>(`${url}/usage/records?state=accepted`, { key }).then(({ items }) => items)
 
   for (let hours = 0; hours < 2; hours++) {
     await page.getByRole('button', { name: 'Advance one hour' }).click()
     await page.waitForLoadState()
   }
   const records = await eventually('our side shows the record', async () => {
-    const { items } = await ask<{ items: object[] }>(`${url}/usage/records?state=accepted`, { key })
+    const items = await accepted()
     return items.length > 0 && items
   })
   expect(records).toMatchObject([{ dimension: 'api_requests', quantity: 1, state: 'accepted' }])
@@ -70,6 +85,28 @@ it('shows the way from Subscribe to an accepted record, with a click for each st
   expect(await row.textContent()).toMatch(/api_requests1us-east-1/)
   expect(await page.getByRole('region', { name: 'Bill' }).textContent()).toContain('$0.002')
   await look(page, 'usage')
+
+  // The buyer leaves: what was used in the hour in progress is billed once, within AWS's hour.
+  for (const id of ['last-1', 'last-2']) await use(id)
+  await page.goBack()
+  await page.getByRole('button', { name: 'Cancel subscription' }).click()
+  await page.waitForLoadState()
+  await marketplaceAt(storefront).advance('2m')
+  const subscription = async () =>
+    (await ask<{ items: { status: string }[] }>(`${url}/marketplace/subscriptions`, { key })).items[0]!
+  await eventually('the goodbye begins', async () => (await subscription()).status === 'cancelling')
+  await marketplaceAt(storefront).advance('11m')
+  const both = await eventually('the last hour is billed', async () => {
+    const items = await accepted()
+    return items.length > 1 && items
+  })
+  expect(both).toMatchObject([{ quantity: 2 }, { quantity: 1 }])
+  await marketplaceAt(storefront).advance('1h')
+  await eventually('the subscription is over', async () => (await subscription()).status === 'cancelled')
+  await expect(use('too-late')).rejects.toThrow(/410/)
+  expect(await marketplaceAt(storefront).ledger()).toMatchObject([{ quantity: 1 }, { quantity: 2 }])
+  await page.reload()
+  await look(page, 'cancelled')
 
   await page.goto(url)
   expect(await page.locator('pre').textContent()).toContain('"dimension": "api_requests",')

@@ -6,6 +6,10 @@ products:
   - id: demo
     title: Demo API
     productCode: demoapi0tollkeeper0000000
+    landing:
+      description: Requests, storage and people of a demonstration, billed by use.
+      supportEmail: support@demo.example
+      nextSteps: Send your first request with the command that was printed at the start.
     dimensions:
       - key: api_requests
         name: API requests

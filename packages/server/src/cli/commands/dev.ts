@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { SimulatedProduct } from '@tollkeeper/simulator'
+import type { Destinations, SimulatedProduct } from '@tollkeeper/simulator'
 import { Command } from 'commander'
 import {
   composeEngine,
@@ -18,6 +18,9 @@ import type { Product } from '../../domain/products/product.ts'
 import { type CommonOptions, configOf, DEV_DIRECTORY } from '../context.ts'
 import { CliError, guarded, integerOption } from '../output.ts'
 import { checkAddress, runUntilStopped, urlOf } from '../serving.ts'
+
+/** Where the simulated EventBridge puts its events, and where we fetch them. */
+const QUEUE = 'tollkeeper'
 
 interface DevOptions extends CommonOptions {
   readonly port?: string
@@ -63,7 +66,15 @@ async function runDev(options: DevOptions): Promise<void> {
   })
   const marketplace = await simulator.listen({ host: '127.0.0.1', port: simulatorPort })
   try {
-    const config: Config = { ...given, aws: { ...given.aws, endpoint: marketplace.url } }
+    const { sellerAccountId } = simulator.marketplace.settings
+    const config: Config = {
+      ...given,
+      aws: { ...given.aws, endpoint: marketplace.url },
+      notifications: {
+        ...given.notifications,
+        sqsQueues: [...given.notifications.sqsQueues, `${marketplace.url}/${sellerAccountId}/${QUEUE}`],
+      },
+    }
     const ledger = await openLedger(config, clock)
     await declareSubscriptions(ledger, clock)
     // Requests and jobs are not told one by one here: the screen belongs to what there is to click.
@@ -76,6 +87,7 @@ async function runDev(options: DevOptions): Promise<void> {
     const address = app.server.address()
     const url = urlOf(host, typeof address === 'object' && address !== null ? address.port : port)
     for (const product of config.products) simulator.marketplace.addProduct(toSimulated(product, url))
+    simulator.deliverTo(toDestinations(config.products, url))
     const secret = await devKey(ledger, clock, options.data)
     engine.jobs.start()
     engine.poller.start()
@@ -87,19 +99,46 @@ async function runDev(options: DevOptions): Promise<void> {
   }
 }
 
-/** What the marketplace sells, from what the ledger meters. */
+/** As a seller sets it up at AWS: events through a queue, the topics of legacy products to the webhook. */
+export function toDestinations(products: readonly Product[], serverUrl: string): Destinations {
+  const hasTopics = products.some(({ metering }) => metering === 'legacy')
+  return {
+    subscriptions: hasTopics ? [{ protocol: 'http', endpoint: `${serverUrl}/marketplace/webhook` }] : [],
+    rules: [{ name: 'tollkeeper', target: { queue: QUEUE } }],
+  }
+}
+
+const PRICING = {
+  usage: 'usage',
+  contract: 'contract',
+  'contract-with-consumption': 'contractWithConsumption',
+} as const satisfies Record<Product['pricing'], SimulatedProduct['pricing']>
+
+/** What the marketplace sells, from what the ledger meters and what plans are granted by. */
 export function toSimulated(product: Product, serverUrl: string): SimulatedProduct {
+  const metered = product.dimensions.map(({ key, name, price }) => ({
+    key,
+    name,
+    ...(price !== undefined && { price }),
+    ...(product.pricing === 'contract-with-consumption' && { types: ['ExternallyMetered'] as const }),
+  }))
+  const granted = product.plans.flatMap(({ grantedBy, included }) => [
+    grantedBy,
+    ...included.map(({ per }) => per),
+  ])
+  const keys = new Set(granted.filter((key) => key !== undefined))
+  const entitled = [...keys].map((key) => ({ key, types: ['Entitled'] as const }))
   return {
     productCode: product.productCode,
+    ...(product.productId !== undefined && { productId: product.productId }),
     title: product.title,
     metering: product.metering,
-    pricing: 'usage',
+    pricing: PRICING[product.pricing],
     fulfillmentUrl: `${serverUrl}/marketplace/register/${product.listing}`,
-    dimensions: product.dimensions.map(({ key, name, price }) => ({
-      key,
-      name,
-      ...(price !== undefined && { price }),
-    })),
+    dimensions: [
+      ...(product.pricing === 'contract' ? [] : metered.filter(({ key }) => !keys.has(key))),
+      ...(product.pricing === 'usage' ? [] : entitled),
+    ],
   }
 }
 
@@ -135,7 +174,8 @@ function greet(
   Server      ${url}        docs at ${url}/docs
   Storefront  ${storefront}
 
-1. Open the storefront, press "Subscribe", then "Set up your account".
+1. Open the storefront, press "Subscribe", then "Set up your account", and leave your e-mail address.
+   AWS says a minute later that access starts; "Advance one hour" does not wait.
 2. Report one use of it:
 
    curl -s ${url}/meter \\
