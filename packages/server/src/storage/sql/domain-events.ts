@@ -1,5 +1,9 @@
-import type { DomainEvent } from '../../domain/telling/domain-event.ts'
-import type { Sql } from './database.ts'
+import type { DomainEvent, DomainEventType } from '../../domain/telling/domain-event.ts'
+import type { Row, Sql } from './database.ts'
+import { int, text } from './rows.ts'
+
+/** Who waits for events, by the connection that writes them. */
+const listeners = new WeakMap<Sql, Set<() => void>>()
 
 /** Writes an event within the transaction of the change that it tells of: neither is ever without the other. */
 export async function appendDomainEvent(sql: Sql, event: DomainEvent): Promise<void> {
@@ -13,4 +17,25 @@ export async function appendDomainEvent(sql: Sql, event: DomainEvent): Promise<v
     event.subscription,
     JSON.stringify(event.data),
   )
+  // Before the commit: whoever looks for it asks for a transaction, which waits for this one.
+  for (const listener of listeners.get(sql) ?? []) listener()
+}
+
+/** @returns what ends it */
+export function listenForEvents(sql: Sql, listener: () => void): () => void {
+  const ofConnection = listeners.get(sql) ?? new Set()
+  listeners.set(sql, ofConnection.add(listener))
+  return () => ofConnection.delete(listener)
+}
+
+export function toDomainEvent(row: Row): DomainEvent {
+  return {
+    id: text(row.id),
+    type: text(row.type) as DomainEventType,
+    at: int(row.at),
+    product: text(row.product),
+    buyer: text(row.buyer),
+    subscription: text(row.subscription),
+    data: JSON.parse(text(row.data)),
+  }
 }

@@ -174,15 +174,20 @@ CREATE TABLE domain_event (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, at INTEGER NOT NULL, product TEXT NOT NULL, buyer TEXT NOT NULL, subscription TEXT NOT NULL, data TEXT NOT NULL
 ) STRICT;
 CREATE INDEX domain_event_subscription ON domain_event (subscription, seq);
-CREATE TABLE sink (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sink (
+  name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, seen_at INTEGER NOT NULL, failures INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, paused_until INTEGER
+) STRICT, WITHOUT ROWID;
 CREATE TABLE delivery (
   event INTEGER NOT NULL REFERENCES domain_event (seq), sink TEXT NOT NULL, subscription TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-  next_at INTEGER NOT NULL, lease_until INTEGER, last_error TEXT, finished_at INTEGER, PRIMARY KEY (event, sink)
+  failures INTEGER NOT NULL DEFAULT 0, queued_at INTEGER NOT NULL, next_at INTEGER NOT NULL, last_error TEXT, finished_at INTEGER, PRIMARY KEY (event, sink)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX delivery_waiting ON delivery (sink, subscription, event) WHERE state = 'waiting';
-CREATE INDEX delivery_dead ON delivery (event) WHERE state = 'dead';
+CREATE INDEX delivery_due ON delivery (sink, next_at, event) WHERE state = 'waiting';
+CREATE INDEX delivery_order ON delivery (sink, subscription, event) WHERE state = 'waiting';
+CREATE INDEX delivery_waiting ON delivery (event, sink) WHERE state = 'waiting';
+CREATE INDEX delivery_dead ON delivery (event, sink) WHERE state = 'dead';
+CREATE INDEX delivery_delivered ON delivery (finished_at) WHERE state = 'delivered';
 CREATE TABLE mail (
-  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE service_key (

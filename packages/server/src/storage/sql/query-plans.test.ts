@@ -1,10 +1,14 @@
 import type Database from 'better-sqlite3'
 import { beforeEach, expect, it, vi } from 'vitest'
+import type { DomainEvent } from '../../domain/telling/domain-event.ts'
 import { statusAt } from '../../domain/usage/usage-at-risk.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
+import { aSink, startOutbox } from '../contract/outbox-harness.ts'
 import { openSqlite, type SqlDatabase } from './database.ts'
+import { appendDomainEvent } from './domain-events.ts'
 import { migrate } from './migrations.ts'
+import { createSqlOutboxStore } from './outbox-store.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 import { createSqlUsageStore } from './usage-store.ts'
 
@@ -12,9 +16,9 @@ import { createSqlUsageStore } from './usage-store.ts'
 
 /** Tables that grow with time or with buyers, and the indexes that hold only what is not done yet. */
 const GROWING =
-  /^(usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry)$/
+  /^(usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|domain_event|delivery|mail)$/
 const OF_FEW_ROWS =
-  /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due)\b/
+  /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due|delivery_waiting|delivery_dead)\b/
 
 let database: SqlDatabase
 let texts: Set<string>
@@ -103,5 +107,30 @@ it('scans no history: not to take in, list, close, send, expire, tell the status
   await usage.listAlarms(10)
   await usage.purge(clock.now())
   expect(texts.size).toBeGreaterThan(80)
+  expect(scans()).toEqual([])
+})
+
+it('scans no history to tell what happens: not to hand out, claim, settle, list, replay or purge', async () => {
+  const sink = aSink('webhook:crm')
+  const append = (event: DomainEvent) => database.transaction((sql) => appendDomainEvent(sql, event))
+  const outbox = await startOutbox(
+    async () => ({ outbox: createSqlOutboxStore(database), usage: createSqlUsageStore(database), append }),
+    [sink],
+  )
+  const ids = [await outbox.happen('sub_1'), await outbox.happen('sub_1'), await outbox.happen('sub_2')]
+  sink.answer = ({ subscription }) =>
+    subscription === 'sub_1' ? { kind: 'refused', reason: 'HTTP 410' } : { kind: 'delivered' }
+  await outbox.tell()
+  const { outbox: store, clock } = outbox
+  await store.findWork([sink], clock.now())
+  for (const state of [undefined, 'waiting', 'delivered', 'dead'] as const)
+    for (const filter of [{}, { sink: sink.name }, { product: 'demo' }])
+      await store.list({ ...filter, state, limit: 1 })
+  await store.earlierTypes(ids[1]!)
+  await store.replay(ids[0]!, undefined, 'cli:test', clock.now())
+  await store.replay(ids[2]!, [sink.name], 'cli:test', clock.now())
+  await store.replayDead(sink.name, 'cli:test', clock.now())
+  await store.purge(clock.now() + 1, 10)
+  expect(texts.size).toBeGreaterThan(20)
   expect(scans()).toEqual([])
 })

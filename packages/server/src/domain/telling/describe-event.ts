@@ -1,0 +1,20 @@
+import type { DomainEventType } from './domain-event.ts'
+
+/** What each type says, and what to do about it: for those who receive it. */
+export const EVENT_MEANINGS: Readonly<Record<DomainEventType, string>> = {
+  'buyer.registered': 'Somebody gave their details on the landing page, again or for the first time.',
+  'subscription.created': 'Registered; AWS has not said yet that access starts. Give no access.',
+  'subscription.activated': 'Access starts: provision now.',
+  'subscription.failed': 'Payment failed, or the agreement ended before access began.',
+  'subscription.changed': 'Plan, tenant or term are others now.',
+  'subscription.suspended': 'Access is held for now. Keep the data.',
+  'subscription.resumed': 'Access goes on.',
+  'subscription.cancelling':
+    'It ended and access is revoked. Report what is left of its usage now: AWS takes it for about an hour.',
+  'subscription.ended': 'AWS takes no more usage of it: deprovision.',
+  'subscription.renewed':
+    'Another agreement took its place, `successor`; the buyer goes on with keys and access.',
+  'subscription.successor_unclear':
+    'AWS renewed or replaced it and several could be the successor: a person chooses, access goes on meanwhile.',
+  'entitlements.changed': 'What AWS grants is other than before.',
+}
