@@ -34,6 +34,7 @@ const FORBIDDEN: readonly [rule: string, from: string, statement: string][] = [
     'marketplace/a.ts',
     "import { store } from '../storage/sql/store.ts'\nstore()",
   ],
+  ['adapters-know-only-the-domain', 'sinks/a.ts', "import { store } from '../storage/sql/store.ts'\nstore()"],
   ['doors-know-only-the-domain', 'http/a.ts', "import { store } from '../storage/sql/store.ts'\nstore()"],
   ['doors-know-only-the-domain', 'jobs/a.ts', "import { app } from '../http/app.ts'\napp()"],
   ['doors-know-only-the-domain', 'http/b.ts', "import { compose } from '../compose.ts'\ncompose()"],
