@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
-import type { Config } from './config.ts'
+import type { Config, Email } from './config.ts'
 import type { AuditTrail } from './domain/audit/audit-trail.ts'
 import type { Clock } from './domain/clock.ts'
 import { createCheckAccess } from './domain/entitlements/check-access.ts'
@@ -33,6 +33,9 @@ import { createTopicCheck } from './domain/subscriptions/sns-message.ts'
 import { newSubscription } from './domain/subscriptions/subscription.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { createAgreementSync } from './domain/subscriptions/sync-agreements.ts'
+import type { Mailbox, MailTransport } from './domain/telling/mail.ts'
+import type { OutboxStore } from './domain/telling/outbox-store.ts'
+import { type Sink, type SinkSpec, sinkSpecs } from './domain/telling/sink.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestLimits, type IngestUsage } from './domain/usage/ingest-usage.ts'
 import type { LedgerGuard } from './domain/usage/ledger-guard.ts'
@@ -42,10 +45,12 @@ import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
+import { createTelling, type Telling } from './jobs/deliver-events.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
 import { createQueuePoller, type QueuePoller } from './jobs/poll-queues.ts'
 import type { AwsClientOptions, AwsCredentials } from './marketplace/aws-client.ts'
 import type { AwsCaller } from './marketplace/aws-identity.ts'
+import { whereIsHost } from './marketplace/loopback.ts'
 import { createBoundedGet } from './marketplace/notifications/bounded-get.ts'
 import { createSigningCertificates } from './marketplace/notifications/signing-certificates.ts'
 import { createAwsSnsGate } from './marketplace/notifications/sns-gate.ts'
@@ -58,7 +63,9 @@ import { createSqlEntitlementStore } from './storage/sql/entitlement-store.ts'
 import { createLedgerGuard } from './storage/sql/ledger-guard.ts'
 import { checkDimensions, claimLedger } from './storage/sql/ledger-identity.ts'
 import { ledgerSecret } from './storage/sql/ledger-secret.ts'
+import { createSqlMailbox } from './storage/sql/mailbox.ts'
 import { migrate } from './storage/sql/migrations.ts'
+import { createSqlOutboxStore } from './storage/sql/outbox-store.ts'
 import { createSqlServiceKeyStore } from './storage/sql/service-key-store.ts'
 import { createSqlSubscriptionStore } from './storage/sql/subscription-store.ts'
 import { createSqlUsageStore } from './storage/sql/usage-store.ts'
@@ -73,6 +80,11 @@ export interface Ledger {
   readonly buyers: BuyerStore
   readonly cases: BuyerCaseStore
   readonly entitlements: EntitlementStore
+  readonly outbox: OutboxStore
+  /** Who is told what happens, as configured. */
+  readonly sinks: readonly SinkSpec[]
+  /** Mail of simulated mode. */
+  readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly guard: LedgerGuard
@@ -100,6 +112,10 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
     await checkDimensions(database, catalog)
     const subscriptions = createSqlSubscriptionStore(database)
     const cases = createSqlBuyerCaseStore(database)
+    const outbox = createSqlOutboxStore(database)
+    const sinks = sinkSpecs(config.events)
+    // Before anything can happen: a sink is told of all that happens while it is known.
+    if (sinks.length > 0) await outbox.register(sinks, clock.now())
     await adoptAgreements(cases, catalog)
     return {
       config,
@@ -109,6 +125,9 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
       buyers: createSqlBuyerStore(database),
       cases,
       entitlements: createSqlEntitlementStore(database),
+      outbox,
+      sinks,
+      mailbox: createSqlMailbox(database),
       keys: createSqlServiceKeyStore(database),
       audit: createSqlAuditTrail(database),
       guard: await createLedgerGuard(database, clock.now()),
@@ -177,6 +196,8 @@ export interface Engine {
   /** Reads what AWS grants a subscription, beside whatever asked for it. */
   readonly refreshSoon: (subscription: string) => void
   readonly jobs: Jobs
+  /** Started and stopped with the jobs. */
+  readonly telling: Telling
   readonly logger: Logger
 }
 
@@ -229,8 +250,17 @@ export async function composeEngine(
     cases,
     usage,
   })
+  const telling = createTelling({
+    outbox: ledger.outbox,
+    sinks: await createSinks(ledger, clock),
+    clock,
+    random: Math.random,
+    mayRun: () => ledger.guard.waiting() === undefined,
+    onError: (step, error) => logger.error({ step, err: error }, 'telling failed; it is tried again'),
+  })
   const jobs = createJobs({
     clock,
+    beside: telling,
     intervalMs: config.jobs.intervalMs,
     onError: (step, error) => logger.error({ step, err: error }, 'a job failed; the next run tries again'),
     ...(options.onJobReport && { onReport: options.onJobReport }),
@@ -286,6 +316,7 @@ export async function composeEngine(
         await Promise.all([jobs.stop(), queue.stop()])
       },
     },
+    telling,
     logger,
   }
 }
@@ -338,6 +369,62 @@ async function openQueues(config: Config): Promise<readonly NotificationQueue[]>
   return sqsQueues.map((queueUrl) => createSqsQueue({ ...options, queueUrl, region: config.aws.region }))
 }
 
+/** The ways to all who are told. Loaded only where they are configured. */
+async function createSinks(ledger: Ledger, clock: Clock): Promise<readonly Sink[]> {
+  const { config, buyers } = ledger
+  const { eventBridge, webhooks, email } = config.events
+  const parts = email && { ...ledger, transport: await createMailTransport(ledger, email, clock) }
+  const create = async (spec: SinkSpec): Promise<Sink | undefined> => {
+    const webhook = webhooks.find(({ id }) => spec.name === `webhook:${id}`)
+    if (webhook !== undefined) {
+      const { createWebhookSink } = await import('./sinks/webhook-sink.ts')
+      const { url, secret, allowPrivate } = webhook
+      const policy = config.mode === 'simulated' ? 'loopback' : allowPrivate ? 'private' : 'public'
+      // Receivers compare the time of a signature with their own: the machine's, whatever our clock pretends.
+      const { now } = systemClock
+      const userAgent = `tollkeeper/${VERSION}`
+      return createWebhookSink({ spec, url, secret, policy, buyers, now, userAgent })
+    }
+    if (spec.name === 'eventbridge' && eventBridge !== undefined) return createEventBridge(config, spec)
+    if (parts === undefined) return undefined
+    const { createBuyerMailSink, createSellerMailSink } = await import('./sinks/mail-sink.ts')
+    return spec.name === 'email:seller'
+      ? createSellerMailSink({ ...parts, spec, to: email!.sellerTo })
+      : createBuyerMailSink({ ...parts, spec })
+  }
+  const sinks = await Promise.all(ledger.sinks.map(create))
+  return sinks.filter((sink) => sink !== undefined)
+}
+
+/** A delivery's lease is longer, whatever `aws.timeoutMs` says. */
+const EVENTBRIDGE_TIMEOUT_MS = 20_000
+
+async function createEventBridge(config: Config, spec: SinkSpec): Promise<Sink> {
+  const { createEventBridgeSink } = await import('./sinks/event-bridge-sink.ts')
+  const { awsClientConfig, placeOf } = await import('./marketplace/aws-client.ts')
+  const options = await awsClientOptions(config)
+  return createEventBridgeSink({
+    ...config.events.eventBridge!,
+    spec,
+    client: awsClientConfig(options, 'EventBridge'),
+    isAllowedHost: (host) => whereIsHost(host) === placeOf(config.mode),
+    timeoutMs: Math.min(options.timeoutMs, EVENTBRIDGE_TIMEOUT_MS),
+  })
+}
+
+async function createMailTransport(
+  { mailbox }: Pick<Ledger, 'mailbox'>,
+  { smtpUrl, from }: Email,
+  clock: Clock,
+): Promise<MailTransport> {
+  if (smtpUrl === undefined) {
+    const { createMailboxTransport } = await import('./sinks/mailbox-transport.ts')
+    return createMailboxTransport({ mailbox, from, clock })
+  }
+  const { createSmtpTransport } = await import('./sinks/smtp-transport.ts')
+  return createSmtpTransport({ url: smtpUrl, from, whereIsHost })
+}
+
 /**
  * Takes usage in. A ledger that waits for a person takes nothing: the caller keeps its events and tries again.
  *
@@ -378,6 +465,7 @@ export async function composeServer(
   const { createHttpApp } = await import('./http/app.ts')
   const { ledger, clock, ingest, metering, notifications, refreshSoon, jobs, logger } = engine
   const { usage, subscriptions, buyers, cases, entitlements, catalog, keys, audit, config } = ledger
+  const { outbox, sinks, mailbox } = ledger
   const closed = config.deployment?.listings.filter(({ enabled }) => !enabled) ?? []
   return createHttpApp({
     ingest,
@@ -396,6 +484,9 @@ export async function composeServer(
     checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
     entitlements,
     entitlementRefreshMs: config.entitlements.refreshMs,
+    outbox,
+    sinks,
+    mailbox,
     keys,
     audit,
     catalog,

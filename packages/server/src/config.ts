@@ -6,11 +6,12 @@ import { ConfigError, type ConfigProblem } from './config/config-error.ts'
 import { DEMO_CONFIG } from './config/demo.ts'
 import { ENVIRONMENT, type Environment, readEnvironment } from './config/environment.ts'
 import { type MarketplaceListings, readMarketplaceFile } from './config/marketplace-file.ts'
-import { resolveProducts } from './config/products.ts'
+import { notOneOf, resolveProducts } from './config/products.ts'
 import { type ConfigFile, ConfigSchema } from './config/schema.ts'
 import { type Pointer, readSource, type Source, valueAt } from './config/source.ts'
 import { type DeclaredSubscription, resolveSubscriptions } from './config/subscriptions.ts'
 import type { Product } from './domain/products/product.ts'
+import { DOMAIN_EVENT_TYPES } from './domain/telling/domain-event.ts'
 import { MINUTE_MS } from './domain/usage/hour.ts'
 import { whereIs } from './marketplace/loopback.ts'
 
@@ -313,6 +314,14 @@ function checkMode(file: ConfigFile, source: Source): ConfigProblem[] {
   if (mode !== 'simulated' && file.events.email !== undefined && file.events.email.smtpUrl === undefined) {
     report(['events', 'email'], `must say \`smtpUrl\` in ${mode} mode: mail has to go somewhere`)
   }
+  if (mode === 'simulated' && file.events.email?.smtpUrl !== undefined) {
+    const server = parseUrl(file.events.email.smtpUrl)
+    if (server === undefined || whereIs(server) !== 'loopback')
+      report(
+        ['events', 'email', 'smtpUrl'],
+        'must be on this machine in simulated mode: leave it out, and mail is kept in the mailbox page',
+      )
+  }
   for (const [index, queue] of file.notifications.sqsQueues.entries()) {
     const where = parseUrl(queue)
     if (where === undefined || (mode === 'simulated') !== (whereIs(where) === 'loopback')) {
@@ -334,6 +343,12 @@ function checkMode(file: ConfigFile, source: Source): ConfigProblem[] {
       report(pointer, `must begin with \`https://\` in ${mode} mode, unless \`allowPrivate\` is set`)
     if (webhook.product !== undefined && !file.products.some(({ id }) => id === webhook.product))
       report(['events', 'webhooks', index, 'product'], 'must be the id of a product')
+    for (const [position, type] of webhook.types.entries())
+      if (!DOMAIN_EVENT_TYPES.some((known) => known === type))
+        report(
+          ['events', 'webhooks', index, 'types', position],
+          notOneOf('a type of event', type, DOMAIN_EVENT_TYPES),
+        )
     if (file.events.webhooks.findIndex(({ id }) => id === webhook.id) !== index)
       report(['events', 'webhooks', index, 'id'], 'must be unique: deliveries are kept under it')
   }
@@ -384,7 +399,7 @@ function toEvents({ events, aws, mode }: ConfigFile): Config['events'] {
   return {
     eventBridge: eventBridge && {
       bus: eventBridge.bus,
-      region: eventBridge.region ?? aws.region,
+      region: eventBridge.region ?? regionOf(eventBridge.bus) ?? aws.region,
       source: eventBridge.source,
     },
     webhooks: webhooks.map((webhook) => ({
@@ -397,6 +412,11 @@ function toEvents({ events, aws, mode }: ConfigFile): Config['events'] {
     })),
     email: email && { smtpUrl: email.smtpUrl, from: email.from, sellerTo: email.sellerTo },
   }
+}
+
+/** The ARN of a bus says where it is. */
+function regionOf(bus: string): string | undefined {
+  return /^arn:[^:]+:events:([a-z0-9-]+):/.exec(bus)?.[1]
 }
 
 function storeUrl(url: string, directory: string): string {

@@ -2,6 +2,10 @@
 export const DEMO_CONFIG = `mode: simulated
 store:
   url: sqlite:./tollkeeper-demo.db
+events:
+  email:
+    from: Demo API <demo@tollkeeper.example>
+    sellerTo: [seller@tollkeeper.example]
 products:
   - id: demo
     title: Demo API

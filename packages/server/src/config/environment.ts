@@ -127,7 +127,13 @@ export const ENVIRONMENT: readonly EnvironmentName[] = [
     origin: CONNECTOR,
     meaning: `${UNUSED} catalog data is not exported to a data lake.`,
   },
-  { name: 'EVENTBRIDGE_BUS', origin: CONNECTOR, meaning: `${UNUSED} events are not published to a bus.` },
+  {
+    name: 'EVENTBRIDGE_BUS',
+    origin: CONNECTOR,
+    sets: 'events.eventBridge.bus',
+    how: 'fills',
+    meaning: 'Name or ARN of the EventBridge bus that is told what happens to subscriptions.',
+  },
   {
     name: 'MARKETPLACE_SECRET_TOKEN',
     origin: SHEPHERD,

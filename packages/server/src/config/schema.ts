@@ -625,7 +625,9 @@ export const ConfigSchema = Type.Object(
                 errorMessage: 'the name or ARN of an event bus',
                 description: 'Name or ARN of the bus.',
               }),
-              region: Type.Optional(Type.String({ ...REGION, description: 'Default: `aws.region`.' })),
+              region: Type.Optional(
+                Type.String({ ...REGION, description: "Default: that of the bus's ARN, else `aws.region`." }),
+              ),
               source: Type.String({
                 pattern: '^[A-Za-z0-9._/-]{1,256}$',
                 default: 'tollkeeper',
@@ -684,7 +686,8 @@ export const ConfigSchema = Type.Object(
                 }),
               ),
               from: Type.String({
-                pattern: '^[^\\r\\n]{3,300}$',
+                pattern:
+                  '^(?:[^\\r\\n<>]{0,200}<[^\\s@<>]{1,64}@[^\\s@<>]{1,190}>|[^\\s@<>]{1,64}@[^\\s@<>]{1,190})$',
                 errorMessage: 'an address such as `Example <hello@example.com>`',
                 description: 'Sender.',
               }),

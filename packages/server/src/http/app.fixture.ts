@@ -18,7 +18,9 @@ import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../storage/sql/buyer-store.ts'
 import { openSqlite } from '../storage/sql/database.ts'
 import { createSqlEntitlementStore } from '../storage/sql/entitlement-store.ts'
+import { createSqlMailbox } from '../storage/sql/mailbox.ts'
 import { migrate } from '../storage/sql/migrations.ts'
+import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
 import { createSqlSubscriptionStore } from '../storage/sql/subscription-store.ts'
 import { createSqlUsageStore } from '../storage/sql/usage-store.ts'
@@ -124,6 +126,9 @@ export async function anApp({
     checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
     entitlements,
     entitlementRefreshMs: 3_600_000,
+    outbox: createSqlOutboxStore(database),
+    sinks: [],
+    mailbox: createSqlMailbox(database),
     keys,
     audit,
     catalog,

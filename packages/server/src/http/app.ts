@@ -14,12 +14,15 @@ import {
 import { createServiceKeyVerifier } from '../domain/keys/verify-service-key.ts'
 import { type Access, authorize, type CountFailure, requireKey } from './authenticate.ts'
 import { type HttpDeps, OVERLOAD_DELAY_MS } from './deps.ts'
+import { describeWebhooks, EVENT_SCHEMAS } from './describe-webhooks.ts'
 import { answerError, DoorError, sendProblem, toProblem } from './problem.ts'
 import { createRequestId } from './request-id.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { deliveryRoutes } from './routes/deliveries.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entitlementRoutes } from './routes/entitlements.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
+import { mailboxRoutes } from './routes/mailbox.ts'
 import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
 import { meterRoutes } from './routes/meter.ts'
 import { operationsRoutes } from './routes/operations.ts'
@@ -113,7 +116,9 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
         description: 'Usage metering for SaaS on AWS Marketplace: never lost, never billed twice.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
+      webhooks: describeWebhooks(),
       components: {
+        schemas: EVENT_SCHEMAS,
         securitySchemes: {
           serviceKey: { type: 'http', scheme: 'bearer', description: '`tollkeeper key create` makes one.' },
         },
@@ -122,6 +127,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
         { name: 'usage', description: 'Report usage.' },
         { name: 'ledger', description: 'What became of it.' },
         { name: 'subscriptions', description: 'Who uses what.' },
+        { name: 'events', description: 'What your systems are told, and whether it reached them.' },
         { name: 'operations', description: 'Health, metrics and this document.' },
       ],
     },
@@ -135,10 +141,12 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(ledgerRoutes(deps))
   await app.register(subscriptionRoutes(deps))
   await app.register(entitlementRoutes(deps))
+  await app.register(deliveryRoutes(deps))
   await app.register(auditRoutes(deps))
   await app.register(registrationRoutes(deps))
   await app.register(webhookRoutes(deps))
   await app.register(marketplaceEventRoutes(deps))
+  await app.register(mailboxRoutes(deps))
   await app.register(operationsRoutes(deps))
   await app.register(docsRoutes())
   await app.ready()

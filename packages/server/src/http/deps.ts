@@ -12,6 +12,9 @@ import type { RefusalLog } from '../domain/subscriptions/refusal-log.ts'
 import type { CompleteRegistration, RegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
 import type { RegistrationTickets } from '../domain/subscriptions/registration-ticket.ts'
 import type { SubscriptionStore } from '../domain/subscriptions/subscription-store.ts'
+import type { Mailbox } from '../domain/telling/mail.ts'
+import type { OutboxStore } from '../domain/telling/outbox-store.ts'
+import type { SinkSpec } from '../domain/telling/sink.ts'
 import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { UsageStore } from '../domain/usage/usage-store.ts'
 
@@ -36,6 +39,10 @@ export interface HttpDeps {
   readonly entitlements: Pick<EntitlementStore, 'find'>
   /** How often entitlements are read anew, ms. */
   readonly entitlementRefreshMs: number
+  readonly outbox: OutboxStore
+  /** Who is told what happens. */
+  readonly sinks: readonly SinkSpec[]
+  readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly catalog: ProductCatalog

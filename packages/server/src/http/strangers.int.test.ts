@@ -27,8 +27,12 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'POST /marketplace/webhook': 'public',
   'GET /marketplace/subscriptions/:subscriptionId/entitlements': 'usage:read',
   'GET /entitlements/check': 'access:check',
+  'GET /deliveries': 'usage:read',
+  'POST /deliveries/:eventId/replay': 'subscriptions:write',
   'GET /audit': 'admin',
   'GET /metrics': 'loopback',
+  'GET /mailbox': 'loopback',
+  'GET /mailbox/:id': 'loopback',
   'GET /marketplace/register/:listing': 'public',
   'POST /marketplace/register/:listing': 'public',
   'GET /l/:listing': 'public',
@@ -68,6 +72,7 @@ function aRequest(
   const url = pattern!
     .replace(':subscriptionId', theirs.subscription)
     .replace(':recordId', theirs.record)
+    .replace(':eventId', 'evt_theirs')
     .replace(':listing', 'acme')
     .replace('/check', `/check?subscriptionId=${theirs.subscription}`)
   const bodies: Readonly<Record<string, object>> = {
@@ -176,8 +181,9 @@ it.each(['product=other', 'product=other0code0of0twenty0five', 'product=nowhere'
   async (query) => {
     const { secret } = await seller.aKey(SCOPES, 'acme')
     const answers = await Promise.all(
-      ['/usage/buckets', '/usage/records', '/usage/status', '/marketplace/subscriptions'].map((url) =>
-        seller.app.inject({ url: `${url}?${query}`, headers: { authorization: `Bearer ${secret}` } }),
+      ['/usage/buckets', '/usage/records', '/usage/status', '/marketplace/subscriptions', '/deliveries'].map(
+        (url) =>
+          seller.app.inject({ url: `${url}?${query}`, headers: { authorization: `Bearer ${secret}` } }),
       ),
     )
     for (const answer of answers) {

@@ -60,6 +60,8 @@ export function createJobs(deps: {
   readonly intervalMs: number
   readonly onError: (step: string, error: unknown) => void
   readonly onReport?: (report: JobReport) => void
+  /** Runs beside all this, in its own time. */
+  readonly beside?: { start(): void; stop(): Promise<void> }
 }): Jobs {
   const stopping = new AbortController()
   let running: Promise<void> | undefined
@@ -162,12 +164,15 @@ export function createJobs(deps: {
     lastRunAt: () =>
       closedAt === undefined || sentAt === undefined ? undefined : Math.min(closedAt, sentAt),
     start() {
+      deps.beside?.start()
       running ??= loop().catch((error) => deps.onError('loop', error))
     },
     async stop() {
       stopping.abort(new Error('stopping'))
+      const besides = deps.beside?.stop()
       await running
       await sending
+      await besides
       await tending
     },
   }

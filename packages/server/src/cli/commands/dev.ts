@@ -91,7 +91,14 @@ async function runDev(options: DevOptions): Promise<void> {
     const secret = await devKey(ledger, clock, options.data)
     engine.jobs.start()
     engine.poller.start()
-    greet(options, { url, storefront: marketplace.url, key: secret, product: config.products[0] })
+    const { email } = config.events
+    greet(options, {
+      url,
+      storefront: marketplace.url,
+      mailbox: email !== undefined && email.smtpUrl === undefined ? `${url}/mailbox` : undefined,
+      key: secret,
+      product: config.products[0],
+    })
     await runUntilStopped(engine, app, () => simulator.close())
   } catch (error) {
     await simulator.close()
@@ -160,11 +167,17 @@ async function devKey(ledger: Ledger, clock: Clock, directory: string): Promise<
 
 function greet(
   options: DevOptions,
-  ready: { url: string; storefront: string; key: string; product: Product | undefined },
+  ready: {
+    url: string
+    storefront: string
+    mailbox: string | undefined
+    key: string
+    product: Product | undefined
+  },
 ): void {
-  const { url, storefront, key, product } = ready
+  const { url, storefront, mailbox, key, product } = ready
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ mode: 'simulated', url, storefront, key })}\n`)
+    process.stdout.write(`${JSON.stringify({ mode: 'simulated', url, storefront, mailbox, key })}\n`)
     return
   }
   const dimension = product?.dimensions[0]
@@ -173,7 +186,7 @@ function greet(
 
   Server      ${url}        docs at ${url}/docs
   Storefront  ${storefront}
-
+${mailbox === undefined ? '' : `  Mailbox     ${mailbox}\n`}
 1. Open the storefront, press "Subscribe", then "Set up your account", and leave your e-mail address.
    AWS says a minute later that access starts; "Advance one hour" does not wait.
 2. Report one use of it:

@@ -104,6 +104,7 @@ function frontPage(
     body: html`<p><strong>Nothing leaves this machine.</strong> AWS Marketplace is simulated here.</p>
 <ul>
 ${storefrontUrl === undefined ? html`` : html`<li><a href="${storefrontUrl}">The simulated storefront</a>: subscribe as a buyer</li>`}
+<li><a href="/mailbox">The mailbox</a>: what buyers and you are told by e-mail</li>
 <li><a href="/docs">The API</a>, with a form for each call</li>
 <li><a href="/openapi.json">Its OpenAPI document</a></li>
 <li><a href="/ready">Is it ready?</a></li>

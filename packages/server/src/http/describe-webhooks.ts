@@ -1,0 +1,115 @@
+import { EVENT_MEANINGS } from '../domain/telling/describe-event.ts'
+import { DOMAIN_EVENT_TYPES, type DomainEventType } from '../domain/telling/domain-event.ts'
+
+const TEXT = { type: 'string' } as const
+const TIME = { type: 'string', format: 'date-time' } as const
+
+const EventSubscription = {
+  type: 'object',
+  description: 'The subscription as it was then. What is not known is absent.',
+  required: ['id', 'product', 'buyer', 'channel', 'status', 'accessStart', 'createdAt'],
+  properties: {
+    id: TEXT,
+    product: TEXT,
+    buyer: TEXT,
+    channel: { type: 'string', enum: ['aws', 'direct', 'free'] },
+    plan: TEXT,
+    tenantId: { ...TEXT, description: 'Your own name for the buyer’s workspace.' },
+    status: TEXT,
+    licenseArn: TEXT,
+    customerAWSAccountId: TEXT,
+    customerIdentifier: TEXT,
+    agreementId: TEXT,
+    freeTrial: { type: 'boolean' },
+    grantedAt: TIME,
+    termEnd: TIME,
+    accessStart: TIME,
+    accessEnd: TIME,
+    finalWindowEnd: { ...TIME, description: 'Until when AWS takes its final usage.' },
+    successor: TEXT,
+    createdAt: TIME,
+  },
+}
+
+const EventBuyer = {
+  type: 'object',
+  required: ['id', 'contacts'],
+  properties: {
+    id: TEXT,
+    customerAWSAccountId: TEXT,
+    customerIdentifier: TEXT,
+    contacts: {
+      type: 'array',
+      description: 'Who registered, newest first, as it is known when this is sent.',
+      items: {
+        type: 'object',
+        required: ['email', 'registeredAt'],
+        properties: { email: TEXT, name: TEXT, company: TEXT, phone: TEXT, registeredAt: TIME },
+      },
+    },
+  },
+}
+
+/** Parts of every event, said once in the document. */
+export const EVENT_SCHEMAS: Readonly<Record<string, object>> = { EventSubscription, EventBuyer }
+
+const refTo = (name: string) => ({ $ref: `#/components/schemas/${name}` })
+
+/**
+ * The section `webhooks` of the OpenAPI document: what is posted to the addresses in `events.webhooks`. The same message
+ * without contacts, and with its `id`, is the detail of an EventBridge event.
+ */
+export function describeWebhooks(): Record<string, object> {
+  return Object.fromEntries(DOMAIN_EVENT_TYPES.map((type) => [type, { post: describe(type) }]))
+}
+
+function describe(type: DomainEventType) {
+  const header = (name: string, description: string) => ({
+    name,
+    in: 'header',
+    required: true,
+    description,
+    schema: TEXT,
+  })
+  return {
+    operationId: `on${type.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())}`,
+    summary: EVENT_MEANINGS[type],
+    description:
+      'Signed as Standard Webhooks says. Delivered at least once, and in order for each subscription: know a repeat by `webhook-id`. Answer 2xx within 15 seconds; else it is tried again for three days.',
+    tags: ['events'],
+    parameters: [
+      header('webhook-id', 'The event’s id, the same on every try.'),
+      header('webhook-timestamp', 'When it was sent, seconds since the epoch.'),
+      header('webhook-signature', '`v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64.'),
+    ],
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: {
+            type: 'object',
+            required: ['type', 'timestamp', 'data'],
+            properties: {
+              type: { type: 'string', const: type },
+              timestamp: { ...TIME, description: 'When it happened.' },
+              data: {
+                type: 'object',
+                required: ['product', 'subscription', 'buyer'],
+                properties: {
+                  product: TEXT,
+                  subscription: refTo('EventSubscription'),
+                  buyer: refTo('EventBuyer'),
+                },
+              },
+            },
+          },
+        },
+      },
+    },
+    responses: {
+      '2XX': { description: 'Taken.' },
+      '410': { description: 'The endpoint is gone: not tried again.' },
+      '429': { description: 'Too many; `Retry-After` says when to go on.' },
+    },
+  }
+}
