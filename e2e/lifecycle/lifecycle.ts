@@ -425,7 +425,10 @@ async function createWorld(random: Random, seed: number, trace: string[]) {
     const alarms = await process.usage.listAlarms(100)
     for (const { kind, subject } of alarms) {
       if (kind !== 'successor_unclear') continue
-      const row = await process.subscriptions.get(subject)
+      const rows = await process.subscriptions.list({ limit: 1000 })
+      // The alarm may be of the one that goes on without a license.
+      const row =
+        rows.find(({ successor }) => successor === subject) ?? rows.find(({ id }) => id === subject)!
       const before = all().find(({ agreementId }) => agreementId === row.agreementId)
       const after = all().find(({ id }) => id === before?.succeededBy)
       if (after === undefined) throw new Error(`nobody knows who succeeds ${subject}`)

@@ -37,6 +37,7 @@ export function decideEnd(
   const draft = draftCase(buyerCase, now)
   const subscription = subscriptionIn(buyerCase, id)
   if (subscription.accessEnd !== undefined) return draft.changes()
+  for (const kind of ['successor_unclear', 'access_overdue'] as const) draft.clear({ kind, subject: id })
   const accessEnd = Math.max(Math.min(end.endedAt, now), subscription.accessStart)
   draft.patch(id, {
     status: subscription.status === 'pending' ? 'failed' : 'cancelling',
@@ -67,6 +68,7 @@ export function decideGoodbyeOver(buyerCase: BuyerCase, id: string, now: number)
 /**
  * A person says which agreement took the place of a superseded one.
  *
+ * @param id - the superseded one's, or of the one that goes on without a license in its place
  * @param agreement - its key, or the id of the subscription that follows it
  * @throws {DomainError} `request.invalid`
  */
@@ -77,7 +79,7 @@ export function decideSuccessor(
   now: number,
 ): CaseChanges {
   const draft = draftCase(buyerCase, now)
-  const old = subscriptionIn(buyerCase, id)
+  const old = endedFor(buyerCase, id)
   const after = buyerCase.agreements.find(
     (candidate) =>
       candidate.key === agreement || subscriptionOf(candidate, buyerCase.subscriptions)?.id === agreement,
@@ -141,6 +143,13 @@ export function decideSuspension(
   draft.patch(id, { status: suspended ? 'suspended' : 'active' })
   draft.tell(suspended ? 'subscription.suspended' : 'subscription.resumed', id)
   return draft.changes()
+}
+
+/** The subscription that ended: a person may as well name the one that goes on in its place without a license. */
+function endedFor(buyerCase: BuyerCase, id: string): Subscription {
+  const named = subscriptionIn(buyerCase, id)
+  if (named.licenseArn !== undefined || named.customerIdentifier !== undefined) return named
+  return buyerCase.subscriptions.find(({ successor }) => successor === id) ?? named
 }
 
 function subscriptionIn({ subscriptions }: BuyerCase, id: string): Subscription {

@@ -400,6 +400,7 @@ export function join(draft: CaseDraft, { before, after }: Pair): void {
 
 /** What came in while the successor was not known was used under its license: it is billed there. */
 function retire(draft: CaseDraft, placeholder: Subscription, after: Agreement, heir: string): void {
+  draft.clear({ kind: 'successor_unclear', subject: placeholder.id })
   const accessEnd = Math.max(draft.now, placeholder.accessStart)
   draft.patch(placeholder.id, {
     ...(after.licenseArn !== undefined && { licenseArn: after.licenseArn }),
