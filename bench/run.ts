@@ -9,6 +9,7 @@ import { makeDirectory, removeDirectory } from './harness/disk.ts'
 import { ROUNDS } from './harness/rounds.ts'
 import { type Benchmark, isReached, type Row } from './harness/row.ts'
 import { renderTable } from './harness/table.ts'
+import { check } from './rows/check.ts'
 import { growth, growthTen } from './rows/growth.ts'
 import { meter, usage } from './rows/ingest.ts'
 import { seal } from './rows/seal.ts'
@@ -16,7 +17,17 @@ import { simulator } from './rows/simulator.ts'
 import { start } from './rows/start.ts'
 import { submit } from './rows/submit.ts'
 
-const BENCHMARKS: readonly Benchmark[] = [meter, usage, growth, growthTen, submit, seal, simulator, start]
+const BENCHMARKS: readonly Benchmark[] = [
+  meter,
+  usage,
+  check,
+  growth,
+  growthTen,
+  submit,
+  seal,
+  simulator,
+  start,
+]
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { DIMENSION, subscriptionId } from '../servers/demo-ledger.ts'
+import { DIMENSION, FEATURE, subscriptionId } from '../servers/demo-ledger.ts'
 
 /** Requests that one kind of load sends: each differs, as real ones do. */
 export interface Load {
-  readonly kind: 'meter' | 'usage' | 'simulator'
+  /** `check` is asked with GET; the others send a body. */
+  readonly kind: 'meter' | 'usage' | 'simulator' | 'check'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   /** Events or records in one request. */
@@ -16,9 +17,10 @@ export interface Load {
   readonly firstHour?: number
 }
 
-/** @returns the body of the next request; ids never repeat, in this run or another */
+/** @returns the body of the next request, or of a GET its path; ids never repeat, in this run or another */
 export function createBodies(load: Load): () => string {
   if (load.kind === 'simulator') return usageRecords(load)
+  if (load.kind === 'check') return questions(load)
   const event = usageEvents(load)
   if (load.kind === 'meter') return event
   return () => `[${Array.from({ length: load.size }, event).join(',')}]`
@@ -40,6 +42,12 @@ function usageEvents({ buyers }: Load): () => string {
     const buyer = subscriptionId((number * 7919) % buyers)
     return `{"subscriptionId":"${buyer}","dimension":"${DIMENSION}","correlationId":"${run}-${number.toString(16).padStart(12, '0')}","usageTime":"${stamp}","quantity":${1 + (number % 100)}}`
   }
+}
+
+/** Each of another buyer than the one before. */
+function questions({ buyers, path }: Load): () => string {
+  let sent = 0
+  return () => `${path}?subscriptionId=${subscriptionId((sent++ * 7919) % buyers)}&feature=${FEATURE}`
 }
 
 const HOUR_MS = 3_600_000

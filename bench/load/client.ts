@@ -30,10 +30,11 @@ let broken: Error | undefined
 
 async function open({ name, target }: { name: string; target: Target }): Promise<void> {
   const { load } = target
-  const headers = { 'content-type': 'application/json', ...load.headers }
+  const isGet = load.kind === 'check'
+  const headers = { ...(!isGet && { 'content-type': 'application/json' }), ...load.headers }
   const connections = await Promise.all(
     Array.from({ length: target.connections }, () =>
-      openConnection(new URL(target.url), load.path, headers, (error) => {
+      openConnection(new URL(target.url), isGet ? undefined : load.path, headers, (error) => {
         broken = error
       }),
     ),

@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net'
 /** One HTTP/1.1 connection with one request on its way at a time: no more than a load needs, so that it is cheap. */
 export interface Connection {
   readonly busy: boolean
-  send(body: string, onAnswer: (status: number) => void): void
+  /** @param what - the body, or of a GET the path */
+  send(what: string, onAnswer: (status: number) => void): void
   close(): void
 }
 
@@ -11,12 +12,16 @@ const HEAD_END = Buffer.from('\r\n\r\n')
 
 export function openConnection(
   url: URL,
-  path: string,
+  /** Undefined: GET. */
+  path: string | undefined,
   headers: Readonly<Record<string, string>>,
   onBroken: (error: Error) => void,
 ): Promise<Connection> {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  const head = `POST ${path} HTTP/1.1\r\nhost: ${url.host}\r\n${lines.join('')}content-length: `
+  const named = `HTTP/1.1\r\nhost: ${url.host}\r\n${lines.join('')}`
+  const head = `POST ${path} ${named}content-length: `
+  const requestOf = (what: string) =>
+    path === undefined ? `GET ${what} ${named}\r\n` : `${head}${Buffer.byteLength(what)}\r\n\r\n${what}`
   let onAnswer: ((status: number) => void) | undefined
   let received: Buffer | undefined
   let status = 0
@@ -61,9 +66,9 @@ export function openConnection(
         get busy() {
           return onAnswer !== undefined
         },
-        send(body, then) {
+        send(what, then) {
           onAnswer = then
-          socket.write(`${head}${Buffer.byteLength(body)}\r\n\r\n${body}`, 'latin1')
+          socket.write(requestOf(what), 'latin1')
         },
         close: () => socket.destroy(),
       })

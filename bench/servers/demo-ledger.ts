@@ -8,6 +8,8 @@ import {
 
 /** What the benchmarks' events are of. */
 export const DIMENSION = 'units'
+/** What access is asked for. */
+export const FEATURE = 'export'
 export const PRODUCT_CODE = 'bench0tollkeeper000000000'
 
 export function subscriptionId(index: number): string {

@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino'
 import type { Config, Email } from './config.ts'
 import type { AuditTrail } from './domain/audit/audit-trail.ts'
 import type { Clock } from './domain/clock.ts'
-import { createCheckAccess } from './domain/entitlements/check-access.ts'
+import { type CheckAccess, createCheckAccess } from './domain/entitlements/check-access.ts'
 import type { EntitlementService } from './domain/entitlements/entitlement.ts'
 import type { EntitlementStore } from './domain/entitlements/entitlement-store.ts'
 import {
@@ -193,6 +193,7 @@ export interface Engine {
   readonly notifications: NotificationIntake
   /** Fetches them from queues, once it is started. */
   readonly poller: QueuePoller
+  readonly checkAccess: CheckAccess
   /** Reads what AWS grants a subscription, beside whatever asked for it. */
   readonly refreshSoon: (subscription: string) => void
   readonly jobs: Jobs
@@ -309,6 +310,7 @@ export async function composeEngine(
     agreements,
     notifications,
     poller,
+    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
     refreshSoon: queue.add,
     jobs: {
       ...jobs,
@@ -463,7 +465,7 @@ export async function composeServer(
   options: { storefrontUrl?: string } = {},
 ): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
-  const { ledger, clock, ingest, metering, notifications, refreshSoon, jobs, logger } = engine
+  const { ledger, clock, ingest, metering, notifications, checkAccess, refreshSoon, jobs, logger } = engine
   const { usage, subscriptions, buyers, cases, entitlements, catalog, keys, audit, config } = ledger
   const { outbox, sinks, mailbox } = ledger
   const closed = config.deployment?.listings.filter(({ enabled }) => !enabled) ?? []
@@ -481,7 +483,7 @@ export async function composeServer(
     notifications,
     refusals: createRefusalLog({ audit, clock }),
     relay: config.notifications.relay && { ...config.notifications.relay, clock: systemClock },
-    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
+    checkAccess,
     entitlements,
     entitlementRefreshMs: config.entitlements.refreshMs,
     outbox,

@@ -120,10 +120,7 @@ function best(all: readonly Access[]): Access {
   )[0]!
 }
 
-/**
- * Who is meant, and what AWS granted them, kept until any subscription changes or AWS says something new. Whoever asks
- * while the epochs are being read shares that reading: it is not older than their question.
- */
+/** Who is meant, and what AWS granted them, kept until any subscription changes or AWS says something new. */
 function createMemory(deps: {
   readonly subscriptions: Pick<SubscriptionStore, 'findMatching' | 'get'>
   readonly entitlements: Pick<EntitlementStore, 'findServing' | 'epochs'>
@@ -131,24 +128,16 @@ function createMemory(deps: {
 }) {
   let known = { subscriptions: -1, readings: -1 }
   let subjects = new Map<string, readonly AccessSubject[]>()
-  let looking: Promise<void> | undefined
-
-  async function look(): Promise<void> {
-    const epochs = await deps.entitlements.epochs()
-    if (epochs.subscriptions === known.subscriptions && epochs.readings === known.readings) return
-    known = epochs
-    subjects = new Map()
-  }
-
   return {
     async find(
       product: string | undefined,
       reference: SubscriptionReference,
     ): Promise<readonly AccessSubject[]> {
-      looking ??= look().finally(() => {
-        looking = undefined
-      })
-      await looking
+      const epochs = await deps.entitlements.epochs()
+      if (epochs.subscriptions !== known.subscriptions || epochs.readings !== known.readings) {
+        known = epochs
+        subjects = new Map()
+      }
       const name = nameOf(product, reference)
       const found = subjects.get(name)
       if (found !== undefined) return found
