@@ -545,6 +545,19 @@ export async function createAgreements(config: Config): Promise<AgreementService
   return createAwsAgreements(await awsClientOptions(config))
 }
 
+/**
+ * Items of a DynamoDB table in its typed JSON, page by page. In simulated mode only of an endpoint on this machine.
+ *
+ * @throws {DomainError} `marketplace.unavailable`
+ */
+export async function* scanDynamoTable(
+  config: Config,
+  table: { readonly table: string; readonly region: string; readonly endpoint: string | undefined },
+): AsyncIterable<readonly unknown[]> {
+  const { scanTable } = await import('./marketplace/dynamodb-table.ts')
+  yield* scanTable({ ...(await awsClientOptions(config)), ...table })
+}
+
 const credentialsOf = new WeakMap<Config, AwsCredentials>()
 
 /**

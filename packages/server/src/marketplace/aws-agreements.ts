@@ -16,7 +16,8 @@ import type {
 import { licenseTail } from '../domain/subscriptions/subscription.ts'
 import { awsError, parseJson } from './aws-answer.ts'
 import { type AwsClientOptions, awsClientConfig, checkEndpoint, placeOf } from './aws-client.ts'
-import { type Exchange, exchange, isRecord, WATCH_PLACE, type Watch } from './aws-exchange.ts'
+import { type Exchange, isRecord, WATCH_PLACE, type Watch } from './aws-exchange.ts'
+import { exchangePatiently } from './aws-patience.ts'
 
 export interface AwsAgreementsOptions extends AwsClientOptions {
   /** Between two calls of one kind, and before asking again, in parts of the usual: tests wait less. */
@@ -44,9 +45,6 @@ const PAGES_MAX = 20_000
 const SPACING_MS = { search: 250, describe: 250, terms: 125, cancellation: 600 } as const
 type CallKind = keyof typeof SPACING_MS
 
-const ATTEMPTS_MAX = 6
-const BACKOFF_MS = 500
-const BACKOFF_MAX_MS = 8_000
 /** The year 9999, as AWS writes "no end" elsewhere. */
 const NEVER = Date.UTC(9998, 0, 1)
 
@@ -82,21 +80,16 @@ export function createAwsAgreements(options: AwsAgreementsOptions): AwsAgreement
     send: Send,
     signal: AbortSignal | undefined,
   ): Promise<Record<string, unknown>> {
-    for (let attempt = 1; ; attempt++) {
-      await takeTurn(kind, signal)
-      const client = await clientOf()
-      const answer = await exchange((watch, abortSignal) => send(client, watch, abortSignal), {
-        where: placeOf(mode),
-        timeoutMs,
-        signal,
-      })
-      const body = answer.kind === 'response' ? parseJson(answer.body) : undefined
-      if (answer.kind === 'response' && answer.status >= 200 && answer.status < 300 && isRecord(body))
-        return body
-      if (attempt >= ATTEMPTS_MAX || !mayPass(answer)) throw toError(operation, answer, body)
-      const most = Math.min(BACKOFF_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS)
-      await wait((most * (0.5 + Math.random() / 2)) / haste, signal)
-    }
+    const client = await clientOf()
+    const answer = await exchangePatiently(
+      (watch, abortSignal) => send(client, watch, abortSignal),
+      { where: placeOf(mode), timeoutMs, signal },
+      { haste, before: () => takeTurn(kind, signal) },
+    )
+    const body = answer.kind === 'response' ? parseJson(answer.body) : undefined
+    if (answer.kind === 'response' && answer.status >= 200 && answer.status < 300 && isRecord(body))
+      return body
+    throw toError(operation, answer, body)
   }
 
   return {
@@ -231,15 +224,6 @@ function searching(filter: AgreementFilter, nextToken: string | undefined): Send
     command.middlewareStack.add(watch, WATCH_PLACE)
     return client.send(command, { abortSignal })
   }
-}
-
-/** May the same call succeed in a moment? All of ours may be made twice. */
-function mayPass(answer: Exchange): boolean {
-  if (answer.kind === 'failure')
-    return !['CredentialsUnavailable', 'EndpointNotAllowed', 'Cancelled'].includes(answer.code)
-  if (answer.status >= 500 || answer.status === 429) return true
-  const code = awsError(answer)?.code ?? ''
-  return /^(Throttling|TooManyRequests|RequestLimitExceeded)/.test(code)
 }
 
 function toError(operation: string, answer: Exchange, body: unknown): DomainError {

@@ -9,6 +9,7 @@ import { subscriptionOf } from '../../domain/subscriptions/follow.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import { type CommonOptions, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
+import { subscriptionImportCommand } from './subscription-import.ts'
 import { revokeCommand } from './subscription-revoke.ts'
 import { syncCommand } from './subscription-sync.ts'
 
@@ -124,6 +125,7 @@ export function subscriptionCommand(): Command {
         )
       }),
     )
+  command.addCommand(subscriptionImportCommand())
   command.addCommand(syncCommand())
   command.addCommand(revokeCommand())
   return command

@@ -3,7 +3,7 @@ import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } f
 import { isLive, type Subscription } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import { aggregatedPer } from './aggregation.ts'
-import { MARGINS } from './aws-rules.ts'
+import { AWS_RULES, MARGINS } from './aws-rules.ts'
 import { identityOf, isMetered } from './close-bucket.ts'
 import { awsDeadline, closesAt, earliestBillableHour, lastHour, recordTimestamp } from './deadlines.ts'
 import { type Hour, hourOf } from './hour.ts'
@@ -58,7 +58,8 @@ async function silenceOf(
     per: aggregatedPer(dimension),
   }
   const last = Math.min(hourOf(now), lastHour(subscription))
-  for (let hour: Hour = earliestBillableHour(now, subscription); hour <= last; hour++) {
+  const first = Math.max(earliestBillableHour(now, subscription), meteredSince(subscription))
+  for (let hour: Hour = first; hour <= last; hour++) {
     const deadline = awsDeadline(hour, subscription)
     if (closesAt(hour, product, subscription) > now || deadline - MARGINS.holdBeforeGoodbyeMs <= now) continue
     const record = {
@@ -83,6 +84,14 @@ async function silenceOf(
       sealed++
   }
   return sealed
+}
+
+/**
+ * The first hour that is ours to speak of. A buyer who was imported or declared had access long before this ledger knew
+ * of it: another system metered those hours, and a zero would take the place of what it has still to send.
+ */
+function meteredSince({ accessStart, createdAt }: Subscription): Hour {
+  return createdAt - accessStart > AWS_RULES.lateWindowMs ? hourOf(createdAt) + 1 : Number.NEGATIVE_INFINITY
 }
 
 function isInFinalHour(subscription: Subscription, now: number): boolean {
