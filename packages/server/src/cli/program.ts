@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   usage: async () => (await import('./commands/usage.ts')).usageCommand(),
   subscription: async () => (await import('./commands/subscription.ts')).subscriptionCommand(),
   delivery: async () => (await import('./commands/delivery.ts')).deliveryCommand(),
+  event: async () => (await import('./commands/event.ts')).eventCommand(),
   key: async () => (await import('./commands/key.ts')).keyCommand(),
   audit: async () => (await import('./commands/audit.ts')).auditCommands(),
   db: async () => (await import('./commands/db.ts')).dbCommand(),

@@ -285,11 +285,18 @@ describe('a message of a queue', () => {
   })
 
   it('that was kept but not deleted is known when it comes back', async () => {
-    const { poller, put, left, comeBack, failures, events, alarms } = await aPoller()
+    const { poller, put, left, comeBack, wake, queue, failures, events, alarms } = await aPoller()
     failures.delete.push(new Error('AccessDenied'))
     put('sqs-1', IN_SNS)
     poller.start()
     await eventually(async () => expect(await alarms()).toMatchObject([{ subject: 'queue marketplace' }]))
+    // That nothing comes does not mean that deleting works again.
+    const before = queue.receiving
+    await eventually(() => {
+      wake()
+      expect(queue.receiving).toBeGreaterThan(before + 2)
+    })
+    expect(await alarms()).toHaveLength(1)
     comeBack()
     await eventually(() => expect(left()).toEqual([]))
     expect(await events()).toHaveLength(1)

@@ -225,12 +225,15 @@ describe('in simulated mode', () => {
     expect(asked.every((url) => url.startsWith(SIMULATOR))).toBe(true)
   })
 
-  it('a certificate of another authority is refused', async () => {
-    const { verify } = aGate({ ...pages, [SIMULATED_URL]: stranger.certificate }, 'simulated')
-    await expect(verify(signed(aNotification(ACTION), stranger, { url: SIMULATED_URL }))).rejects.toEqual(
-      refusedFor('certificate'),
-    )
-  })
+  it.each(['Stranger', 'Test authority'])(
+    'a certificate of another authority is refused, though it is called %s',
+    async (name) => {
+      const other = anAuthority(name).signer()
+      const { verify } = aGate({ ...pages, [SIMULATED_URL]: other.certificate }, 'simulated')
+      const message = signed(aNotification(ACTION), other, { url: SIMULATED_URL })
+      await expect(verify(message)).rejects.toEqual(refusedFor('certificate'))
+    },
+  )
 
   it('live mode takes none of them', async () => {
     const { verify, asked } = aGate(pages)
