@@ -219,7 +219,7 @@ describe('SNS over HTTP', () => {
     seller.simulator.marketplace.cancel(bought.id)
     await seller.advance(10)
     expect(await seller.names()).toEqual(['unsubscribe-pending', 'subscribe-success'])
-    expect(await seller.statuses()).toEqual(['cancelling'])
+    expect(seller.deliveries().map(([, state]) => state)).toEqual(['delivered', 'delivered'])
     expect(await seller.refusals()).toEqual([])
   })
 

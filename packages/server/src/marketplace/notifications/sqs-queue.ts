@@ -34,6 +34,8 @@ export function createSqsQueue(options: SqsQueueOptions): SqsQueue {
   // Given as the endpoint: else the SDK would look for one in the environment.
   const clientOptions: AwsClientOptions = { ...options, endpoint: url.origin }
   checkEndpoint(clientOptions, 'queue')
+  if (options.mode !== 'simulated' && url.protocol !== 'https:')
+    throw new Error(`in ${options.mode} mode a queue's URL must begin with https://: ${url.host}`)
   let loading: Promise<Loaded> | undefined
   const load = () => {
     loading ??= loadClient(clientOptions, regionOf(url) ?? options.region)
