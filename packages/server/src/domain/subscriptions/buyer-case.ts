@@ -50,9 +50,14 @@ export interface CaseChanges {
 
 export const NO_CHANGES: CaseChanges = { create: [], change: [], tell: [], raise: [], clear: [] }
 
-/** How a case is found. */
+/** How a case is found: by the first of these that is known. */
 export interface CaseKey {
   readonly product: string
+  /** One of its subscriptions. */
+  readonly subscription?: string | undefined
+  readonly buyer?: string | undefined
+  /** Whose latest subscription, live ones first, has this tenant id. */
+  readonly tenantId?: string | undefined
   readonly customerAwsAccountId?: string | undefined
   readonly customerIdentifier?: string | undefined
   readonly licenseArn?: string | undefined
@@ -78,6 +83,7 @@ export interface BuyerCaseStore {
   /**
    * Decides on a case, making its buyer known where it is new.
    *
+   * @param contact - of the buyer of what the decision creates, stored in the same step
    * @returns the case afterwards
    */
   settle(
@@ -85,6 +91,7 @@ export interface BuyerCaseStore {
     decide: (buyerCase: BuyerCase) => CaseChanges,
     actor: string,
     now: number,
+    contact?: Contact,
   ): Promise<BuyerCase>
   /**
    * Decides on the case of a subscription.

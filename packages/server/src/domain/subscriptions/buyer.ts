@@ -33,10 +33,36 @@ export interface BuyerStore {
   listContacts(buyer: string): Promise<readonly Contact[]>
   /** Adds a contact, or replaces the one with the same e-mail address. Audited without its data. */
   putContact(buyer: string, contact: Contact, actor: string): Promise<void>
-  /** Newest first. */
+  /** Newest first; all that are given must fit. */
   list(options: {
     product?: string | undefined
+    customerAwsAccountId?: string | undefined
+    customerIdentifier?: string | undefined
     limit: number
     before?: string | undefined
   }): Promise<readonly Buyer[]>
+  /** Mail to the buyer's people that was kept on this machine, newest first. */
+  listMails(buyer: string): Promise<readonly BuyerMail[]>
+  /**
+   * Erases people of a buyer: their details and the mail kept for them. What was bought, used and billed stays.
+   * Audited without the data; to erase what is gone is not an error.
+   *
+   * @param email - of one person; undefined: everybody
+   * @throws {DomainError} `buyer.not_found`
+   */
+  erase(buyer: string, email: string | undefined, actor: string, now: number): Promise<Erasure>
+}
+
+/** A mail as its reader saw it. */
+export interface BuyerMail {
+  readonly at: number
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+}
+
+/** How much was erased. */
+export interface Erasure {
+  readonly contacts: number
+  readonly mails: number
 }

@@ -1,5 +1,6 @@
 import { DomainError } from '../error.ts'
 import { AWS_RULES } from '../usage/aws-rules.ts'
+import { latestSpell } from './agreement.ts'
 import type { BuyerCase, CaseChanges } from './buyer-case.ts'
 import { draftCase } from './case-draft.ts'
 import { join, pairSuccessors, subscriptionOf } from './follow.ts'
@@ -98,6 +99,19 @@ export function decideSuccessor(
     throw new DomainError(
       'request.invalid',
       `${agreement} cannot succeed ${id}: it is the same, or ${id} follows no agreement`,
+    )
+  }
+  if (latestSpell(after)?.from === undefined) {
+    throw new DomainError(
+      'request.invalid',
+      `${agreement} cannot succeed ${id} yet: AWS has not granted it, and does so on its first day`,
+    )
+  }
+  const heir = old.successor === undefined ? undefined : draft.get(old.successor)
+  if (heir?.licenseArn !== undefined && subscriptionOf(after, [heir]) === undefined) {
+    throw new DomainError(
+      'request.invalid',
+      `${id} is succeeded by ${heir.id} already: what was billed there stays`,
     )
   }
   join(draft, { before, after })

@@ -1,4 +1,12 @@
-import type { Subscription, SubscriptionReference, SubscriptionStatus } from './subscription.ts'
+import type { Channel, Subscription, SubscriptionReference, SubscriptionStatus } from './subscription.ts'
+
+/** All that are given must fit. License ARNs are compared by their tail. */
+export interface SubscriptionFilter extends Omit<SubscriptionReference, 'subscriptionId'> {
+  /** Our product id. */
+  readonly product?: string | undefined
+  readonly status?: SubscriptionStatus | undefined
+  readonly channel?: Channel | undefined
+}
 
 /** A change of a subscription's life, with who did it: every one is in the audit trail. */
 export interface SubscriptionChange {
@@ -25,11 +33,9 @@ export interface SubscriptionStore {
     reference: SubscriptionReference,
   ): Promise<readonly Subscription[]>
   /** Newest first. */
-  list(options: {
-    product?: string | undefined
-    limit: number
-    before?: string | undefined
-  }): Promise<readonly Subscription[]>
+  list(
+    options: SubscriptionFilter & { readonly limit: number; readonly before?: string | undefined },
+  ): Promise<readonly Subscription[]>
   /**
    * Adds it, unless one of the same product and license (or, without a license, customer) is live: then that one is returned
    * as it is. Registering twice is not an error.

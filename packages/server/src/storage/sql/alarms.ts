@@ -1,5 +1,5 @@
 import type { Alarm, OpenAlarm } from '../../domain/usage/usage-store.ts'
-import type { Sql } from './database.ts'
+import type { Row, Sql } from './database.ts'
 import { int, text } from './rows.ts'
 
 /** Values: kind, subject, message, first and last time. What is raised again is the same alarm. */
@@ -33,12 +33,16 @@ export async function clearPoison(sql: Sql, product: string, dimension: string |
 /** Open alarms, newest first. */
 export async function listAlarms(sql: Sql, limit: number): Promise<OpenAlarm[]> {
   const rows = await sql.all('SELECT * FROM alarm ORDER BY last_at DESC, kind, subject LIMIT ?', limit)
-  return rows.map((row) => ({
+  return rows.map(toAlarm)
+}
+
+export function toAlarm(row: Row): OpenAlarm {
+  return {
     kind: text(row.kind) as Alarm['kind'],
     subject: text(row.subject),
     message: text(row.message),
     at: int(row.last_at),
     firstAt: int(row.first_at),
     count: int(row.raised),
-  }))
+  }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AuditEntry, AuditTrail } from '../../domain/audit/audit-trail.ts'
-import type { Sql, SqlDatabase } from './database.ts'
+import type { Row, Sql, SqlDatabase } from './database.ts'
 import { int, optionalText, text } from './rows.ts'
 
 export function createSqlAuditTrail(database: SqlDatabase): AuditTrail {
@@ -14,17 +14,7 @@ export function createSqlAuditTrail(database: SqlDatabase): AuditTrail {
           ...(subject === undefined ? [] : [subject]),
           limit,
         )
-        const items = rows.map(
-          (row): AuditEntry => ({
-            id: text(row.id),
-            at: int(row.at),
-            actor: text(row.actor),
-            action: text(row.action),
-            subject: text(row.subject),
-            before: parse(optionalText(row.before)),
-            after: parse(optionalText(row.after)),
-          }),
-        )
+        const items = rows.map(toAuditEntry)
         return { items, next: rows.length === limit ? String(rows.at(-1)!.seq) : undefined }
       }),
   }
@@ -42,6 +32,18 @@ export async function appendAudit(sql: Sql, entry: Omit<AuditEntry, 'id'>): Prom
     toJson(entry.before),
     toJson(entry.after),
   )
+}
+
+export function toAuditEntry(row: Row): AuditEntry {
+  return {
+    id: text(row.id),
+    at: int(row.at),
+    actor: text(row.actor),
+    action: text(row.action),
+    subject: text(row.subject),
+    before: parse(optionalText(row.before)),
+    after: parse(optionalText(row.after)),
+  }
 }
 
 function toJson(value: unknown): string | null {

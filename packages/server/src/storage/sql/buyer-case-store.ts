@@ -1,5 +1,5 @@
 import { type Agreement, agreementKeyOf, learn, newAgreement } from '../../domain/subscriptions/agreement.ts'
-import type { Buyer } from '../../domain/subscriptions/buyer.ts'
+import type { Buyer, Contact } from '../../domain/subscriptions/buyer.ts'
 import type {
   BuyerCase,
   BuyerCaseStore,
@@ -24,8 +24,8 @@ export function createSqlBuyerCaseStore(database: SqlDatabase): BuyerCaseStore {
   return {
     receive: (event, product, decide, now) =>
       database.transaction((sql) => receive(sql, event, product, decide, now)),
-    settle: (key, decide, actor, now) =>
-      database.transaction(async (sql) => settle(sql, await loadCase(sql, key), decide, actor, now)),
+    settle: (key, decide, actor, now, contact) =>
+      database.transaction(async (sql) => settle(sql, await loadCase(sql, key), decide, actor, now, contact)),
     settleOf: (id, decide, actor, now, contact) =>
       database.transaction(async (sql) => {
         const subscription = await getSubscription(sql, id)
@@ -148,9 +148,11 @@ async function settle(
   decide: (buyerCase: BuyerCase) => CaseChanges,
   actor: string,
   now: number,
+  contact?: Contact,
 ): Promise<BuyerCase> {
   const changes = decide(buyerCase)
   const buyer = await applyChanges(sql, changes, actor, now)
+  if (contact !== undefined && buyer !== undefined) await putContact(sql, buyer, contact, actor)
   const isChanged = changes.create.length + changes.change.length > 0
   const after = isChanged
     ? await loadCase(sql, { ...keyOfCase(buyerCase), buyer: buyer ?? buyerCase.buyer?.id })
@@ -200,22 +202,18 @@ async function attach(sql: Sql, { agreements, subscriptions }: BuyerCase): Promi
   }
 }
 
-interface CaseLookUp extends CaseKey {
-  readonly buyer?: string | undefined
-}
-
 function keyOf(of: {
   readonly product: string
   readonly customerAwsAccountId: string | undefined
   readonly customerIdentifier: string | undefined
   readonly licenseArn: string | undefined
   readonly buyer?: string
-}): CaseLookUp {
+}): CaseKey {
   const { product, customerAwsAccountId, customerIdentifier, licenseArn, buyer } = of
   return { product, customerAwsAccountId, customerIdentifier, licenseArn, buyer }
 }
 
-function keyOfCase({ product, buyer, agreements }: BuyerCase): CaseLookUp {
+function keyOfCase({ product, buyer, agreements }: BuyerCase): CaseKey {
   return {
     product,
     buyer: buyer?.id,
@@ -225,7 +223,7 @@ function keyOfCase({ product, buyer, agreements }: BuyerCase): CaseLookUp {
 }
 
 /** All that is known under any of a buyer's names. */
-async function loadCase(sql: Sql, key: CaseLookUp): Promise<BuyerCase> {
+async function loadCase(sql: Sql, key: CaseKey): Promise<BuyerCase> {
   const buyer = await findBuyerOf(sql, key)
   const accounts = present([key.customerAwsAccountId, buyer?.customerAwsAccountId])
   const customers = present([key.customerIdentifier, buyer?.customerIdentifier])
@@ -247,9 +245,25 @@ async function loadCase(sql: Sql, key: CaseLookUp): Promise<BuyerCase> {
   }
 }
 
-async function findBuyerOf(sql: Sql, key: CaseLookUp): Promise<Buyer | undefined> {
+async function findBuyerOf(sql: Sql, key: CaseKey): Promise<Buyer | undefined> {
+  if (key.subscription !== undefined) {
+    const row = await sql.get(
+      'SELECT b.* FROM subscription s JOIN buyer b ON b.id = s.buyer WHERE s.id = ?',
+      key.subscription,
+    )
+    if (row !== undefined) return toBuyer(row)
+  }
   if (key.buyer !== undefined) {
     const row = await sql.get('SELECT * FROM buyer WHERE id = ?', key.buyer)
+    if (row !== undefined) return toBuyer(row)
+  }
+  if (key.tenantId !== undefined) {
+    const row = await sql.get(
+      `SELECT b.* FROM subscription s JOIN buyer b ON b.id = s.buyer WHERE s.tenant_id = ? AND s.product = ?
+       ORDER BY s.access_end IS NOT NULL, s.seq DESC LIMIT 1`,
+      key.tenantId,
+      key.product,
+    )
     if (row !== undefined) return toBuyer(row)
   }
   const known = await findBuyer(sql, key)
@@ -368,14 +382,17 @@ async function listEvents(
     ...values,
     filter.limit,
   )
-  const items = rows.map((row): KeptEvent => {
-    const subscription = optionalText(row.subscription)
-    return {
-      event: JSON.parse(text(row.event)),
-      state: row.agreement === null ? 'kept' : subscription === undefined ? 'waiting' : 'followed',
-      receivedAt: int(row.received_at),
-      subscription,
-    }
-  })
+  const items = rows.map(toKeptEvent)
   return { items, next: rows.length === filter.limit ? String(rows.at(-1)!.seq) : undefined }
+}
+
+/** From `marketplace_event e` with its agreement's `subscription`. */
+export function toKeptEvent(row: Row): KeptEvent {
+  const subscription = optionalText(row.subscription)
+  return {
+    event: JSON.parse(text(row.event)),
+    state: row.agreement === null ? 'kept' : subscription === undefined ? 'waiting' : 'followed',
+    receivedAt: int(row.received_at),
+    subscription,
+  }
 }

@@ -1,7 +1,7 @@
 import { DomainError } from '../../domain/error.ts'
 import type { Buyer, BuyerStore, Contact } from '../../domain/subscriptions/buyer.ts'
 import { appendAudit } from './audit-trail.ts'
-import type { Row, Sql, SqlDatabase } from './database.ts'
+import type { Row, Sql, SqlDatabase, SqlValue } from './database.ts'
 import { int, optionalText, text } from './rows.ts'
 
 export function createSqlBuyerStore(database: SqlDatabase): BuyerStore {
@@ -20,19 +20,66 @@ export function createSqlBuyerStore(database: SqlDatabase): BuyerStore {
         await getBuyer(sql, buyer)
         await putContact(sql, buyer, contact, actor)
       }),
-    list: ({ product, limit, before }) =>
+    list: ({ product, customerAwsAccountId, customerIdentifier, limit, before }) =>
+      database.read(async (sql) => {
+        const conditions: string[] = []
+        const values: SqlValue[] = []
+        const add = (condition: string, value: string | undefined) => {
+          if (value === undefined) return
+          conditions.push(condition)
+          values.push(value)
+        }
+        add('product = ?', product)
+        add('customer_aws_account_id = ?', customerAwsAccountId)
+        add('customer_identifier = ?', customerIdentifier)
+        add('seq < (SELECT seq FROM buyer WHERE id = ?)', before)
+        const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+        const rows = await sql.all(`SELECT * FROM buyer ${where} ORDER BY seq DESC LIMIT ?`, ...values, limit)
+        return rows.map(toBuyer)
+      }),
+    listMails: (buyer) =>
       database.read(async (sql) => {
         const rows = await sql.all(
-          `SELECT * FROM buyer WHERE (?1 IS NULL OR product = ?1)
-           AND (?2 IS NULL OR seq < (SELECT seq FROM buyer WHERE id = ?2)) ORDER BY seq DESC LIMIT ?3`,
-          product ?? null,
-          before ?? null,
-          limit,
+          `SELECT at, recipient, subject, text FROM mail WHERE ${IS_MAIL_OF} ORDER BY seq DESC`,
+          buyer,
         )
-        return rows.map(toBuyer)
+        return rows.map((row) => ({
+          at: int(row.at),
+          to: text(row.recipient),
+          subject: text(row.subject),
+          text: text(row.text),
+        }))
+      }),
+    erase: (buyer, email, actor, now) =>
+      database.transaction(async (sql) => {
+        await getBuyer(sql, buyer)
+        const mails = await sql.run(
+          `DELETE FROM mail WHERE ${IS_MAIL_OF} AND (?2 IS NULL OR lower(recipient) = lower(?2) OR instr(lower(recipient), '<' || lower(?2) || '>') > 0)`,
+          buyer,
+          email ?? null,
+        )
+        const contacts = await sql.run(
+          'DELETE FROM buyer_contact WHERE buyer = ?1 AND (?2 IS NULL OR lower(email) = lower(?2))',
+          buyer,
+          email ?? null,
+        )
+        const erased = { contacts: contacts.changes, mails: mails.changes }
+        await appendAudit(sql, {
+          at: now,
+          actor,
+          action: 'buyer.erase',
+          subject: buyer,
+          before: undefined,
+          after: { ...erased, everybody: email === undefined },
+        })
+        return erased
       }),
   }
 }
+
+/** A mail's id begins with that of the event that it tells of. There are at most a thousand. */
+const IS_MAIL_OF =
+  "EXISTS (SELECT 1 FROM domain_event d WHERE d.id = substr(mail.id, 1, instr(mail.id, '.') - 1) AND d.buyer = ?1)"
 
 export async function countContacts(sql: Sql, buyer: string): Promise<number> {
   return int((await sql.get('SELECT COUNT(*) AS n FROM buyer_contact WHERE buyer = ?', buyer))!.n)

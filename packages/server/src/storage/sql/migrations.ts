@@ -15,6 +15,7 @@ CREATE TABLE buyer (
 ) STRICT;
 CREATE UNIQUE INDEX buyer_account ON buyer (product, customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
 CREATE UNIQUE INDEX buyer_customer ON buyer (product, customer_identifier) WHERE customer_identifier IS NOT NULL;
+CREATE INDEX buyer_product ON buyer (product, seq);
 CREATE TABLE buyer_contact (
   buyer TEXT NOT NULL REFERENCES buyer (id), email TEXT NOT NULL, name TEXT, company TEXT, phone TEXT, registered_at INTEGER NOT NULL, PRIMARY KEY (buyer, email)
 ) STRICT, WITHOUT ROWID;
@@ -26,6 +27,7 @@ CREATE TABLE subscription (
 ) STRICT;
 CREATE INDEX subscription_product ON subscription (product, seq);
 CREATE INDEX subscription_buyer ON subscription (buyer);
+CREATE INDEX subscription_status ON subscription (status, seq);
 CREATE INDEX subscription_agreement ON subscription (agreement_id) WHERE agreement_id IS NOT NULL;
 CREATE INDEX subscription_pending ON subscription (created_at) WHERE status = 'pending';
 CREATE INDEX subscription_unlicensed ON subscription (created_at) WHERE channel = 'aws' AND license_tail IS NULL AND customer_identifier IS NULL AND access_end IS NULL;
@@ -116,6 +118,7 @@ CREATE TABLE alarm (
   kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, raised INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, PRIMARY KEY (kind, subject)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alarm_last_at ON alarm (last_at);
+CREATE INDEX alarm_subject ON alarm (subject);
 CREATE TABLE late_across (
   subject TEXT PRIMARY KEY, product TEXT NOT NULL, months INTEGER NOT NULL, agreements INTEGER NOT NULL, amount INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -141,6 +144,7 @@ CREATE TABLE marketplace_event (
   occurred_at INTEGER NOT NULL, received_at INTEGER NOT NULL, event TEXT NOT NULL
 ) STRICT;
 CREATE INDEX marketplace_event_agreement ON marketplace_event (agreement) WHERE agreement IS NOT NULL;
+CREATE INDEX marketplace_event_notice ON marketplace_event (json_extract(event, '$.agreementId'), seq) WHERE agreement IS NULL;
 CREATE INDEX marketplace_event_product ON marketplace_event (product, seq) WHERE product IS NOT NULL;
 CREATE TABLE rejected_message (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, reason TEXT NOT NULL, received_at INTEGER NOT NULL, payload TEXT NOT NULL

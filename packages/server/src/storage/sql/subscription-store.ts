@@ -7,7 +7,7 @@ import {
   type Subscription,
   type SubscriptionReference,
 } from '../../domain/subscriptions/subscription.ts'
-import type { SubscriptionStore } from '../../domain/subscriptions/subscription-store.ts'
+import type { SubscriptionFilter, SubscriptionStore } from '../../domain/subscriptions/subscription-store.ts'
 import { hourOf } from '../../domain/usage/hour.ts'
 import { appendAudit } from './audit-trail.ts'
 import { ensureBuyer } from './buyer-store.ts'
@@ -41,13 +41,16 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
         }
         return found
       }),
-    list: ({ product, limit, before }) =>
+    list: ({ limit, before, ...filter }) =>
       database.read(async (sql) => {
+        const { conditions, values } = conditionsOf(filter)
+        if (before !== undefined) {
+          conditions.push('s.seq < (SELECT seq FROM subscription WHERE id = ?)')
+          values.push(before)
+        }
         const rows = await sql.all(
-          `SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s WHERE (?1 IS NULL OR s.product = ?1)
-           AND (?2 IS NULL OR s.seq < (SELECT seq FROM subscription WHERE id = ?2)) ORDER BY s.seq DESC LIMIT ?3`,
-          product ?? null,
-          before ?? null,
+          `SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s ${where(conditions)} ORDER BY s.seq DESC LIMIT ?`,
+          ...values,
           limit,
         )
         return rows.map(toSubscription)
@@ -189,11 +192,7 @@ export async function getSubscription(sql: Sql, id: string): Promise<Subscriptio
   return toSubscription(row)
 }
 
-async function findMatching(
-  sql: Sql,
-  product: string | undefined,
-  reference: SubscriptionReference,
-): Promise<readonly Subscription[]> {
+function conditionsOf(filter: SubscriptionFilter & Pick<SubscriptionReference, 'subscriptionId'>) {
   const conditions: string[] = []
   const values: SqlValue[] = []
   const add = (column: string, value: string | undefined) => {
@@ -201,16 +200,30 @@ async function findMatching(
     conditions.push(`s.${column} = ?`)
     values.push(value)
   }
-  add('id', reference.subscriptionId)
-  add('buyer', reference.buyerId)
-  add('tenant_id', reference.tenantId)
-  add('license_tail', reference.licenseArn === undefined ? undefined : licenseTail(reference.licenseArn))
-  add('customer_aws_account_id', reference.customerAwsAccountId)
-  add('customer_identifier', reference.customerIdentifier)
-  add('product', product)
-  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+  add('id', filter.subscriptionId)
+  add('buyer', filter.buyerId)
+  add('tenant_id', filter.tenantId)
+  add('license_tail', filter.licenseArn === undefined ? undefined : licenseTail(filter.licenseArn))
+  add('customer_aws_account_id', filter.customerAwsAccountId)
+  add('customer_identifier', filter.customerIdentifier)
+  add('product', filter.product)
+  add('status', filter.status)
+  add('channel', filter.channel)
+  return { conditions, values }
+}
+
+function where(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+}
+
+async function findMatching(
+  sql: Sql,
+  product: string | undefined,
+  reference: SubscriptionReference,
+): Promise<readonly Subscription[]> {
+  const { conditions, values } = conditionsOf({ ...reference, product })
   const rows = await sql.all(
-    `SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s ${where} ORDER BY s.access_end IS NOT NULL, s.seq DESC LIMIT ${MATCHES_MAX}`,
+    `SELECT ${SUBSCRIPTION_COLUMNS} FROM subscription s ${where(conditions)} ORDER BY s.access_end IS NOT NULL, s.seq DESC LIMIT ${MATCHES_MAX}`,
     ...values,
   )
   return rows.map(toSubscription)

@@ -35,10 +35,10 @@ import {
 
 /** Sums of 64-bit integers outgrow 64 bits: added up in two halves, they do not. */
 const HALF = 1_000_000_000n
-function exactSum(expression: string, name: string): string {
+export function exactSum(expression: string, name: string): string {
   return `SUM((${expression}) / ${HALF}) AS ${name}_high, SUM((${expression}) % ${HALF}) AS ${name}_low`
 }
-function exact(row: Row | undefined, name: string): bigint {
+export function exact(row: Row | undefined, name: string): bigint {
   const half = (suffix: string) => (row?.[`${name}_${suffix}`] as bigint | null | undefined) ?? 0n
   return half('high') * HALF + half('low')
 }
