@@ -21,6 +21,10 @@ import type { BuyerStore } from './domain/subscriptions/buyer.ts'
 import type { BuyerCaseStore } from './domain/subscriptions/buyer-case.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
 import {
+  createManageSubscriptions,
+  type ManageSubscriptions,
+} from './domain/subscriptions/manage-subscription.ts'
+import {
   createNotificationIntake,
   type NotificationIntake,
 } from './domain/subscriptions/notification-intake.ts'
@@ -29,8 +33,13 @@ import { createReceiveEvent, type ReceiveEvent } from './domain/subscriptions/re
 import { createRefusalLog } from './domain/subscriptions/refusal-log.ts'
 import { createCompleteRegistration, createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
 import { createRegistrationTickets, TICKET_KEY_BYTES } from './domain/subscriptions/registration-ticket.ts'
+import {
+  createRequestCancellation,
+  type RequestCancellation,
+} from './domain/subscriptions/request-cancellation.ts'
 import { createTopicCheck } from './domain/subscriptions/sns-message.ts'
 import { newSubscription } from './domain/subscriptions/subscription.ts'
+import type { SubscriptionHistory } from './domain/subscriptions/subscription-history.ts'
 import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { createAgreementSync } from './domain/subscriptions/sync-agreements.ts'
 import type { Mailbox, MailTransport } from './domain/telling/mail.ts'
@@ -43,6 +52,7 @@ import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
+import type { UsageAccounts } from './domain/usage/usage-accounts.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createTelling, type Telling } from './jobs/deliver-events.ts'
@@ -67,7 +77,9 @@ import { createSqlMailbox } from './storage/sql/mailbox.ts'
 import { migrate } from './storage/sql/migrations.ts'
 import { createSqlOutboxStore } from './storage/sql/outbox-store.ts'
 import { createSqlServiceKeyStore } from './storage/sql/service-key-store.ts'
+import { createSqlSubscriptionHistory } from './storage/sql/subscription-history.ts'
 import { createSqlSubscriptionStore } from './storage/sql/subscription-store.ts'
+import { createSqlUsageAccounts } from './storage/sql/usage-accounts.ts'
 import { createSqlUsageStore } from './storage/sql/usage-store.ts'
 import { systemClock } from './system-clock.ts'
 
@@ -76,7 +88,9 @@ export interface Ledger {
   readonly config: Config
   readonly catalog: ProductCatalog
   readonly usage: UsageStore
+  readonly usageAccounts: UsageAccounts
   readonly subscriptions: SubscriptionStore
+  readonly history: SubscriptionHistory
   readonly buyers: BuyerStore
   readonly cases: BuyerCaseStore
   readonly entitlements: EntitlementStore
@@ -121,7 +135,9 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
       config,
       catalog,
       usage: createSqlUsageStore(database),
+      usageAccounts: createSqlUsageAccounts(database),
       subscriptions,
+      history: createSqlSubscriptionHistory(database),
       buyers: createSqlBuyerStore(database),
       cases,
       entitlements: createSqlEntitlementStore(database),
@@ -472,8 +488,12 @@ export async function composeServer(
   return createHttpApp({
     ingest,
     usage,
+    usageAccounts: ledger.usageAccounts,
     subscriptions,
     buyers,
+    history: ledger.history,
+    manage: composeManage(ledger, clock),
+    requestCancellation: composeRequestCancellation(ledger, engine.agreements, clock),
     register: createRegisterBuyer({ metering, cases, catalog, clock, onRegistered: refreshSoon }),
     completeRegistration: createCompleteRegistration({ cases, clock }),
     tickets: createRegistrationTickets(await ledger.secret('registration', TICKET_KEY_BYTES)),
@@ -514,6 +534,20 @@ export async function composeServer(
     storefrontUrl: options.storefrontUrl,
     ...(config.server.trustProxy.length > 0 && { trustProxy: config.server.trustProxy }),
   })
+}
+
+/** What a seller does with subscriptions by hand. */
+export function composeManage(ledger: Ledger, clock: Clock): ManageSubscriptions {
+  return createManageSubscriptions({ ...ledger, clock })
+}
+
+/** Asks buyers, through AWS, to let an agreement be cancelled. */
+export function composeRequestCancellation(
+  ledger: Ledger,
+  agreements: AgreementService,
+  clock: Clock,
+): RequestCancellation {
+  return createRequestCancellation({ ...ledger, agreements, clock })
 }
 
 /** Loaded when they are first asked for: a start needs none, and what makes them is 80 modules. */

@@ -11,6 +11,11 @@ export type DomainErrorCode =
   | 'subscription.ended'
   | 'subscription.buyer_only'
   | 'subscription.exists'
+  | 'subscription.field_fixed'
+  | 'subscription.not_at_aws'
+  | 'agreement.unknown'
+  | 'agreement.not_permitted'
+  | 'agreement.refused'
   | 'buyer.not_found'
   | 'event.not_found'
   /** A message that is not one of AWS Marketplace's, or not as AWS writes them. */

@@ -3,11 +3,14 @@ import { createCheckAccess } from '../domain/entitlements/check-access.ts'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
 import { createProductCatalog, type Product } from '../domain/products/product.ts'
+import type { AgreementService } from '../domain/subscriptions/agreement-service.ts'
+import { createManageSubscriptions } from '../domain/subscriptions/manage-subscription.ts'
 import { createNotificationIntake } from '../domain/subscriptions/notification-intake.ts'
 import { createReceiveEvent } from '../domain/subscriptions/receive-event.ts'
 import { createRefusalLog } from '../domain/subscriptions/refusal-log.ts'
 import { createCompleteRegistration, createRegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
 import { createRegistrationTickets } from '../domain/subscriptions/registration-ticket.ts'
+import { createRequestCancellation } from '../domain/subscriptions/request-cancellation.ts'
 import { refused, type SnsGate } from '../domain/subscriptions/sns-gate.ts'
 import { createTopicCheck } from '../domain/subscriptions/sns-message.ts'
 import { createIngestUsage } from '../domain/usage/ingest-usage.ts'
@@ -22,7 +25,9 @@ import { createSqlMailbox } from '../storage/sql/mailbox.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
+import { createSqlSubscriptionHistory } from '../storage/sql/subscription-history.ts'
 import { createSqlSubscriptionStore } from '../storage/sql/subscription-store.ts'
+import { createSqlUsageAccounts } from '../storage/sql/usage-accounts.ts'
 import { createSqlUsageStore } from '../storage/sql/usage-store.ts'
 import { createHttpApp } from './app.ts'
 import type { HttpDeps } from './deps.ts'
@@ -59,15 +64,28 @@ export const PRODUCTS = [
   aProduct({ id: 'other', title: 'Other', productCode: 'other0code0of0twenty0five', listing: 'other' }),
 ] as const
 
-/** The app on the real ledger, in memory, with AWS's answer to a registration token as the test says. */
+const notAsked = (): never => {
+  throw new Error('this test asks nothing of the Agreement API')
+}
+const noAgreements: AgreementService = {
+  searchAgreements: notAsked,
+  describeAgreement: notAsked,
+  getAgreementTerms: notAsked,
+  requestCancellation: notAsked,
+  listCancellationRequests: notAsked,
+}
+
+/** The app on the real ledger, in memory, with AWS's answers as the test says. */
 export async function anApp({
   resolve,
+  agreements,
   products = PRODUCTS,
   gate = { verify: nobodyVouches, confirm: nobodyVouches },
   topics = [],
   ...given
 }: Partial<HttpDeps> & {
   readonly resolve?: (token: string) => ResolvedCustomer
+  readonly agreements?: AgreementService
   readonly products?: readonly Product[]
   /** Who vouches for messages of SNS; nobody by default. */
   readonly gate?: SnsGate
@@ -83,6 +101,7 @@ export async function anApp({
   const entitlements = createSqlEntitlementStore(database)
   const keys = createSqlServiceKeyStore(database)
   const catalog = createProductCatalog(products)
+  const history = createSqlSubscriptionHistory(database)
   const audit = createSqlAuditTrail(database)
   const lines: string[] = []
   const deps: HttpDeps = {
@@ -94,8 +113,19 @@ export async function anApp({
       limits: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
     }),
     usage,
+    usageAccounts: createSqlUsageAccounts(database),
     subscriptions,
     buyers,
+    history,
+    manage: createManageSubscriptions({ cases, subscriptions, history, catalog, clock }),
+    requestCancellation: createRequestCancellation({
+      subscriptions,
+      history,
+      agreements: agreements ?? noAgreements,
+      catalog,
+      audit,
+      clock,
+    }),
     register: createRegisterBuyer({
       metering: {
         resolveCustomer: async (_region, token) => {
@@ -153,6 +183,10 @@ export async function anApp({
     deps,
     clock,
     entitlements,
+    database,
+    cases,
+    /** A notification of AWS Marketplace comes in. */
+    receive: createReceiveEvent({ cases, catalog, clock }),
     subscription,
     secret,
     aKey,

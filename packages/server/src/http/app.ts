@@ -18,6 +18,7 @@ import { describeWebhooks, EVENT_SCHEMAS } from './describe-webhooks.ts'
 import { answerError, DoorError, sendProblem, toProblem } from './problem.ts'
 import { createRequestId } from './request-id.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { buyerRoutes } from './routes/buyers.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entitlementRoutes } from './routes/entitlements.ts'
@@ -27,6 +28,7 @@ import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
 import { meterRoutes } from './routes/meter.ts'
 import { operationsRoutes } from './routes/operations.ts'
 import { registrationRoutes } from './routes/registration.ts'
+import { SUBSCRIPTION_SCHEMAS } from './routes/subscriptions/subscription-body.ts'
 import { subscriptionRoutes } from './routes/subscriptions.ts'
 import { usageRoutes } from './routes/usage.ts'
 import { webhookRoutes } from './routes/webhook.ts'
@@ -106,7 +108,9 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     return sendProblem(reply, toProblem(error, request.id))
   })
 
-  for (const schema of [Problem, UsageEventBody, CloudEventBody, UsageOutcome]) app.addSchema(schema)
+  for (const schema of [Problem, UsageEventBody, CloudEventBody, UsageOutcome, ...SUBSCRIPTION_SCHEMAS]) {
+    app.addSchema(schema)
+  }
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -127,6 +131,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
         { name: 'usage', description: 'Report usage.' },
         { name: 'ledger', description: 'What became of it.' },
         { name: 'subscriptions', description: 'Who uses what.' },
+        { name: 'buyers', description: 'Who buys.' },
         { name: 'events', description: 'What your systems are told, and whether it reached them.' },
         { name: 'operations', description: 'Health, metrics and this document.' },
       ],
@@ -141,6 +146,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(ledgerRoutes(deps))
   await app.register(subscriptionRoutes(deps))
   await app.register(entitlementRoutes(deps))
+  await app.register(buyerRoutes(deps))
   await app.register(deliveryRoutes(deps))
   await app.register(auditRoutes(deps))
   await app.register(registrationRoutes(deps))

@@ -7,23 +7,31 @@ import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { ProductCatalog } from '../domain/products/product.ts'
 import type { BuyerStore } from '../domain/subscriptions/buyer.ts'
 import type { BuyerCaseStore } from '../domain/subscriptions/buyer-case.ts'
+import type { ManageSubscriptions } from '../domain/subscriptions/manage-subscription.ts'
 import type { NotificationIntake } from '../domain/subscriptions/notification-intake.ts'
 import type { RefusalLog } from '../domain/subscriptions/refusal-log.ts'
 import type { CompleteRegistration, RegisterBuyer } from '../domain/subscriptions/register-buyer.ts'
 import type { RegistrationTickets } from '../domain/subscriptions/registration-ticket.ts'
+import type { RequestCancellation } from '../domain/subscriptions/request-cancellation.ts'
+import type { SubscriptionHistory } from '../domain/subscriptions/subscription-history.ts'
 import type { SubscriptionStore } from '../domain/subscriptions/subscription-store.ts'
 import type { Mailbox } from '../domain/telling/mail.ts'
 import type { OutboxStore } from '../domain/telling/outbox-store.ts'
 import type { SinkSpec } from '../domain/telling/sink.ts'
 import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
+import type { UsageAccounts } from '../domain/usage/usage-accounts.ts'
 import type { UsageStore } from '../domain/usage/usage-store.ts'
 
 /** All that the HTTP door needs: use cases and ports, picked by `compose.ts`. */
 export interface HttpDeps {
   readonly ingest: IngestUsage
   readonly usage: UsageStore
+  readonly usageAccounts: UsageAccounts
   readonly subscriptions: SubscriptionStore
   readonly buyers: BuyerStore
+  readonly history: SubscriptionHistory
+  readonly manage: ManageSubscriptions
+  readonly requestCancellation: RequestCancellation
   readonly register: RegisterBuyer
   readonly completeRegistration: CompleteRegistration
   readonly tickets: RegistrationTickets

@@ -7,8 +7,12 @@ export async function describeApi(version: string): Promise<unknown> {
   const app = await createHttpApp({
     ingest: unreachable(),
     usage: unreachable(),
+    usageAccounts: unreachable(),
     subscriptions: unreachable(),
     buyers: unreachable(),
+    history: unreachable(),
+    manage: unreachable(),
+    requestCancellation: unreachable(),
     register: unreachable(),
     completeRegistration: unreachable(),
     tickets: unreachable(),

@@ -7,8 +7,18 @@ import { AN_HOUR, anApp } from './app.fixture.ts'
 
 let seller: Awaited<ReturnType<typeof anApp>>
 let routes: readonly { readonly method: string; readonly url: string }[]
+const refused = () => {
+  throw new DomainError('request.invalid', 'as AWS says')
+}
 beforeAll(async () => {
   seller = await anApp({
+    agreements: {
+      searchAgreements: refused,
+      describeAgreement: refused,
+      getAgreementTerms: refused,
+      requestCancellation: refused,
+      listCancellationRequests: refused,
+    },
     resolve: () => {
       throw new DomainError('registration.token_invalid', 'as AWS says')
     },
@@ -38,7 +48,7 @@ const odd = fc.constantFrom(
 const text = fc.oneof(
   odd,
   fc.string({ unit: 'binary' }),
-  fc.constantFrom('acme', 'other', 'sub_1', 'tenant-a'),
+  fc.constantFrom('acme', 'other', 'sub_1', 'buy_1', 'tenant-a'),
 )
 const json = fc.oneof(fc.jsonValue({ maxDepth: 4 }), fc.constantFrom<unknown>(null, [], {}, [[]], 0, 'x'))
 
@@ -65,6 +75,17 @@ const FIELDS = [
   'totalScans',
   '__proto__',
   'events',
+  'channel',
+  'plan',
+  'contact',
+  'buyer',
+  'status',
+  'suspended',
+  'successor',
+  'reasonCode',
+  'description',
+  'email',
+  'licenseArn',
 ]
 /** Right in most fields, wrong in some: what gets past the first check. */
 const nearly = fc
@@ -89,6 +110,10 @@ const nearly = fc
         data: { quantity: 1 },
       },
       { totalScans: 1, storageUsedGB: '2.5', time: AN_HOUR },
+      { channel: 'free', product: 'acme', tenantId: 'tenant-b', contact: { email: 'a@b.example' } },
+      { tenantId: 'tenant-c', status: 'active', suspended: false },
+      { reasonCode: 'OTHER', description: 'x' },
+      { email: 'a@b.example' },
     ),
   })
   .map(({ base, changed }) => ({ ...base, ...changed }))
@@ -142,6 +167,12 @@ const query = fc.dictionary(
     'customerIdentifier',
     'feature',
     'x',
+    'channel',
+    'buyer',
+    'tenantId',
+    'licenseArn',
+    'granularity',
+    'reasonCode',
     '__proto__',
   ),
   fc.oneof(
@@ -151,6 +182,10 @@ const query = fc.dictionary(
       'ready',
       AN_HOUR,
       '10',
+      'free',
+      'active',
+      'hour',
+      'OTHER',
       '2026-02-30T00:00:00Z',
       '0000-01-01T00:00:00Z',
       '9999-12-31T23:59:59+23:59',
@@ -177,6 +212,7 @@ const request = fc.record({
       'expect',
       'origin',
       'if-none-match',
+      'idempotency-key',
     ),
     fc.string(),
     { maxKeys: 2 },

@@ -42,6 +42,12 @@ const STATUS = {
   'subscription.ended': 410,
   'subscription.buyer_only': 409,
   'subscription.exists': 409,
+  'subscription.field_fixed': 422,
+  'subscription.not_at_aws': 409,
+  // AWS's refusals are not ours to repeat: asking again does not help, and neither does another key.
+  'agreement.unknown': 409,
+  'agreement.not_permitted': 409,
+  'agreement.refused': 409,
   'buyer.not_found': 404,
   'event.not_found': 404,
   'notification.unreadable': 400,

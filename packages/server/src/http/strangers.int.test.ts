@@ -29,6 +29,15 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /entitlements/check': 'access:check',
   'GET /deliveries': 'usage:read',
   'POST /deliveries/:eventId/replay': 'subscriptions:write',
+  'GET /marketplace/subscriptions/:subscriptionId/history': 'usage:read',
+  'GET /marketplace/subscriptions/:subscriptionId/usage': 'usage:read',
+  'POST /marketplace/subscriptions': 'subscriptions:write',
+  'PUT /marketplace/subscriptions/:subscriptionId': 'subscriptions:write',
+  'DELETE /marketplace/subscriptions/:subscriptionId': 'subscriptions:write',
+  'GET /buyers': 'usage:read',
+  'GET /buyers/:buyerId': 'usage:read',
+  'GET /buyers/:buyerId/export': 'subscriptions:write',
+  'POST /buyers/:buyerId/erase': 'subscriptions:write',
   'GET /audit': 'admin',
   'GET /metrics': 'loopback',
   'GET /mailbox': 'loopback',
@@ -45,7 +54,13 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /docs/js/scalar.js': 'public',
 }
 
-const SCOPES: readonly KeyScope[] = ['usage:write', 'usage:read', 'access:check', 'admin']
+const SCOPES: readonly KeyScope[] = [
+  'usage:write',
+  'usage:read',
+  'access:check',
+  'subscriptions:write',
+  'admin',
+]
 /** Scopes that let in what another one names. */
 const INCLUDED: Partial<Record<Access, readonly KeyScope[]>> = {
   'access:check': ['usage:write', 'usage:read'],
@@ -54,7 +69,7 @@ const guarded = Object.entries(ROUTES).filter(([, access]) => access !== 'public
 
 let seller: Awaited<ReturnType<typeof anApp>>
 /** What is another product's: a stranger must not be able to tell that it exists. */
-let theirs: { subscription: string; record: string }
+let theirs: { subscription: string; record: string; buyer: string }
 
 beforeAll(async () => {
   seller = await anApp()
@@ -73,16 +88,21 @@ function aRequest(
     .replace(':subscriptionId', theirs.subscription)
     .replace(':recordId', theirs.record)
     .replace(':eventId', 'evt_theirs')
+    .replace(':buyerId', theirs.buyer)
     .replace(':listing', 'acme')
     .replace('/check', `/check?subscriptionId=${theirs.subscription}`)
   const bodies: Readonly<Record<string, object>> = {
     'POST /meter': anEvent(),
     'POST /usage': [anEvent()],
     'POST /marketplace/subscriptions/:subscriptionId/meter': { totalScans: 1 },
+    'POST /marketplace/subscriptions': { channel: 'free', tenantId: 'their-next', buyer: theirs.buyer },
+    'PUT /marketplace/subscriptions/:subscriptionId': { tenantId: 'taken' },
+    'DELETE /marketplace/subscriptions/:subscriptionId': { reasonCode: 'OTHER' },
+    'POST /buyers/:buyerId/erase': {},
   }
   const payload = bodies[route]
   return {
-    method: method === 'GET' ? 'GET' : 'POST',
+    method: method as NonNullable<InjectOptions['method']>,
     url,
     headers: { ...headers },
     ...(payload && { payload }),
@@ -163,11 +183,11 @@ describe.each(guarded)('%s', (route, access) => {
     const before = await theirLedger()
     const response = await seller.app.inject(aRequest(route, { authorization: `Bearer ${secret}` }))
     expect(await theirLedger()).toEqual(before)
-    for (const hidden of ['their-tenant', theirs.record, theirs.subscription]) {
+    for (const hidden of ['their-tenant', 'ada@theirs', theirs.record, theirs.subscription, theirs.buyer]) {
       expect(response.payload).not.toContain(hidden)
     }
     // What exists elsewhere is answered in the same words as what exists nowhere.
-    const unknown = { subscription: 'sub_nowhere', record: 'rec_nowhere' }
+    const unknown = { subscription: 'sub_nowhere', record: 'rec_nowhere', buyer: 'buy_nowhere' }
     const known = theirs
     theirs = unknown
     const nowhere = await seller.app.inject(aRequest(route, { authorization: `Bearer ${secret}` }))
@@ -181,9 +201,15 @@ it.each(['product=other', 'product=other0code0of0twenty0five', 'product=nowhere'
   async (query) => {
     const { secret } = await seller.aKey(SCOPES, 'acme')
     const answers = await Promise.all(
-      ['/usage/buckets', '/usage/records', '/usage/status', '/marketplace/subscriptions', '/deliveries'].map(
-        (url) =>
-          seller.app.inject({ url: `${url}?${query}`, headers: { authorization: `Bearer ${secret}` } }),
+      [
+        '/usage/buckets',
+        '/usage/records',
+        '/usage/status',
+        '/marketplace/subscriptions',
+        '/buyers',
+        '/deliveries',
+      ].map((url) =>
+        seller.app.inject({ url: `${url}?${query}`, headers: { authorization: `Bearer ${secret}` } }),
       ),
     )
     for (const answer of answers) {
@@ -192,6 +218,23 @@ it.each(['product=other', 'product=other0code0of0twenty0five', 'product=nowhere'
     }
   },
 )
+
+it('another product’s subscription is not found by any of its names', async () => {
+  const { secret } = await seller.aKey(SCOPES, 'acme')
+  const their = await seller.deps.subscriptions.get(theirs.subscription)
+  for (const query of [
+    `buyer=${their.buyer}`,
+    `tenantId=${their.tenantId}`,
+    `licenseArn=${their.licenseArn}`,
+    `customerAWSAccountId=${their.customerAwsAccountId}`,
+  ]) {
+    const response = await seller.app.inject({
+      url: `/marketplace/subscriptions?${query}`,
+      headers: { authorization: `Bearer ${secret}` },
+    })
+    expect(response.json(), query).toEqual({ items: [] })
+  }
+})
 
 it('a list filtered by another product’s subscription is empty', async () => {
   const { secret } = await seller.aKey(SCOPES, 'acme')
@@ -221,13 +264,26 @@ function anonymous(response: { statusCode: number; payload: string }) {
 
 async function theirLedger() {
   const { items } = await seller.deps.usage.listBuckets({ product: 'other', limit: 100 })
-  return [items, await seller.deps.usage.listRecords({ product: 'other', limit: 100 })]
+  return [
+    items,
+    await seller.deps.usage.listRecords({ product: 'other', limit: 100 }),
+    await seller.deps.subscriptions.list({ product: 'other', limit: 100 }),
+    await seller.deps.buyers.list({ product: 'other', limit: 100 }),
+    await seller.deps.buyers.listContacts('buy_theirs'),
+  ]
 }
 
 /** A subscription of the other product with an open hour and a sealed record. */
 async function anotherProductsUsage(deps: Awaited<ReturnType<typeof anApp>>['deps']) {
-  const subscription = aSubscription({ id: 'sub_theirs', product: 'other', tenantId: 'their-tenant' })
+  const subscription = aSubscription({
+    id: 'sub_theirs',
+    buyer: 'buy_theirs',
+    product: 'other',
+    tenantId: 'their-tenant',
+  })
   await deps.subscriptions.create(subscription, 'system')
+  const contact = { email: 'ada@theirs.example', name: 'Ada', company: undefined, phone: undefined }
+  await deps.buyers.putContact(subscription.buyer, { ...contact, registeredAt: NOW }, 'system')
   const time = NOW - 3_600_000
   const [outcome] = await deps.ingest([
     {
@@ -242,5 +298,5 @@ async function anotherProductsUsage(deps: Awaited<ReturnType<typeof anApp>>['dep
   expect(outcome?.status).toBe('accepted')
   await closeDueBuckets(deps, NOW)
   const { items } = await deps.usage.listRecords({ product: 'other', limit: 1 })
-  return { subscription: subscription.id, record: items[0]!.id }
+  return { subscription: subscription.id, record: items[0]!.id, buyer: subscription.buyer }
 }

@@ -5,18 +5,21 @@ import { statusAt } from '../../domain/usage/usage-at-risk.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
 import { aSink, startOutbox } from '../contract/outbox-harness.ts'
+import { createSqlBuyerStore } from './buyer-store.ts'
 import { openSqlite, type SqlDatabase } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
 import { migrate } from './migrations.ts'
 import { createSqlOutboxStore } from './outbox-store.ts'
+import { createSqlSubscriptionHistory } from './subscription-history.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
+import { createSqlUsageAccounts } from './usage-accounts.ts'
 import { createSqlUsageStore } from './usage-store.ts'
 
 // What runs for each request, or every half minute, must not read all that ever happened.
 
 /** Tables that grow with time or with buyers, and the indexes that hold only what is not done yet. */
 const GROWING =
-  /^(usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|domain_event|delivery|mail)$/
+  /^(usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|buyer|buyer_contact|agreement|marketplace_event|domain_event|delivery|mail)$/
 const OF_FEW_ROWS =
   /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due|delivery_waiting|delivery_dead)\b/
 
@@ -106,7 +109,37 @@ it('scans no history: not to take in, list, close, send, expire, tell the status
   await usage.listHeld('demo', 10)
   await usage.listAlarms(10)
   await usage.purge(clock.now())
-  expect(texts.size).toBeGreaterThan(80)
+  const subscriptions = stores.subscriptions
+  for (const filter of [
+    {},
+    { product: 'demo' },
+    { status: 'suspended' as const },
+    { product: 'demo', status: 'active' as const },
+    { buyerId: buyer.buyer },
+    { tenantId: 'a' },
+    { licenseArn: 'l-1' },
+    { customerAwsAccountId: '1' },
+    { customerIdentifier: 'c', channel: 'aws' as const },
+  ])
+    await subscriptions.list({ ...filter, limit: 1 })
+  const history = createSqlSubscriptionHistory(database)
+  const accounts = createSqlUsageAccounts(database)
+  for (const who of [buyer, { ...buyer, agreementId: 'agmt-1' }, { ...leaver, licenseArn: undefined }]) {
+    await history.list({ ...who, customerIdentifier: 'c' }, { limit: 10 })
+    await history.findAgreement(who)
+  }
+  await history.findCreation(buyer.id)
+  await history.findEndReason(buyer.id)
+  await history.readUnsettled(buyer.id)
+  await history.listAlarms(buyer.id)
+  for (const hoursPerPeriod of [undefined, 24, 1])
+    await accounts.read(buyer.id, { from: 0, to: 1_000_000, hoursPerPeriod })
+  const buyers = createSqlBuyerStore(database)
+  for (const filter of [{}, { product: 'demo' }, { product: 'demo', customerAwsAccountId: '1' }])
+    await buyers.list({ ...filter, limit: 1 })
+  await buyers.get(buyer.buyer)
+  await buyers.listContacts(buyer.buyer)
+  expect(texts.size).toBeGreaterThan(100)
   expect(scans()).toEqual([])
 })
 

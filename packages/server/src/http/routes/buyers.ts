@@ -1,0 +1,226 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type Static, Type } from 'typebox'
+import type { ServiceKey } from '../../domain/keys/service-key.ts'
+import type { Buyer, Contact } from '../../domain/subscriptions/buyer.ts'
+import { readCursor, writeCursor } from '../cursor.ts'
+import type { HttpDeps } from '../deps.ts'
+import { findVisible, productFilter } from '../product-scope.ts'
+import { Name, PRINTABLE, pageOf, pageQuery, problems, ref, Time } from '../schemas.ts'
+import { actorOf } from './subscriptions/manage-subscriptions.ts'
+import { SubscriptionBody, timeText, toSubscription } from './subscriptions/subscription-body.ts'
+
+/** Subscriptions shown with a buyer: one a year, and some side by side. */
+const SUBSCRIPTIONS_MAX = 100
+
+const buyerFields = {
+  id: Type.String(),
+  product: Type.String(),
+  customerAWSAccountId: Type.Optional(Type.String()),
+  customerIdentifier: Type.Optional(Type.String()),
+  createdAt: Time,
+}
+
+const BuyerBody = Type.Object(buyerFields, { $id: 'Buyer' })
+
+const ContactBody = Type.Object(
+  {
+    email: Type.String(),
+    name: Type.Optional(Type.String()),
+    company: Type.Optional(Type.String()),
+    phone: Type.Optional(Type.String()),
+    registeredAt: Time,
+  },
+  { $id: 'Contact', description: 'Personal data.' },
+)
+
+const BuyerDetail = Type.Object(
+  {
+    ...buyerFields,
+    subscriptions: Type.Array(ref(SubscriptionBody), { description: 'Newest first, the latest 100.' }),
+    contacts: Type.Optional(
+      Type.Array(ref(ContactBody), {
+        description: 'Those who registered, newest first; only with a key that has `subscriptions:write`.',
+      }),
+    ),
+  },
+  { $id: 'BuyerDetail' },
+)
+
+const BuyerExport = Type.Object(
+  {
+    exportedAt: Time,
+    buyer: ref(BuyerBody),
+    contacts: Type.Array(ref(ContactBody)),
+    mails: Type.Array(
+      Type.Object({ at: Time, to: Type.String(), subject: Type.String(), text: Type.String() }),
+      { description: 'Mail that was kept on this machine.' },
+    ),
+    subscriptions: Type.Array(ref(SubscriptionBody)),
+  },
+  { $id: 'BuyerExport' },
+)
+
+const Erased = Type.Object({ contacts: Type.Integer(), mails: Type.Integer() }, { $id: 'BuyerErased' })
+
+/** Who buys: the organisation, and the people that registered for it. */
+export function buyerRoutes(
+  deps: Pick<HttpDeps, 'buyers' | 'subscriptions' | 'catalog' | 'clock'>,
+): FastifyPluginAsyncTypebox {
+  const { buyers, subscriptions, catalog, clock } = deps
+  const visibleBuyer = (key: ServiceKey | undefined, id: string) =>
+    findVisible(key, 'buyer.not_found', 'buyer', () => buyers.get(id))
+  const subscriptionsOf = async ({ id }: Buyer) =>
+    (await subscriptions.list({ buyerId: id, limit: SUBSCRIPTIONS_MAX })).map(toSubscription)
+
+  return async (app) => {
+    for (const schema of [BuyerBody, ContactBody, BuyerDetail, BuyerExport, Erased]) app.addSchema(schema)
+    const params = Type.Object({ buyerId: Name })
+
+    app.get(
+      '/buyers',
+      {
+        config: { access: 'usage:read' },
+        schema: {
+          operationId: 'listBuyers',
+          summary: 'Buyers, newest first; without personal data',
+          tags: ['buyers'],
+          querystring: Type.Object(
+            {
+              product: Type.Optional(Name),
+              customerAWSAccountId: Type.Optional(Name),
+              customerIdentifier: Type.Optional(Name),
+              ...pageQuery,
+            },
+            { additionalProperties: false },
+          ),
+          response: { 200: pageOf(ref(BuyerBody)), ...problems(400, 401, 403, 404) },
+        },
+      },
+      async ({ query, serviceKey }) => {
+        const { limit } = query
+        const rows = await buyers.list({
+          product: productFilter(catalog, serviceKey, query.product),
+          customerAwsAccountId: query.customerAWSAccountId,
+          customerIdentifier: query.customerIdentifier,
+          limit,
+          before: readCursor(query.cursor),
+        })
+        const last = rows.at(-1)
+        return {
+          items: rows.map(toBuyer),
+          ...(last !== undefined && rows.length === limit && { next: writeCursor(last.id) }),
+        }
+      },
+    )
+
+    app.get(
+      '/buyers/:buyerId',
+      {
+        config: { access: 'usage:read' },
+        schema: {
+          operationId: 'getBuyer',
+          summary: 'One buyer with its subscriptions',
+          tags: ['buyers'],
+          params,
+          response: { 200: ref(BuyerDetail), ...problems(400, 401, 403, 404) },
+        },
+      },
+      async ({ params, serviceKey }) => {
+        const buyer = await visibleBuyer(serviceKey, params.buyerId)
+        return {
+          ...toBuyer(buyer),
+          subscriptions: await subscriptionsOf(buyer),
+          ...(maySeePeople(serviceKey) && { contacts: (await buyers.listContacts(buyer.id)).map(toContact) }),
+        }
+      },
+    )
+
+    app.get(
+      '/buyers/:buyerId/export',
+      {
+        config: { access: 'subscriptions:write' },
+        schema: {
+          operationId: 'exportBuyer',
+          summary: 'All that is kept of a buyer and its people',
+          tags: ['buyers'],
+          params,
+          response: { 200: ref(BuyerExport), ...problems(400, 401, 403, 404) },
+        },
+      },
+      async ({ params, serviceKey }, reply) => {
+        const buyer = await visibleBuyer(serviceKey, params.buyerId)
+        reply.header('cache-control', 'no-store')
+        return {
+          exportedAt: timeText(clock.now()),
+          buyer: toBuyer(buyer),
+          contacts: (await buyers.listContacts(buyer.id)).map(toContact),
+          mails: (await buyers.listMails(buyer.id)).map((mail) => ({ ...mail, at: timeText(mail.at) })),
+          subscriptions: await subscriptionsOf(buyer),
+        }
+      },
+    )
+
+    app.post(
+      '/buyers/:buyerId/erase',
+      {
+        config: { access: 'subscriptions:write' },
+        schema: {
+          operationId: 'eraseBuyer',
+          summary: 'Erase the people of a buyer',
+          description:
+            'Their details and the mail kept for them. What was bought, used and billed stays: it names accounts, not people. Audited without the data; erasing again is not an error.',
+          tags: ['buyers'],
+          params,
+          body: Type.Unsafe<{ email?: string } | null>({
+            type: ['object', 'null'],
+            additionalProperties: false,
+            properties: {
+              email: {
+                type: 'string',
+                minLength: 3,
+                maxLength: 254,
+                pattern: PRINTABLE,
+                description: 'Only this person; else everybody.',
+              },
+            },
+          }),
+          response: { 200: ref(Erased), ...problems(400, 401, 403, 404, 415) },
+        },
+      },
+      async ({ params, body, serviceKey }) => {
+        const buyer = await visibleBuyer(serviceKey, params.buyerId)
+        return buyers.erase(buyer.id, body?.email, actorOf(serviceKey), clock.now())
+      },
+    )
+  }
+}
+
+function maySeePeople(key: ServiceKey | undefined): boolean {
+  return key?.scopes.some((scope) => scope === 'subscriptions:write' || scope === 'admin') === true
+}
+
+function toBuyer({
+  id,
+  product,
+  customerAwsAccountId,
+  customerIdentifier,
+  createdAt,
+}: Buyer): Static<typeof BuyerBody> {
+  return {
+    id,
+    product,
+    ...(customerAwsAccountId !== undefined && { customerAWSAccountId: customerAwsAccountId }),
+    ...(customerIdentifier !== undefined && { customerIdentifier }),
+    createdAt: timeText(createdAt),
+  }
+}
+
+function toContact({ email, name, company, phone, registeredAt }: Contact): Static<typeof ContactBody> {
+  return {
+    email,
+    ...(name !== undefined && { name }),
+    ...(company !== undefined && { company }),
+    ...(phone !== undefined && { phone }),
+    registeredAt: timeText(registeredAt),
+  }
+}
