@@ -42,7 +42,7 @@ export interface Agreement {
 
 /** The latest stretch of access: from when, and until when if it is over. */
 export interface Spell {
-  /** Undefined: it was never granted (refused, or ended before). */
+  /** Undefined: it was never granted (refused, or ended before), or AWS's word of it has not come. */
   readonly from: number | undefined
   /** The first word of its end. */
   readonly to: number | undefined
@@ -168,10 +168,13 @@ export function latestSpell({ marks }: Agreement): Spell | undefined {
       continue
     }
     if (what === 'ended') over = true
-    if (spell === undefined) spell = { from: undefined, to: at, lastWordAt: at, refused: true }
+    // What AWS takes back it had given: then only its word of the beginning has not come.
+    const refused = what === 'ended' && (spell === undefined || spell.refused)
+    if (spell === undefined) spell = { from: undefined, to: at, lastWordAt: at, refused }
     else if (spell.to === undefined) spell = { ...spell, to: at, lastWordAt: at }
     // `closed` says that AWS's hour is over; it does not begin another.
-    else if (what !== 'closed') spell = { ...spell, lastWordAt: Math.max(spell.lastWordAt ?? at, at) }
+    else if (what !== 'closed')
+      spell = { ...spell, refused, lastWordAt: Math.max(spell.lastWordAt ?? at, at) }
   }
   return spell
 }

@@ -166,13 +166,20 @@ function end(draft: CaseDraft, subscription: Subscription, agreement: Agreement,
     supersede(draft, { ...subscription, accessEnd }, finalWindowEnd)
     return
   }
-  if (status === 'pending')
-    draft.patch(id, {
-      grantedAt: spell.from!,
-      accessStart: Math.min(startOf(agreement, spell.from!), accessEnd),
-    })
+  if (status === 'pending') takeStart(draft, subscription, agreement, spell)
   draft.patch(id, { status: 'cancelling', accessEnd, finalWindowEnd })
   draft.tell('subscription.cancelling', id, { reason: agreement.endStatus ?? 'WITHDRAWN' })
+}
+
+/** When AWS granted what is over by now; undefined where its word of that has not come. */
+function takeStart(
+  draft: CaseDraft,
+  { id, accessStart }: Subscription,
+  agreement: Agreement,
+  { from }: Spell,
+): void {
+  if (from === undefined) return
+  draft.patch(id, { grantedAt: from, accessStart: Math.min(startOf(agreement, from), accessStart) })
 }
 
 /** It goes on under another agreement; until that is known, access and usage go on under a subscription without a license. */
@@ -218,7 +225,13 @@ function followEnded(
       comeBack(draft, subscription, agreement, spell, product)
     return
   }
-  if (spell.to < subscription.accessStart) return
+  if (spell.to < subscription.accessStart && subscription.grantedAt !== undefined) return
+  if (subscription.grantedAt === undefined) takeStart(draft, subscription, agreement, spell)
+  // It had begun after all: AWS's word of the beginning came after that of the end.
+  if (status === 'failed' && !spell.refused) {
+    draft.patch(id, { status: 'cancelling' })
+    draft.tell('subscription.cancelling', id, { reason: agreement.endStatus ?? 'WITHDRAWN' })
+  }
   const lastWord = (spell.lastWordAt ?? spell.to) + AWS_RULES.finalWindowMs
   const extended = finalWindowEnd !== undefined && lastWord > finalWindowEnd ? lastWord : finalWindowEnd
   const gaveWay =

@@ -325,6 +325,24 @@ export function lifecycleContract(name: string, open: () => Promise<LifecycleSto
         })
       })
 
+      it('comes to the same whichever of its beginning and its end is told first', async () => {
+        const told = [customer.success(NOON + MINUTE / 2), customer.pending(NOON + 5 * MINUTE)]
+        const outcomes: unknown[] = []
+        for (const events of [told, told.toReversed()]) {
+          stores = await open()
+          receive = createReceiveEvent({ cases: stores.cases, catalog, clock })
+          at(NOON + MINUTE)
+          const { id } = await register({ customer: customer.customerIdentifier })
+          at(NOON + 6 * MINUTE)
+          for (const event of events) await receive(event)
+          const { status, accessStart, accessEnd, finalWindowEnd, grantedAt } =
+            await stores.subscriptions.get(id)
+          outcomes.push({ status, accessStart, accessEnd, finalWindowEnd, grantedAt })
+        }
+        expect(outcomes[1]).toEqual(outcomes[0])
+        expect(outcomes[0]).toMatchObject({ status: 'cancelling', accessStart: NOON + MINUTE / 2 })
+      })
+
       it('payment fails: it has failed; a later success is a new one', async () => {
         await receive(customer.fail(NOON - MINUTE))
         const failed = await register({ customer: customer.customerIdentifier })
