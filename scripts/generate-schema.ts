@@ -1,11 +1,13 @@
 /**
- * Writes what is generated from the configuration's schema: the published JSON Schema and `docs/configuration.md`.
+ * Writes what is generated from the configuration's schema, the published JSON Schema and `docs/configuration.md`, and
+ * `docs/iam.md` from the list of what the server asks of AWS.
  * With `--check` it writes nothing and exits with 1 if one of them is not current.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configurationPage, publishedSchema } from '../packages/server/src/config/published.ts'
+import { iamPage } from '../packages/server/src/marketplace/iam-permissions.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const FILES: readonly (readonly [path: string, text: () => string])[] = [
@@ -14,6 +16,7 @@ const FILES: readonly (readonly [path: string, text: () => string])[] = [
     () => formatted('tollkeeper.schema.json', JSON.stringify(publishedSchema())),
   ],
   ['docs/configuration.md', configurationPage],
+  ['docs/iam.md', iamPage],
 ]
 
 /** As the formatter would have it, so that generating and formatting never take turns. */
