@@ -27,7 +27,8 @@ function callsInTheCode(): string[] {
     if (clients.length === 0) continue
     const [prefix, ...others] = new Set(clients.map((client) => PREFIXES[client] ?? client))
     expect(others, `${file} speaks to one service`).toEqual([])
-    for (const [, command] of text.matchAll(/new (?:\w+\.)?([A-Z]\w+)Command\(/g)) calls.add(`${prefix}:${command}`)
+    for (const [, command] of text.matchAll(/new (?:\w+\.)?([A-Z]\w+)Command\(/g))
+      calls.add(`${prefix}:${command}`)
   }
   return [...calls].sort()
 }

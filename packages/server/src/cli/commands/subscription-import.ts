@@ -140,14 +140,18 @@ async function readMetering(
 }
 
 function textOf(report: ImportReport): string {
-  const { dryRun, rows, imported, known, differs, contacts, problems, metering } = report
+  const { dryRun, rows, imported, completed, known, differs, contacts, problems, metering } = report
   const counts = new Map<string, number>()
   for (const { status } of imported) counts.set(status, (counts.get(status) ?? 0) + 1)
   const kinds = [...counts].map(([status, count]) => `${count} ${status}`).join(', ')
   const would = dryRun ? ' to import' : ' imported'
+  const filled =
+    completed.length === 0
+      ? ''
+      : ` ${completed.length} known ${dryRun ? 'to be ' : ''}given their tenant or plan,`
   return [
     ...(dryRun ? ['Dry run: nothing is written.'] : []),
-    `${rows} subscribers read: ${imported.length}${would}${kinds === '' ? '' : ` (${kinds})`}, ${known} known already, ${differs.length} known otherwise, ${problems.length} set aside. ${contacts} contacts ${dryRun ? 'to add' : 'added'}.`,
+    `${rows} subscribers read: ${imported.length}${would}${kinds === '' ? '' : ` (${kinds})`},${filled} ${known} known already, ${differs.length} known otherwise, ${problems.length} set aside. ${contacts} contacts ${dryRun ? 'to add' : 'added'}.`,
     ...list('Not plain:', imported.filter(({ notes }) => notes.length > 0).map(itemText)),
     ...list('Known otherwise, left as they are:', differs.map(itemText)),
     ...list('Set aside:', problems.map(problemText)),
@@ -163,12 +167,13 @@ function meteringText({ rows, pending, taken, unknown, problems }: MeteringImpor
       : `reported as ${pending.events} events${outcomes.length === 0 ? '' : `: ${outcomes.join(', ')}`}`
   return [
     `${rows} metering rows: ${taken} taken by AWS, ${pending.rows} never sent and ${became}, ${unknown.length} of unknown fate, never sent again.`,
+    ...list('Counted in a later hour than its own:', pending.moved.map(problemText)),
     ...list('Usage set aside:', problems.map(problemText)),
     ...list(
-      'Of unknown fate, for a person to look at:',
+      'Of unknown fate: look in CloudTrail for BatchMeterUsage of the customer and in the month’s seller report; what AWS does not have and still takes, report with `tollkeeper usage import`:',
       unknown.map(
-        ({ where, customer, usedAt, usage, reason, check }) =>
-          `${where}: ${customer}, used ${usedAt}, ${usage.join(' ')}: ${reason}; check ${check}`,
+        ({ where, customer, usedAt, usage, reason }) =>
+          `${where}: ${customer}, used ${usedAt}, ${usage.join(' ')}: ${reason}`,
       ),
     ),
   ]

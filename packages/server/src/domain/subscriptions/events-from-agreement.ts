@@ -107,6 +107,27 @@ export function eventsFromAgreement(
   return events
 }
 
+/** What an agreement's terms say of a trial. */
+export function trialEvent(
+  agreement: AgreementSummary,
+  said: { readonly freeTrial: boolean; readonly productCode: string; readonly occurredAt: number },
+): MarketplaceEvent {
+  const { agreementId, status, customerAwsAccountId, startsAt, endsAt, payload } = agreement
+  return {
+    ...said,
+    id: `agreements:${agreementId}:trial:${said.freeTrial}`,
+    channel: 'agreements',
+    kind: 'agreement_amended',
+    name: said.freeTrial ? 'free trial term' : 'no free trial term',
+    agreementId,
+    agreementStatus: status,
+    customerAwsAccountId,
+    startsAt,
+    endsAt,
+    payload,
+  }
+}
+
 /**
  * The same for a customer of a legacy product: AWS names no license, and one account's agreements of one product are
  * one customer's, one after the other.

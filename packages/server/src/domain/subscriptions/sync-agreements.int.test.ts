@@ -71,8 +71,12 @@ async function aDeafSeller() {
     marketplace,
     subscriptions,
     usage,
-    async buy(productCode: string, accountId?: string) {
-      const bought = marketplace.subscribe({ productCode, ...(accountId !== undefined && { accountId }) })
+    async buy(productCode: string, accountId?: string, freeTrial = false) {
+      const bought = marketplace.subscribe({
+        productCode,
+        freeTrial,
+        ...(accountId !== undefined && { accountId }),
+      })
       const token = marketplace.registrationToken(bought.id)
       const { subscription } = await register(productCode, token)
       return { bought, id: subscription.id }
@@ -92,7 +96,7 @@ describe('a notification that never came', () => {
     expect(await get(id)).toMatchObject({ status: 'pending', agreementId: bought.agreementId })
     clock.advance(4 * MINUTE)
     const { learned } = await sync()
-    expect(learned).toMatchObject([{ kind: 'access_granted', state: 'followed', subscriptions: [id] }])
+    expect(learned[0]).toMatchObject({ kind: 'access_granted', state: 'followed', subscriptions: [id] })
     expect(await get(id)).toMatchObject({ status: 'active', accessStart: NOON, grantedAt: NOON })
   })
 
@@ -111,6 +115,24 @@ describe('a notification that never came', () => {
       accessEnd: endedAt,
       finalWindowEnd: endedAt + HOUR,
     })
+  })
+
+  it('says nothing of trials: the terms do, and are read once', async () => {
+    const { deps, buy, sync, get, clock } = await aDeafSeller()
+    const paid = await buy('demo', '111111111111')
+    const trial = await buy('demo', '222222222222', true)
+    clock.advance(10 * MINUTE)
+    let asked = 0
+    const { getAgreementTerms } = deps.agreements
+    deps.agreements.getAgreementTerms = (...given) => {
+      asked++
+      return getAgreementTerms(...given)
+    }
+    await sync()
+    expect(await get(paid.id)).toMatchObject({ status: 'active', freeTrial: false })
+    expect(await get(trial.id)).toMatchObject({ status: 'active', freeTrial: true })
+    await sync()
+    expect(asked).toBe(2)
   })
 
   it('of both is healed at once, days later', async () => {

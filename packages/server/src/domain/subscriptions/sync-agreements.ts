@@ -7,7 +7,7 @@ import {
   isNotPermitted,
 } from './agreement-service.ts'
 import type { BuyerCaseStore } from './buyer-case.ts'
-import { eventsFromAgreement, eventsOfCustomer, isEnded } from './events-from-agreement.ts'
+import { eventsFromAgreement, eventsOfCustomer, isEnded, trialEvent } from './events-from-agreement.ts'
 import type { EventState, MarketplaceEvent } from './marketplace-event.ts'
 import type { ReceiveEvent } from './receive-event.ts'
 import { isLive, type Subscription } from './subscription.ts'
@@ -151,6 +151,7 @@ async function look(
   const seen = { agreements: 0, foreign: 0 }
   const chains = new Map<string, readonly AgreementSummary[]>()
   const customers = new Set<string>()
+  let mayReadTerms = true
 
   async function all(filter: AgreementFilter): Promise<AgreementSummary[]> {
     const found: AgreementSummary[] = []
@@ -189,6 +190,29 @@ async function look(
         previousAgreementId: previous?.agreementId,
       }),
     )
+    if (agreement.status === 'ACTIVE') await takeTrial(agreement, product)
+  }
+
+  /** No notification says whether an agreement is a trial: its terms do. Asked once for each that is followed. */
+  async function takeTrial(agreement: AgreementSummary, product: Product): Promise<void> {
+    const { agreementId, licenseArns, updatedAt } = agreement
+    const [licenseArn] = licenseArns
+    if (licenseArn === undefined || !mayReadTerms) return
+    const own = await deps.subscriptions.findMatching(product.id, { licenseArn })
+    const asks = own.some(
+      (one) => isLive(one) && one.agreementId === agreementId && one.freeTrial === undefined,
+    )
+    if (!asks) return
+    try {
+      const { freeTrial } = await deps.agreements.getAgreementTerms(agreementId, signal)
+      const { productCode } = product
+      const occurredAt = updatedAt ?? now
+      await take(agreement, [trialEvent(agreement, { freeTrial, productCode, occurredAt })])
+    } catch (error) {
+      // It is for people to see; access does not depend on it.
+      if (!isNotPermitted(error)) throw error
+      mayReadTerms = false
+    }
   }
 
   /** The agreement whose place it took: the one before it in its chain, if that gave way. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { AWS_RULES } from '../../usage/aws-rules.ts'
 import type { BuyerCase, CaseChanges } from '../buyer-case.ts'
-import { draftCase } from '../case-draft.ts'
+import { type CaseDraft, draftCase } from '../case-draft.ts'
 import { followAll, onlyPlan } from '../follow.ts'
 import { isLive, licenseTail, newSubscription, type Subscription } from '../subscription.ts'
 import type { Candidate } from './gather-candidates.ts'
@@ -9,8 +9,11 @@ import type { Candidate } from './gather-candidates.ts'
 /** What becomes of one subscriber. */
 export interface ImportResult {
   readonly candidate: Candidate
-  /** `known`: the ledger has it already. `differs`: and thinks otherwise of it: nothing is changed. */
-  readonly outcome: 'imported' | 'known' | 'differs'
+  /**
+   * `known`: the ledger has it already. `completed`: and lacked the tenant or plan that the source knows. `differs`: and
+   * thinks otherwise of it: nothing is changed.
+   */
+  readonly outcome: 'imported' | 'completed' | 'known' | 'differs'
   readonly subscription: Subscription
   /** What a person should know: guesses, oddities. */
   readonly notes: readonly string[]
@@ -37,7 +40,14 @@ export function decideImport(
   for (const candidate of inOrderOfTime(candidates)) {
     const known = findKnown(draft.subscriptions(), candidate)
     if (known !== undefined) {
-      results.push({ candidate, subscription: known, ...compare(known, candidate) })
+      const compared = compare(known, candidate)
+      const isCompleted = compared.outcome === 'known' && complete(draft, known, candidate)
+      results.push({
+        candidate,
+        ...compared,
+        ...(isCompleted && { outcome: 'completed' as const }),
+        subscription: draft.get(known.id)!,
+      })
       continue
     }
     const { subscription, notes } = toSubscription(candidate, { id: draft.newId(), buyer }, now)
@@ -93,6 +103,19 @@ function findKnown(
         subscription.agreementId === agreementId,
     )
   )
+}
+
+/** Takes over what only the seller's own records say, where the ledger says nothing. @returns whether it did */
+function complete(draft: CaseDraft, known: Subscription, candidate: Candidate): boolean {
+  const { tenantId } = candidate.subscriber
+  const { plan } = planOf(candidate)
+  const patch = {
+    ...(known.tenantId === undefined && tenantId !== undefined && { tenantId }),
+    ...(known.plan === undefined && plan !== undefined && { plan }),
+  }
+  if (!isLive(known) || Object.keys(patch).length === 0) return false
+  draft.patch(known.id, patch)
+  return true
 }
 
 function compare(

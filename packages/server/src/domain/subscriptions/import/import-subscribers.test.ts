@@ -404,6 +404,17 @@ describe('an import', () => {
     expect((await ledger.all())[0]).toMatchObject({ status: 'cancelled' })
   })
 
+  it('gives a known subscription the tenant that only the seller’s records say', async () => {
+    const ledger = await aLedger()
+    const row = { licenseArn: licenseArn('1'), customerAwsAccountId: '111122223333', status: 'active' }
+    await ledger.run(subscribersOf(JSON.stringify([row])))
+    const more = subscribersOf(JSON.stringify([{ ...row, tenantId: 'acme', plan: 'pro' }]))
+    expect((await ledger.run(more)).completed).toMatchObject([{ tenantId: 'acme', plan: 'pro' }])
+    const other = subscribersOf(JSON.stringify([{ ...row, tenantId: 'other' }]))
+    expect(await ledger.run(other)).toMatchObject({ completed: [], known: 1 })
+    expect(await ledger.all()).toMatchObject([{ tenantId: 'acme', plan: 'pro' }])
+  })
+
   it('sets aside a row whose names contradict each other', async () => {
     const ledger = await aLedger()
     const { problems } = await ledger.run(

@@ -26,6 +26,7 @@ export interface ImportedItem {
   readonly customerIdentifier: string | undefined
   readonly accessStart: string
   readonly accessEnd: string | undefined
+  readonly tenantId: string | undefined
   readonly plan: string | undefined
   /** Such as `seats=25`, as the source had them: AWS is asked anew. */
   readonly entitlements: readonly string[]
@@ -65,6 +66,8 @@ export interface ImportReport {
   /** Subscribers that the source has, unreadable ones too. */
   readonly rows: number
   readonly imported: readonly ImportedItem[]
+  /** In the ledger already, and now with the tenant or plan that the source knows. */
+  readonly completed: readonly ImportedItem[]
   /** In the ledger already, and left as they are. */
   readonly known: number
   /** In the ledger already, which thinks otherwise of them; left as they are. */
@@ -141,6 +144,7 @@ export async function importSubscribers(
     dryRun: options.dryRun,
     rows: source.subscribers.length + source.problems.length,
     imported: ofKind('imported').map(toItem),
+    completed: ofKind('completed').map(toItem),
     known: ofKind('known').length + completed.known.length,
     differs: ofKind('differs').map(toItem),
     contacts,
@@ -408,6 +412,7 @@ function toItem({ candidate, subscription: s, notes }: ImportResult): ImportedIt
     customerIdentifier: s.customerIdentifier,
     accessStart: new Date(s.accessStart).toISOString(),
     accessEnd: s.accessEnd === undefined ? undefined : new Date(s.accessEnd).toISOString(),
+    tenantId: s.tenantId,
     plan: s.plan,
     entitlements: candidate.subscriber.entitlements.map(
       ({ dimension, value }) => `${dimension}=${value.value}`,
