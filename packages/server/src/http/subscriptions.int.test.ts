@@ -93,6 +93,7 @@ describe('opening a subscription off AWS Marketplace', () => {
       grantedAt: new Date(NOW).toISOString(),
       accessStart: new Date(NOW).toISOString(),
       terms: { soldBy: 'seller', price: 'free', freeTrial: 'no', termEnd: 'none' },
+      access: { allowed: true },
       explanation: { state: expect.stringContaining('Active since 2026-11-21 07:30 UTC') },
       alarms: [],
     })
@@ -274,7 +275,10 @@ describe('a subscription off AWS Marketplace', () => {
   it('is suspended and resumed, by either word, and told of', async () => {
     const { body } = await open({ tenantId: 'tenant-new' })
     expect((await call('PUT', at(body.id), { suspended: true })).body.status).toBe('suspended')
-    expect((await show(body.id)).explanation.state).toContain('Suspended by you')
+    expect(await show(body.id)).toMatchObject({
+      access: { allowed: false, reason: 'suspended' },
+      explanation: { state: 'Suspended by you: the buyer has no access.' },
+    })
     expect((await call('PUT', at(body.id), { status: 'active' })).body.status).toBe('active')
     expect((await call('PUT', at(body.id), { status: 'suspended' })).body.status).toBe('suspended')
     expect((await call('PUT', at(body.id), { suspended: false })).body.status).toBe('active')
@@ -435,6 +439,7 @@ describe('what AWS Marketplace says', () => {
     await seller.receive(agreement.ended(NOW))
     expect(await show(id)).toMatchObject({
       status: 'cancelling',
+      access: { allowed: false, reason: 'cancelling' },
       accessEnd: new Date(NOW).toISOString(),
       finalWindowEnd: new Date(NOW + HOUR).toISOString(),
       endReason: 'CANCELLED',

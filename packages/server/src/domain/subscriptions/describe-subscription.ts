@@ -1,7 +1,9 @@
+import type { EntitlementStore } from '../entitlements/entitlement-store.ts'
+import type { ProductCatalog } from '../products/product.ts'
 import type { OpenAlarm } from '../usage/usage-store.ts'
 import { type Agreement, latestSpell } from './agreement.ts'
 import type { Subscription } from './subscription.ts'
-import type { UnsettledUsage } from './subscription-history.ts'
+import type { SubscriptionHistory, UnsettledUsage } from './subscription-history.ts'
 
 /** What is known of a subscription beside its row. */
 export interface SubscriptionFacts {
@@ -9,6 +11,34 @@ export interface SubscriptionFacts {
   readonly endReason: string | undefined
   readonly unsettled: UnsettledUsage
   readonly alarms: readonly OpenAlarm[]
+  /** Since when AWS's answers on what its contract grants are empty, ms; undefined: they are not, or there is none. */
+  readonly emptySince: number | undefined
+}
+
+/** All that `describeSubscription` needs. */
+export async function readSubscriptionFacts(
+  deps: {
+    readonly history: Pick<
+      SubscriptionHistory,
+      'findAgreement' | 'findEndReason' | 'readUnsettled' | 'listAlarms'
+    >
+    readonly entitlements: Pick<EntitlementStore, 'find'>
+    readonly catalog: ProductCatalog
+  },
+  subscription: Subscription,
+): Promise<SubscriptionFacts> {
+  const { history, entitlements, catalog } = deps
+  const { id } = subscription
+  const hasContract =
+    subscription.channel === 'aws' && (catalog.find(subscription.product)?.pricing ?? 'usage') !== 'usage'
+  const [agreement, endReason, unsettled, alarms, entitled] = await Promise.all([
+    history.findAgreement(subscription),
+    history.findEndReason(id),
+    history.readUnsettled(id),
+    history.listAlarms(id),
+    hasContract ? entitlements.find(id) : undefined,
+  ])
+  return { agreement, endReason, unsettled, alarms, emptySince: entitled?.reading?.emptySince }
 }
 
 /** A subscription in words, for the person who asks why a buyer has access, or has none. */
@@ -49,7 +79,7 @@ export function describeSubscription(
     case 'pending':
       return describePending(subscription, now)
     case 'active':
-      return describeActive(subscription)
+      return describeActive(subscription, facts)
     case 'suspended':
       return describeSuspended(subscription)
     case 'failed':
@@ -84,7 +114,7 @@ function describePending({ id, createdAt, accessStart }: Subscription, now: numb
       }
 }
 
-function describeActive(subscription: Subscription): SubscriptionWords {
+function describeActive(subscription: Subscription, { emptySince }: SubscriptionFacts): SubscriptionWords {
   const { channel, grantedAt, accessStart, freeTrial, licenseArn, customerIdentifier, termEnd } = subscription
   const since = `Active since ${minute(grantedAt ?? accessStart)}`
   if (channel !== 'aws') {
@@ -98,6 +128,12 @@ function describeActive(subscription: Subscription): SubscriptionWords {
     return {
       state,
       next: 'AWS renewed or replaced its agreement and has not named the new license: usage waits for it, and access goes on.',
+    }
+  }
+  if (emptySince !== undefined) {
+    return {
+      state: `${state} AWS has granted nothing of its contract since ${minute(emptySince)}.`,
+      next: 'If AWS says so again, or says that the agreement ended, access ends.',
     }
   }
   return {

@@ -119,7 +119,7 @@ export function createManageSubscriptions(deps: {
           const what =
             subscription.id === id
               ? 'this Idempotency-Key was used for another request'
-              : 'it has one already'
+              : `tenant ${tenantId} has another subscription`
           throw exists(what, subscription)
         }
       }
@@ -312,7 +312,7 @@ function checkPlanChange(product: Product | undefined, { channel }: Subscription
 function exists(what: string, { id, channel, status }: Subscription): DomainError {
   return new DomainError(
     'subscription.exists',
-    `${what}: subscription ${id} (${channel}, ${status}); change it with PUT, or end it before another one is opened`,
+    `${what}: ${id} (${channel}, ${status}); change that one, or end it before another one is opened`,
     { details: { subscription: id } },
   )
 }

@@ -13,6 +13,7 @@ export function subscriptionRoutes(
     | 'manage'
     | 'requestCancellation'
     | 'history'
+    | 'entitlements'
     | 'usageAccounts'
     | 'ingest'
     | 'catalog'

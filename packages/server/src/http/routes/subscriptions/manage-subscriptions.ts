@@ -163,7 +163,10 @@ const IDEMPOTENCY_KEY = 'idempotency-key'
 
 /** What a seller may do with subscriptions: all of their own, and what AWS leaves to a seller of the others. */
 export function manageSubscriptionRoutes(
-  deps: Pick<HttpDeps, 'subscriptions' | 'manage' | 'requestCancellation' | 'history' | 'catalog' | 'clock'>,
+  deps: Pick<
+    HttpDeps,
+    'subscriptions' | 'manage' | 'requestCancellation' | 'history' | 'entitlements' | 'catalog' | 'clock'
+  >,
 ): FastifyPluginAsyncTypebox {
   return async (app) => {
     for (const schema of [Opening, Changes, Cancellation]) app.addSchema(schema)

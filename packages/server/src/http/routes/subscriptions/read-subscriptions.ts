@@ -63,7 +63,7 @@ const filters = {
 
 /** Subscriptions as they are, and how each came to be so. */
 export function readSubscriptionRoutes(
-  deps: Pick<HttpDeps, 'subscriptions' | 'history' | 'catalog' | 'clock'>,
+  deps: Pick<HttpDeps, 'subscriptions' | 'history' | 'entitlements' | 'catalog' | 'clock'>,
 ): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.addSchema(Entry)

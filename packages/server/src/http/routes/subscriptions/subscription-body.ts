@@ -1,11 +1,12 @@
 import { type Static, Type } from 'typebox'
+import { refusalOf } from '../../../domain/entitlements/decide-access.ts'
 import type { ServiceKey } from '../../../domain/keys/service-key.ts'
 import type { Agreement } from '../../../domain/subscriptions/agreement.ts'
 import {
   describeSubscription,
   endReasonOf,
   isFinalUsageSettled,
-  type SubscriptionFacts,
+  readSubscriptionFacts,
 } from '../../../domain/subscriptions/describe-subscription.ts'
 import type { Channel, Subscription, SubscriptionStatus } from '../../../domain/subscriptions/subscription.ts'
 import type { HttpDeps } from '../../deps.ts'
@@ -62,6 +63,12 @@ const Yes = Type.Enum(['yes', 'no', 'unknown'])
 export const SubscriptionDetail = Type.Object(
   {
     ...summaryFields,
+    access: Type.Object({
+      allowed: Type.Boolean({
+        description: 'May the buyer use the product? What of it, `/entitlements/check` says.',
+      }),
+      reason: Type.Optional(Type.Enum(['pending', 'suspended', 'cancelling', 'ended', 'not_entitled'])),
+    }),
     explanation: Type.Object(
       { state: Type.String(), next: Type.String() },
       { description: 'In words: how it is, and what happens next.' },
@@ -160,21 +167,18 @@ export function toSubscription(subscription: Subscription): Static<typeof Subscr
 
 /** A subscription with all that is known about it. */
 export async function readDetail(
-  { history, clock }: Pick<HttpDeps, 'history' | 'clock'>,
+  deps: Pick<HttpDeps, 'history' | 'entitlements' | 'catalog' | 'clock'>,
   subscription: Subscription,
 ): Promise<Static<typeof SubscriptionDetail>> {
-  const [agreement, endReason, unsettled, alarms] = await Promise.all([
-    history.findAgreement(subscription),
-    history.findEndReason(subscription.id),
-    history.readUnsettled(subscription.id),
-    history.listAlarms(subscription.id),
-  ])
-  const facts: SubscriptionFacts = { agreement, endReason, unsettled, alarms }
+  const facts = await readSubscriptionFacts(deps, subscription)
+  const { agreement, unsettled, alarms } = facts
+  const refusal = refusalOf({ subscription, product: undefined, reading: undefined }, {})
   const reason = endReasonOf(subscription, facts)
   const settled = isFinalUsageSettled(subscription, unsettled)
   return {
     ...toSubscription(subscription),
-    explanation: describeSubscription(subscription, facts, clock.now()),
+    access: refusal === undefined ? { allowed: true } : { allowed: false, reason: refusal },
+    explanation: describeSubscription(subscription, facts, deps.clock.now()),
     terms: toTerms(subscription, agreement),
     ...(agreement !== undefined && { agreement: toAgreement(agreement) }),
     ...(reason !== undefined && { endReason: reason }),
