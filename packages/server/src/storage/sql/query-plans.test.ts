@@ -1,13 +1,18 @@
 import type Database from 'better-sqlite3'
 import { beforeEach, expect, it, vi } from 'vitest'
+import { createCheckAccess } from '../../domain/entitlements/check-access.ts'
+import { listRevocable } from '../../domain/entitlements/revoke-unentitled.ts'
 import type { DomainEvent } from '../../domain/telling/domain-event.ts'
 import { statusAt } from '../../domain/usage/usage-at-risk.ts'
+import { nameOf, seats, startContracts } from '../contract/contract-harness.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
 import { aSink, startOutbox } from '../contract/outbox-harness.ts'
+import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
 import { openSqlite, type SqlDatabase } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
+import { createSqlEntitlementStore } from './entitlement-store.ts'
 import { migrate } from './migrations.ts'
 import { createSqlOutboxStore } from './outbox-store.ts'
 import { createSqlSubscriptionHistory } from './subscription-history.ts'
@@ -19,7 +24,7 @@ import { createSqlUsageStore } from './usage-store.ts'
 
 /** Tables that grow with time or with buyers, and the indexes that hold only what is not done yet. */
 const GROWING =
-  /^(usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|buyer|buyer_contact|agreement|marketplace_event|domain_event|delivery|mail)$/
+  /^(entitlement_reading|entitlement_period|plan_period|contract_term|usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|buyer|buyer_contact|agreement|marketplace_event|domain_event|delivery|mail)$/
 const OF_FEW_ROWS =
   /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due|delivery_waiting|delivery_dead)\b/
 
@@ -165,5 +170,37 @@ it('scans no history to tell what happens: not to hand out, claim, settle, list,
   await store.replayDead(sink.name, 'cli:test', clock.now())
   await store.purge(clock.now() + 1, 10)
   expect(texts.size).toBeGreaterThan(20)
+  expect(scans()).toEqual([])
+})
+
+it('scans no history: not to read entitlements, revoke, or tell who may use what', async () => {
+  const stores = {
+    usage: createSqlUsageStore(database),
+    subscriptions: createSqlSubscriptionStore(database),
+    cases: createSqlBuyerCaseStore(database),
+    entitlements: createSqlEntitlementStore(database),
+    told: async () => [],
+  }
+  const contracts = await startContracts(async () => stores)
+  const { subscribe, grant, refresh, refreshDue, clock, catalog, entitlements, end } = contracts
+  const [old, buyer] = [await subscribe(), await subscribe()]
+  for (const who of [old, buyer]) grant(nameOf(who), seats(1, clock.now()))
+  await refreshDue()
+  await end(old, clock.now(), buyer)
+  grant(nameOf(buyer))
+  for (let round = 0; round < 3; round++) {
+    await refresh(buyer.id)
+    await refreshDue()
+    clock.set(clock.now() + 600_000)
+  }
+  await listRevocable(contracts, catalog.find('demo')!, clock.now())
+  const heir = await subscribe()
+  await contracts.subscriptions.change(buyer.id, () => ({ successor: heir.id }), 'test', clock.now())
+  await entitlements.findServing(heir.id)
+  const check = createCheckAccess({ ...stores, catalog })
+  const { buyer: buyerId, tenantId, licenseArn, customerAwsAccountId } = buyer
+  for (const reference of [{ buyerId }, { tenantId }, { licenseArn }, { customerAwsAccountId }])
+    await check({ reference, product: 'demo' })
+  expect(texts.size).toBeGreaterThan(30)
   expect(scans()).toEqual([])
 })
