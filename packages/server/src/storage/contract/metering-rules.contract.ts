@@ -79,6 +79,22 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
       })
     })
 
+    it('finds a re-stamped retry in one batch with what it repeats', async () => {
+      const { subscribe, ingest, usage } = await start()
+      const reference = { subscriptionId: (await subscribe()).id }
+      const outcomes = await ingest(
+        ['2026-11-15T01:00', '2026-11-15T02:30', '2026-11-16T02:30'].map((time) => ({
+          reference,
+          dimension: 'requests',
+          id: 'a',
+          time: utc(time),
+          quantity: 3,
+        })),
+      )
+      expect(outcomes.map(({ status }) => status)).toEqual(['late', 'conflict', 'conflict'])
+      expect((await usage.listBuckets({ limit: 5 })).items).toMatchObject([{ quantity: 3n }])
+    })
+
     it('refuses what is older than the purge, whatever the clock says, and keeps what was counted', async () => {
       const { subscribe, report, clock, usage, audit } = await start()
       const buyer = await subscribe()

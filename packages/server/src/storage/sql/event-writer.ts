@@ -131,7 +131,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     kinEpoch = state.epoch
     if (state.ingested !== ingestedKnown) distrust()
     const outcomes: RecordedEvent[][] = []
-    const batch: Batch = { placed: [], rows: [], repeats: [] }
+    const batch: Batch = { placed: [], hours: new Set(), rows: [], repeats: [] }
     for (const call of group) {
       if (call.epoch !== state.epoch) {
         outcomes.push(call.events.map(() => STALE))
@@ -209,7 +209,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       const days = recentIds.candidates(routed.key)
       if (days.length > 0) {
         insertEvents(batch.rows)
-        const seen = find(hour, routed.key, days)
+        const seen = find(hour, routed.key, days) ?? findInBatch(routed.key, batch)
         if (seen !== undefined) {
           result[index] = compare(seen, routed, meter)
           if (batch.placed.length > 0) batch.repeats.push({ result, index, routed, meter, hour, days })
@@ -241,6 +241,7 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
       place(placed)
       batch.rows.push(placed)
       batch.placed.push(placed)
+      batch.hours.add(hour)
       recentIds.add(dayOf(hour), routed.key)
       if (batch.rows.length === ROWS[0]) insertEvents(batch.rows)
     }
@@ -394,6 +395,15 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
     if (own !== undefined) return own
     for (const day of days) {
       const seen = statements.findInDay.get(key, day * 24, day * 24 + 23) as SeenEvent | undefined
+      if (seen !== undefined) return seen
+    }
+    return undefined
+  }
+
+  /** Hours that had no event before this very batch are not among those that `find` looks into. */
+  function findInBatch(key: Uint8Array, { hours }: Batch): SeenEvent | undefined {
+    for (const hour of hours) {
+      const seen = statements.findEvent.get(hour, key) as SeenEvent | undefined
       if (seen !== undefined) return seen
     }
     return undefined
@@ -575,6 +585,8 @@ const RESTAMPED: RecordedEvent = {
 /** What one transaction takes in. */
 interface Batch {
   readonly placed: Placed[]
+  /** Of their own times. */
+  readonly hours: Set<Hour>
   /** Those of them that are not inserted yet. */
   readonly rows: Placed[]
   readonly repeats: Repeat[]
