@@ -1,8 +1,9 @@
+import type { IncludedReset, Product } from '../../packages/server/src/domain/products/product.ts'
 import { ACCOUNTS } from '../../packages/server/src/domain/usage/account.ts'
 import { auditUsage } from '../../packages/server/src/domain/usage/audit-usage.ts'
 import type { UsageRecord } from '../../packages/server/src/domain/usage/usage-record.ts'
 import type { MeterAudit } from '../../packages/server/src/domain/usage/usage-store.ts'
-import type { Run } from './run-state.ts'
+import type { Grant, Run } from './run-state.ts'
 import type { Worker } from './world.ts'
 
 const HOUR_MS = 3_600_000
@@ -116,7 +117,10 @@ export async function checkBill(run: Run, worker: Worker): Promise<void> {
   for (const bucket of open.items)
     if (bucket.hour < aDayAgo)
       throw new Error(`${bucket.subscription}/${bucket.dimension} is still open for ${bucket.hour}`)
-  for (const group of await groupMeters(run, worker)) checkGroup(run, group, items)
+  for (const group of await groupMeters(run, worker)) {
+    checkGroup(run, group, items)
+    await checkIncluded(run, worker, group)
+  }
 }
 
 function checkGroup(run: Run, group: Group, records: readonly UsageRecord[]): void {
@@ -161,7 +165,11 @@ function checkGroup(run: Run, group: Group, records: readonly UsageRecord[]): vo
   const forgiven = kept.forgiven! < 0n ? -kept.forgiven! : kept.forgiven!
   if (forgiven > ended * unit) throw new Error(`${where}: ${forgiven} is too much to forgive`)
   if (kept.held !== 0n) throw new Error(`${where}: ${kept.held} is still held`)
-  if (product.plans.length === 0 && kept.included !== 0n) throw new Error(`${where}: nothing is included`)
+  const isPure = product.pricing === 'contract'
+  if (isPure && kept.included! + kept.unbillable! + kept.open! !== measured)
+    throw new Error(`${where}: measured ${measured}, only ${kept.included} of it is included`)
+  if (!isPure && product.plans.length === 0 && kept.included !== 0n)
+    throw new Error(`${where}: nothing is included`)
   if (dimension.holdAbove === undefined && kept.waived !== 0n)
     throw new Error(`${where}: nothing was ever held`)
   if (live === deals.length && kept.refused! > 0n && run.foreign.size === 0 && !resolved(records, group))
@@ -176,6 +184,115 @@ function checkGroup(run: Run, group: Group, records: readonly UsageRecord[]): vo
         )
   }
   checkTags(run, group, unit, subscriptions)
+}
+
+/**
+ * Of a calm run, in which every hour was closed in its turn: what a contract includes, hour by hour from what it
+ * granted. Walks through time where the ledger looks back.
+ */
+async function checkIncluded(run: Run, worker: Worker, group: Group): Promise<void> {
+  const product = run.scenario.products.find(({ id }) => id === group.product)!
+  const dimension = product.dimensions.find(({ key }) => key === group.dimension)!
+  if (!run.calm || product.pricing === 'contract' || dimension.holdAbove !== undefined) return
+  for (const meter of group.meters) {
+    const { subscription } = meter
+    const { accessStart, plan } = await worker.subscriptions.get(subscription)
+    const grants = run.grants.filter((grant) => grant.subscription === subscription)
+    // No answer came before the end: its hours could not wait for one.
+    if (product.pricing !== 'usage' && grants.length === 0) continue
+    const buckets = await worker.usage.listBuckets({ subscription, dimension: dimension.key, limit: 100_000 })
+    const used = buckets.items.filter(({ status, quantity }) => status === 'closed' && quantity > 0n)
+    const expected = includedOf({
+      product,
+      dimension: dimension.key,
+      unit: dimension.unitSize * 10n ** BigInt(dimension.scale),
+      accessStart,
+      firstPlan: group.account.endsWith('1') ? product.plans[0]?.id : undefined,
+      grants,
+      hours: used.map(({ hour, quantity }) => ({ hour, quantity })).sort((a, b) => a.hour - b.hour),
+    })
+    if (expected !== meter.balances.included)
+      throw new Error(
+        `${subscription}/${dimension.key} (plan ${plan}): ${meter.balances.included} included, expected ${expected}`,
+      )
+  }
+}
+
+function includedOf(given: {
+  readonly product: Product
+  readonly dimension: string
+  readonly unit: bigint
+  readonly accessStart: number
+  readonly firstPlan: string | undefined
+  readonly grants: readonly Grant[]
+  readonly hours: readonly { readonly hour: number; readonly quantity: bigint }[]
+}): bigint {
+  // What AWS says first holds for all that came before.
+  const [first] = given.grants
+  let plan = first === undefined ? given.firstPlan : planAfter(given.product, given.firstPlan, first)
+  let seats = first?.seats ?? 0
+  const grants = [...given.grants.slice(1)]
+  const rule = () => given.product.plans.find(({ id }) => id === plan)?.included[0]
+  const unitsNow = () => {
+    const now = rule()
+    if (now === undefined || now.dimension !== given.dimension) return 0n
+    return now.units * (now.per === undefined ? 1n : BigInt(seats))
+  }
+  let reset = rule()?.reset
+  let period = ''
+  let allowed = 0n
+  const usedUp = new Map<string, bigint>()
+  let included = 0n
+  const last = given.hours.at(-1)?.hour ?? 0
+  const usedIn = new Map(given.hours.map(({ hour, quantity }) => [hour, quantity]))
+  for (let hour = Math.floor(given.accessStart / HOUR_MS) - 1; hour <= last; hour++) {
+    const current: Grant[] = []
+    while (grants[0] !== undefined && grants[0].at < (hour + 1) * HOUR_MS) current.push(grants.shift()!)
+    // Where an hour has two plans, the last one's reset counts; it may make another period of it.
+    const before = { plan, seats }
+    const rules = [rule()]
+    for (const grant of current) {
+      plan = planAfter(given.product, plan, grant)
+      rules.push(rule())
+    }
+    reset = rules.findLast((found) => found?.dimension === given.dimension)?.reset
+    plan = before.plan
+    const name = periodName(reset, given.accessStart, hour * HOUR_MS)
+    if (name !== period) allowed = 0n
+    period = name
+    if (unitsNow() === 0n) allowed = 0n
+    if (unitsNow() > allowed) allowed = unitsNow()
+    for (const [index, grant] of current.entries()) {
+      const next = current[index + 1]
+      plan = planAfter(given.product, plan, grant)
+      seats = grant.seats
+      // Of several in one instant the last one counts.
+      if (next?.at !== grant.at && unitsNow() > allowed) allowed = unitsNow()
+    }
+    const quantity = usedIn.get(hour) ?? 0n
+    const left = allowed * given.unit - (usedUp.get(period) ?? 0n)
+    const taken = left <= 0n ? 0n : left < quantity ? left : quantity
+    usedUp.set(period, (usedUp.get(period) ?? 0n) + taken)
+    included += taken
+  }
+  return included
+}
+
+function planAfter(product: Product, plan: string | undefined, grant: Grant): string | undefined {
+  const isSold = product.plans.some(({ id }) => id === 'enterprise')
+  if (isSold && grant.isEnterprise) return 'enterprise'
+  return plan === 'enterprise' ? undefined : plan
+}
+
+function periodName(reset: IncludedReset | undefined, accessStart: number, time: number): string {
+  if (reset === undefined || reset === 'term') return `${reset}`
+  const [date, start] = [new Date(time), new Date(accessStart)]
+  let month = date.getUTCFullYear() * 12 + date.getUTCMonth()
+  if (reset === 'anniversary') {
+    const days = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate()
+    if (date.getUTCDate() < Math.min(start.getUTCDate(), days)) month--
+  }
+  return `${reset} ${month}`
 }
 
 function tell(records: readonly UsageRecord[], { product, dimension }: Group): string {

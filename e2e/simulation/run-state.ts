@@ -26,6 +26,15 @@ export interface Deal {
   isLinked: boolean
 }
 
+/** What AWS said that a contract grants, and when it was asked. */
+export interface Grant {
+  /** Ours. */
+  readonly subscription: string
+  readonly at: number
+  readonly seats: number
+  readonly isEnterprise: boolean
+}
+
 export interface Run {
   readonly scenario: Scenario
   readonly world: World
@@ -33,6 +42,8 @@ export interface Run {
   readonly trouble: Trouble
   readonly expected: ExpectedUsage
   readonly deals: Deal[]
+  /** In the order of asking. */
+  readonly grants: Grant[]
   /** Keys of records that somebody else metered. */
   readonly foreign: Set<string>
   readonly trace: string[]

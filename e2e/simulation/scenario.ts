@@ -8,6 +8,9 @@ import type { Settings, SimulatedProduct } from '../../packages/simulator/src/in
 import type { Random } from './random.ts'
 
 const HOUR_MS = 3_600_000
+/** What contracts grant. */
+export const SEATS = 'seats-granted'
+export const ENTERPRISE = 'enterprise-granted'
 
 /** What one run plays with: the seller's configuration, AWS's listings, and AWS's unverified habits. */
 export interface Scenario {
@@ -63,28 +66,34 @@ export function createScenario(random: Random): Scenario {
 
 function createProduct(random: Random, index: number): Product {
   const dimensions = Array.from({ length: random.int(1, 3) }, (_, number) => createDimension(random, number))
+  const pricing = random.weighted({ usage: 6, 'contract-with-consumption': 4, contract: 1 })
+  const isContract = pricing === 'contract-with-consumption'
   const plans: Plan[] = []
-  if (random.chance(0.4)) {
-    plans.push({
-      id: 'pro',
-      title: 'Pro',
-      grantedBy: undefined,
+  if (random.chance(isContract ? 0.9 : 0.4)) {
+    const dimension = random.pick(dimensions).key
+    const aPlan = (id: string, grantedBy?: string): Plan => ({
+      id,
+      title: id,
+      grantedBy,
       features: {},
       limits: [],
       included: [
         {
-          dimension: random.pick(dimensions).key,
+          dimension,
           units: BigInt(random.int(1, 20)),
-          per: undefined,
+          per: isContract && random.chance(0.7) ? SEATS : undefined,
           reset: random.pick(['calendarMonth', 'anniversary', 'term']),
         },
       ],
     })
+    plans.push(aPlan('pro'))
+    if (isContract && random.chance(0.5)) plans.push(aPlan('enterprise', ENTERPRISE))
   }
   return {
     id: `product-${index}`,
     title: `Product ${index}`,
     ...USAGE_PRODUCT,
+    pricing,
     productCode: `code${index}`,
     metering: random.chance(0.65) ? 'license' : 'legacy',
     region: random.pick(['us-east-1', 'eu-west-1']),

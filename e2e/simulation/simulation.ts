@@ -1,3 +1,4 @@
+import { takeAnswer } from '../../packages/server/src/domain/entitlements/take-answer.ts'
 import type { Dimension, Product } from '../../packages/server/src/domain/products/product.ts'
 import { endSubscription } from '../../packages/server/src/domain/subscriptions/end-subscription.ts'
 import {
@@ -12,7 +13,7 @@ import { checkBill, checkStep } from './checks.ts'
 import { type Answer, createExpectedUsage, type DeliveredEvent } from './expected-usage.ts'
 import { createRandom } from './random.ts'
 import type { Deal, Run, Trouble } from './run-state.ts'
-import { createScenario } from './scenario.ts'
+import { createScenario, ENTERPRISE, SEATS } from './scenario.ts'
 import { createWorld, isCrash, type Worker } from './world.ts'
 
 const MINUTE_MS = 60_000
@@ -56,6 +57,7 @@ export async function simulate(seed: number, trouble?: Partial<Trouble>): Promis
     trouble: { crashes: !calm, faults: !calm, jumps: !calm, ...trouble },
     expected: createExpectedUsage(),
     deals: [],
+    grants: [],
     foreign: new Set(),
     trace,
     calm: calm || (trouble?.crashes === false && trouble.faults === false && trouble.jumps === false),
@@ -394,6 +396,27 @@ function createPlayer(run: Run) {
       }
     }
     deal.id = subscription.id
+    if (productOf(deal.product).pricing !== 'usage')
+      later(`what ${deal.aws} grants`, (other) => grant(other, deal))
+  }
+
+  /** AWS is asked what a contract grants: at first, and after an upgrade, a downgrade or a removal. */
+  async function grant(worker: Worker, deal: Deal): Promise<void> {
+    const product = productOf(deal.product)
+    const [seats, isEnterprise, askedAt] = [random.int(0, 6), random.chance(0.4), clock.now()]
+    log(`AWS grants ${deal.aws} ${seats} seats${isEnterprise ? ', enterprise' : ''}`)
+    const entitlements = [
+      { dimension: SEATS, value: { kind: 'integer', value: seats }, expiresAt: undefined },
+      { dimension: ENTERPRISE, value: { kind: 'boolean', value: isEnterprise }, expiresAt: undefined },
+    ] as const
+    const context = { product, askedAt, occurredAt: undefined, refreshMs: HOUR_MS }
+    await worker.entitlements.settle(
+      deal.id!,
+      (state) => takeAnswer(state, { kind: 'answered', entitlements }, context),
+      'aws',
+      clock.now(),
+    )
+    run.grants.push({ subscription: deal.id!, at: askedAt, seats, isEnterprise })
   }
 
   function cancel(deal: Deal): void {
@@ -594,6 +617,7 @@ function createPlayer(run: Run) {
       cancel: 0.6,
       renew: 0.8,
       comeBack: 0.8,
+      grant: 1.2,
       hold: 1,
       resolve: 0.5,
       purge: 0.3,
@@ -646,6 +670,15 @@ function createPlayer(run: Run) {
         const { account, product } = random.pick(gone)
         if (!goingOn().some((deal) => deal.account === account && deal.product === product))
           subscribe(account, productOf(product))
+        return
+      }
+      case 'grant': {
+        const contracts = deals.filter(
+          ({ id, product }) => id !== undefined && productOf(product).pricing !== 'usage',
+        )
+        if (contracts.length === 0) return
+        const deal = random.pick(contracts)
+        await alive(worker, `ask for ${deal.aws}`, (living) => grant(living, deal))
         return
       }
       case 'hold':

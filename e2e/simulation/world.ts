@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../packages/server/src/domain/clock.ts'
+import type { EntitlementStore } from '../../packages/server/src/domain/entitlements/entitlement-store.ts'
 import {
   createProductCatalog,
   type ProductCatalog,
@@ -13,6 +14,7 @@ import { reportSilence } from '../../packages/server/src/domain/usage/report-sil
 import { submitDueRecords } from '../../packages/server/src/domain/usage/submit-due-records.ts'
 import type { UsageStore } from '../../packages/server/src/domain/usage/usage-store.ts'
 import { openSqlite, type SqlDatabase } from '../../packages/server/src/storage/sql/database.ts'
+import { createSqlEntitlementStore } from '../../packages/server/src/storage/sql/entitlement-store.ts'
 import { migrate } from '../../packages/server/src/storage/sql/migrations.ts'
 import { createSqlSubscriptionStore } from '../../packages/server/src/storage/sql/subscription-store.ts'
 import { createSqlUsageStore } from '../../packages/server/src/storage/sql/usage-store.ts'
@@ -31,6 +33,7 @@ export interface Worker {
   readonly life: Life
   readonly usage: UsageStore
   readonly subscriptions: SubscriptionStore
+  readonly entitlements: EntitlementStore
   readonly catalog: ProductCatalog
   readonly ingest: IngestUsage
   close(): Promise<void>
@@ -102,6 +105,7 @@ export async function createWorld(scenario: Scenario, seed: number, random: Rand
       life,
       usage,
       subscriptions,
+      entitlements: createSqlEntitlementStore(mortal),
       catalog,
       ingest: createIngestUsage({ usage, subscriptions, catalog, clock, limits }),
       close: async () => void (await closeDueBuckets({ usage, subscriptions, catalog }, clock.now())),

@@ -31,10 +31,7 @@ export async function readContractHistory(sql: Sql, subscription: string): Promi
   }
 }
 
-/**
- * Notes since when a plan holds, in the step that changes it. The first one that is ever known holds for all that came
- * before: until then nobody knew what had been bought.
- */
+/** Notes since when a plan holds, in the step that changes it. */
 export async function notePlan(
   sql: Sql,
   before: { readonly id: string; readonly plan: string | undefined },
@@ -42,9 +39,8 @@ export async function notePlan(
   from: number,
 ): Promise<void> {
   const known = await sql.get('SELECT 1 AS one FROM plan_period WHERE subscription = ? LIMIT 1', before.id)
-  if (known === undefined && before.plan !== undefined && from > 0)
-    await putPlan(sql, before.id, before.plan, 0)
-  await putPlan(sql, before.id, plan, known === undefined && before.plan === undefined ? 0 : from)
+  if (known === undefined) await putPlan(sql, before.id, before.plan, 0)
+  await putPlan(sql, before.id, plan, from)
 }
 
 async function putPlan(sql: Sql, subscription: string, plan: string | undefined, from: number) {
