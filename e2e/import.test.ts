@@ -41,7 +41,9 @@ async function aSeller(product: string, endpoint?: string) {
 }
 
 interface Row {
+  readonly id: string
   readonly status: string
+  readonly successor?: string
   readonly licenseArn?: string
   readonly customerIdentifier?: string
   readonly customerAwsAccountId?: string
@@ -90,6 +92,16 @@ describe('tollkeeper subscription import', () => {
     const again = await json('import', ...args)
     expect(again).toMatchObject({ imported: [], completed: [], known: 7, differs: [], contacts: 0 })
     expect(again.metering.pending.outcomes).toEqual({ duplicate: 3, refused: 3 })
+  })
+
+  it('brings one that waits for AWS’s word, until a person lets it start', async () => {
+    const { put, subscription, list, json } = await aSeller(LEGACY)
+    await subscription('import', put('sample-2025-scan.json'))
+    const waiting = (await list()).find(({ status }) => status === 'pending')!
+    const active = await json('activate', waiting.id, '--at', '2026-01-01T00:00:00Z')
+    expect(active).toMatchObject({ status: 'active', grantedAt: Date.parse('2026-01-01T00:00:00Z') })
+    const ended = await subscription('end', waiting.id)
+    expect(ended.out).toContain('is cancelling; AWS takes its final usage until')
   })
 
   it('reads a folder of an export to S3, packed, with its manifests', async () => {
@@ -178,7 +190,10 @@ describe('tollkeeper subscription import', () => {
       { where: 'row 2', licenseArn: zwei.licenseArn, accessStart: '2026-11-20T12:00:00.000Z' },
     ])
 
-    marketplace.subscribe({ productCode: '74az0btybm649octamy0sktos', accountId: '999988887777' })
+    const neun = marketplace.subscribe({
+      productCode: '74az0btybm649octamy0sktos',
+      accountId: '999988887777',
+    })
     clock.advance(HOUR)
     const agreements = await json('import', 'agreements')
     expect(agreements).toMatchObject({
@@ -187,13 +202,23 @@ describe('tollkeeper subscription import', () => {
       problems: [],
     })
 
+    const renewed = marketplace.renew(neun.id)
     marketplace.cancel(zwei.id)
-    clock.advance(60_000)
+    clock.advance(10 * 60_000)
     const synced = await subscription('sync')
     expect(synced.out).toContain('ended')
     const ended = (await list()).find(({ customerAwsAccountId }) => customerAwsAccountId === '222233334444')
     expect(ended?.status).toBe('cancelling')
     expect((await subscription('sync')).out).toContain('nothing of it was news')
+
+    const old = (await list()).find(({ status }) => status === 'superseded')
+    const shown = await subscription('show', old!.id)
+    expect(shown.out).toMatch(/AWS’s reason +RENEWED/)
+    expect(shown.out).toMatch(/also +sub_\S+, aws, active, agmt-/)
+    const heir = await json('show', old!.successor!)
+    expect(heir.subscription).toMatchObject({ status: 'active', licenseArn: renewed.licenseArn })
+    const chosen = await subscription('successor', old!.id, renewed.agreementId)
+    expect(chosen.out).toContain(`its successor is ${old!.successor}`)
   })
 
   it('says what is wrong, in one line', async () => {

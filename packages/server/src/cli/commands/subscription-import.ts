@@ -84,6 +84,7 @@ async function runImport(
     tell: given.tell ?? false,
     acceptBackMs,
     actor: cliActor(),
+    ...(!given.json && process.stderr.isTTY && { onProgress: showProgress }),
   }
   const metering = given.metering === undefined ? undefined : await readMetering(given.metering, ledger)
   const deps = {
@@ -107,6 +108,13 @@ async function runImport(
   const read = await readSubscribers(source, ledger)
   const agreements = given.askAws ? await createAgreements(config) : undefined
   return importSubscribers({ ...deps, agreements }, { ...read, metering }, options, clock.now())
+}
+
+const PROGRESS_EVERY = 100
+
+function showProgress(done: number, all: number): void {
+  if (done === all) process.stderr.write('\r\x1b[K')
+  else if (done % PROGRESS_EVERY === 0) process.stderr.write(`\r${done} of ${all} buyers`)
 }
 
 async function readSubscribers(

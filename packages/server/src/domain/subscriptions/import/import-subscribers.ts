@@ -116,6 +116,8 @@ export async function importSubscribers(
     readonly tell: boolean
     readonly acceptBackMs: number
     readonly actor: string
+    /** Told after each buyer. */
+    readonly onProgress?: (done: number, all: number) => void
   },
   now: number,
 ): Promise<ImportReport> {
@@ -132,10 +134,12 @@ export async function importSubscribers(
 
   const results: ImportResult[] = []
   let contacts = 0
-  for (const group of byBuyer(candidates)) {
+  const groups = byBuyer(candidates)
+  for (const [index, group] of groups.entries()) {
     const settled = await settleBuyer(deps, group, options, now)
     results.push(...settled.results)
     contacts += settled.contacts
+    options.onProgress?.(index + 1, groups.length)
   }
   for (const { subscription, subscriber } of completed.known)
     contacts += await addContacts(deps, subscription.buyer, subscriber, options, now)
