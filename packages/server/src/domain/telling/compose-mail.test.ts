@@ -172,3 +172,36 @@ describe('a note to the seller', () => {
     (type) => expect(composeSellerMails(anEvent({ type }), PRODUCT, ['ops@demo.example'])).toEqual([]),
   )
 })
+
+describe('mail about a subscription that the seller opened', () => {
+  const opened = (type: DomainEvent['type'], status: string) =>
+    anEvent({ type, data: { subscription: { status, channel: 'free', tenantId: 'lab' } } })
+  const all = [
+    opened('subscription.created', 'active'),
+    opened('subscription.activated', 'active'),
+    opened('subscription.cancelling', 'cancelling'),
+    opened('subscription.ended', 'cancelled'),
+  ]
+
+  it('tells its buyer of start and end, and sends nobody to AWS Marketplace', () => {
+    const mails = all.flatMap((event, index) =>
+      composeBuyerMails(
+        event,
+        PRODUCT,
+        [aContact()],
+        all.slice(0, index).map(({ type }) => type),
+      ),
+    )
+    expect(mails.map(({ subject }) => subject)).toEqual([
+      'Your access to Demo & Co has started',
+      'Your access to Demo & Co has ended',
+    ])
+    for (const { text, html } of mails) expect(text + html).not.toContain('AWS')
+  })
+
+  it('does not tell its seller that AWS said so', () => {
+    for (const event of all)
+      for (const { text } of composeSellerMails(event, PRODUCT, ['seller@example.com']))
+        expect(text).not.toMatch(/AWS Marketplace says|AWS takes|AWS still/)
+  })
+})

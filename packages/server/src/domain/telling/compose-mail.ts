@@ -27,6 +27,7 @@ export function composeBuyerMails(
 ): readonly Mail[] {
   const title = product?.title ?? event.product
   const landing = product?.landing ?? PLAIN_LANDING
+  const isAtAws = isBoughtAtAws(event)
   const toAll = (subject: string, blocks: readonly Block[]) =>
     contacts.slice(0, CONTACTS_MAX).map((contact) => toContact(event, contact, subject, blocks))
   switch (event.type) {
@@ -36,9 +37,11 @@ export function composeBuyerMails(
       return [toContact(event, contact, `Welcome to ${title}`, welcome(event, title, landing))]
     }
     case 'subscription.activated':
-      if (!earlier.includes('buyer.registered')) return []
+      if (isAtAws && !earlier.includes('buyer.registered')) return []
       return toAll(`Your access to ${title} has started`, [
-        `AWS Marketplace has confirmed your organisation’s subscription to ${title}: you can start now.`,
+        isAtAws
+          ? `AWS Marketplace has confirmed your organisation’s subscription to ${title}: you can start now.`
+          : `Your organisation’s subscription to ${title} is set up: you can start now.`,
         ...nextSteps(landing),
         ...signIn(title, landing),
         ...help(landing),
@@ -48,12 +51,20 @@ export function composeBuyerMails(
       if (event.type === 'subscription.ended' && earlier.includes('subscription.cancelling')) return []
       return toAll(`Your access to ${title} has ended`, [
         `Your organisation’s subscription to ${title} has ended${onTime(subscriptionView(event).accessEnd)}, and with it your access.`,
-        'If you did not expect this, look under “Manage subscriptions” in AWS Marketplace. You can subscribe again there at any time.',
+        isAtAws
+          ? 'If you did not expect this, look under “Manage subscriptions” in AWS Marketplace. You can subscribe again there at any time.'
+          : 'If you did not expect this, please ask us.',
         ...help(landing),
       ])
     default:
       return []
   }
+}
+
+/** What the seller opened is none of AWS Marketplace's business, and its buyers are not sent there. */
+function isBoughtAtAws(event: DomainEvent): boolean {
+  const { channel } = subscriptionView(event)
+  return channel !== 'free' && channel !== 'direct'
 }
 
 /** Several may have registered since: the event is about the one who did closest to it. */
@@ -98,6 +109,13 @@ const SELLER_NOTES: Partial<Record<DomainEventType, string>> = {
     'AWS renewed or replaced the agreement, and several could be its successor. Access goes on; choose with `tollkeeper subscription successor`.',
 }
 
+/** Off AWS Marketplace: what the seller did is told to those of them who did not. */
+const OWN_NOTES: Partial<Record<DomainEventType, string>> = {
+  'subscription.activated': 'It was opened here, not on AWS Marketplace: provision it now.',
+  'subscription.cancelling': 'Access is revoked. Report what is left of its usage within the hour.',
+  'subscription.ended': 'Its usage is counted: deprovision it.',
+}
+
 /** A note to the seller: which subscription, and what to do. No contact of the buyer's. */
 export function composeSellerMails(
   event: DomainEvent,
@@ -123,7 +141,10 @@ export function composeSellerMails(
       event,
       to.map((address) => ({ name: undefined, address })),
       `${title}: ${subject}`,
-      [SELLER_NOTES[event.type] ?? '', ...facts],
+      [
+        (isBoughtAtAws(event) ? undefined : OWN_NOTES[event.type]) ?? SELLER_NOTES[event.type] ?? '',
+        ...facts,
+      ],
     ),
   ]
 }

@@ -3,7 +3,8 @@ import type { DomainEventType } from './domain-event.ts'
 /** What each type says, and what to do about it: for those who receive it. */
 export const EVENT_MEANINGS: Readonly<Record<DomainEventType, string>> = {
   'buyer.registered': 'Somebody gave their details on the landing page, again or for the first time.',
-  'subscription.created': 'Registered; AWS has not said yet that access starts. Give no access.',
+  'subscription.created':
+    'Registered; AWS has not said yet that access starts. Give no access. Of one that you opened yourself, `subscription.activated` follows at once.',
   'subscription.activated': 'Access starts: provision now.',
   'subscription.failed': 'Payment failed, or the agreement ended before access began.',
   'subscription.changed': 'Plan, tenant or term are others now.',

@@ -4,7 +4,7 @@ import type { Subscription } from '../subscriptions/subscription.ts'
  * What happened to a buyer, told to the seller's systems. A name never changes its meaning; new ones may come.
  *
  * - `buyer.registered`: somebody gave their details on the landing page (again, or first)
- * - `subscription.created`: registered; AWS has not said yet that access starts
+ * - `subscription.created`: registered; AWS has not said yet that access starts. Opened by the seller: it starts at once
  * - `subscription.activated`: access starts: provision now
  * - `subscription.failed`: payment failed or the agreement ended before access began
  * - `subscription.changed`: plan, tenant or term
