@@ -75,6 +75,7 @@ products:
   - id: scanner
     title: Scanner
     productCode: 74az0btybm649octamy0sktos
+    pricing: contract-with-consumption
     graceMinutes: 20
     dimensions:
       - key: scans
@@ -96,6 +97,7 @@ products:
         id: 'scanner',
         title: 'Scanner',
         ...USAGE_PRODUCT,
+        pricing: 'contract-with-consumption',
         productCode: '74az0btybm649octamy0sktos',
         metering: 'license',
         region: 'us-east-1',
@@ -240,6 +242,14 @@ describe('a mistake', () => {
     [
       'products: [{id: a, productCode: c, dimensions: [{key: seats}], plans: [{id: p, included: [{dimension: seat, units: 1}]}]}]',
       'must be a dimension of this product, not `seat`: did you mean `seats`?',
+    ],
+    [
+      'products: [{id: a, productCode: c, plans: [{id: p, grantedBy: gold}]}]',
+      'plans[0].grantedBy names `gold`, which only a contract grants: say `pricing: contract`',
+    ],
+    [
+      'products: [{id: a, productCode: c, dimensions: [{key: x}], plans: [{id: p, included: [{dimension: x, units: 1, per: gold}]}]}]',
+      'plans[0].included[0].per names `gold`',
     ],
     [
       'products: [{id: a, productCode: c, plans: [{id: p}, {id: p}]}]',

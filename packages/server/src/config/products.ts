@@ -284,12 +284,20 @@ function checkDimensionNames(
 function checkPlans(section: ProductSection, report: (path: Pointer, message: string) => void): void {
   const keys = section.dimensions.map(({ key }) => key)
   const plans = new Set<string>()
-  section.plans.forEach(({ id, included }, index) => {
+  section.plans.forEach(({ id, grantedBy, included }, index) => {
+    // Else what a contract grants would never be read, and what it paid for be billed.
+    const refuseContract = (path: Pointer, key: string) =>
+      report(
+        ['plans', index, ...path],
+        `names \`${key}\`, which only a contract grants: say \`pricing: contract\` or \`contract-with-consumption\` of the product`,
+      )
+    if (section.pricing === 'usage' && grantedBy !== undefined) refuseContract(['grantedBy'], grantedBy)
     if (plans.has(id))
       report(['plans', index, 'id'], `must be unique in its product, but \`${id}\` is there twice`)
     plans.add(id)
     const seen = new Set<string>()
-    included.forEach(({ dimension }, position) => {
+    included.forEach(({ dimension, per }, position) => {
+      if (section.pricing === 'usage' && per !== undefined) refuseContract(['included', position, 'per'], per)
       const path = ['plans', index, 'included', position, 'dimension']
       if (!keys.includes(dimension)) report(path, notOneOf('a dimension of this product', dimension, keys))
       if (seen.has(dimension))

@@ -28,6 +28,10 @@ export function includedAt(
   history: ContractHistory,
   hour: Hour,
 ): Allowance | undefined {
+  const isIncluded = product.plans.some((plan) =>
+    plan.included.some((units) => units.dimension === dimension),
+  )
+  if (!isIncluded) return undefined
   const start = hourStart(hour)
   const end = hourEnd(hour)
   const includedWhen = (time: number): Included | undefined => {

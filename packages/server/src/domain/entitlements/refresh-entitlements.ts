@@ -45,9 +45,9 @@ export type RefreshEntitlements = (
 ) => Promise<RefreshOutcome>
 
 export function createRefreshEntitlements(deps: RefreshDeps): RefreshEntitlements {
-  const { entitlements, service, cases, catalog, clock, refreshMs } = deps
+  const { entitlements, service, cases, usage, catalog, clock, refreshMs } = deps
   return async (id, occurredAt, signal) => {
-    const { subscription } = await entitlements.find(id)
+    const { subscription, reading } = await entitlements.find(id)
     const product = catalog.find(subscription.product)
     const customer = product && customerOf(product, subscription)
     if (product === undefined || customer === undefined || !isLive(subscription)) return 'skipped'
@@ -62,6 +62,8 @@ export function createRefreshEntitlements(deps: RefreshDeps): RefreshEntitlement
     )
     if (answer.kind === 'failed') return 'failed'
     if (answer.entitlements.length === 0) return 'empty'
+    // Hours that waited for AWS's first word are closed by it now.
+    if (reading?.entitlements.length === 0) await usage.clearAlarm('unconfigured', id)
     if (after.status === 'pending') {
       const now = clock.now()
       await cases.settleOf(id, (buyerCase) => decideGrant(buyerCase, id, { at: askedAt }, now), 'aws', now)

@@ -231,6 +231,7 @@ export function consumptionContract(name: string, open: () => Promise<ContractSt
       // What AWS says first holds for what was used before it was asked.
       expect(await billed()).toEqual([2])
       expect(await balances()).toMatchObject({ included: 6n })
+      expect((await usage.listAlarms(10)).map(({ subject }) => subject)).toEqual([unheard.id])
       clock.set(utc('2026-11-22T08:31'))
       await close()
       expect(await billed()).toEqual([2, 8])
