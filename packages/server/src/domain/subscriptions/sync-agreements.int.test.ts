@@ -214,7 +214,7 @@ describe('a notification that never came', () => {
 describe('looking by itself', () => {
   it('asks hourly, and sooner for a registration that waits', async () => {
     const { deps, buy, get, clock } = await aDeafSeller()
-    const sync = createAgreementSync(deps)
+    const sync = createAgreementSync(deps, { firstAfterMs: 0 })
     expect(await sync.run(clock.now())).toMatchObject({ agreements: 0 })
     const { id } = await buy('demo')
     clock.advance(4 * MINUTE)
@@ -228,9 +228,17 @@ describe('looking by itself', () => {
     expect(await sync.run(clock.now())).toBeDefined()
   })
 
+  it('lets a start begin with other work', async () => {
+    const { deps, clock } = await aDeafSeller()
+    const sync = createAgreementSync(deps)
+    expect(await sync.run(clock.now())).toBeUndefined()
+    clock.advance(MINUTE)
+    expect(await sync.run(clock.now())).toBeDefined()
+  })
+
   it('asks less and less often for one that AWS says nothing of', async () => {
     const { deps, marketplace, subscriptions, clock } = await aDeafSeller()
-    const sync = createAgreementSync(deps)
+    const sync = createAgreementSync(deps, { firstAfterMs: 0 })
     await sync.run(clock.now())
     const { aSubscription } = await import('../../storage/contract/fixtures.ts')
     await subscriptions.create(aSubscription({ status: 'pending', createdAt: clock.now() }), 'test')
@@ -260,12 +268,15 @@ describe('looking by itself', () => {
       },
     }
     let agreements = denied
-    const sync = createAgreementSync({
-      ...deps,
-      get agreements() {
-        return agreements
+    const sync = createAgreementSync(
+      {
+        ...deps,
+        get agreements() {
+          return agreements
+        },
       },
-    })
+      { firstAfterMs: 0 },
+    )
     for (let hour = 0; hour < 5; hour++) {
       expect((await sync.run(clock.now()))?.notPermitted).toContain('aws-marketplace:SearchAgreements')
       expect(await sync.run(clock.now() + MINUTE)).toBeUndefined()

@@ -51,6 +51,8 @@ const PENDING_MAX = 50
 const PENDING_AGAIN_MS = 5 * 60_000
 /** The first look of a process: a queue keeps what it was sent for 14 days, so older news were heard. */
 const FIRST_LOOK_MS = 14 * 24 * HOUR_MS
+/** A start has enough to do without a look at everything. */
+const FIRST_AFTER_MS = 60_000
 /** After AWS did not answer. */
 const RETRY_MS = 5 * 60_000
 /** A change that AWS shows late is not missed. */
@@ -85,9 +87,10 @@ export interface AgreementSync {
 
 export function createAgreementSync(
   deps: SyncDeps,
-  options: { readonly everyMs?: number } = {},
+  options: { readonly everyMs?: number; readonly firstAfterMs?: number } = {},
 ): AgreementSync {
-  const { everyMs = HOUR_MS } = options
+  const { everyMs = HOUR_MS, firstAfterMs = FIRST_AFTER_MS } = options
+  let begunAt: number | undefined
   let lookedAt: number | undefined
   let isDenied = false
   let notBefore = Number.NEGATIVE_INFINITY
@@ -111,7 +114,8 @@ export function createAgreementSync(
   return {
     async run(now, signal) {
       if (now < notBefore) return undefined
-      const isDue = lookedAt === undefined || now >= lookedAt + everyMs
+      begunAt ??= now
+      const isDue = now >= (lookedAt === undefined ? begunAt + firstAfterMs : lookedAt + everyMs)
       const pending = await waiting(now)
       if (!isDue && pending.length === 0) return undefined
       const since = (lookedAt ?? now - FIRST_LOOK_MS) - OVERLAP_MS
