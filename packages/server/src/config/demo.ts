@@ -56,6 +56,16 @@ aws:
   # accountId: "123456789012"               # the seller's account; live mode needs it
   region: us-east-1
 
+# Tell your systems what happens to subscriptions. Mail needs \`smtpUrl\` outside simulated mode.
+# events:
+#   eventBridge: { bus: my-bus }              # name or ARN
+#   webhooks:
+#     - id: provisioning
+#       url: http://127.0.0.1:5000/hooks      # https:// outside simulated mode
+#       secret: whsec_replaceThisWithOutputOfOpenssl00 # whsec_ and the output of: openssl rand -base64 24
+#       types: [subscription.activated, subscription.cancelling, subscription.ended]
+#   email: { from: Example <hello@example.com>, sellerTo: [ops@example.com] }
+
 # usage:
 #   acceptBackDays: 7                       # how old an event may be, at most 35
 #   acceptAheadMinutes: 5                   # how far ahead of our clock

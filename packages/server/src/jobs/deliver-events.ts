@@ -50,10 +50,8 @@ export function createTelling(
     busy.set(sink.name, run)
   }
 
-  async function look(): Promise<void> {
-    // What woke us may not be committed yet: only a step of the writer's queue is sure to come after it.
-    const isSure = isWoken
-    isWoken = false
+  /** @param isSure - something was written, perhaps not committed yet: only a step of the writer's queue comes after it */
+  async function look(isSure: boolean): Promise<void> {
     if (isSure || (await outbox.findWork(sinks, clock.now())).unsorted)
       await fanOutAll(deps, sinks, stopping.signal)
     const { due } = await outbox.findWork(sinks, clock.now())
@@ -81,7 +79,9 @@ export function createTelling(
       wake()
     })
     while (!stopping.signal.aborted) {
-      if (mayRun()) await look().catch((error) => onError('tell', error))
+      const isSure = isWoken
+      isWoken = false
+      if (mayRun()) await look(isSure).catch((error) => onError('tell', error))
       await pause()
     }
     end()

@@ -245,6 +245,20 @@ export function outboxStoreContract(name: string, open: () => Promise<OutboxStor
       expect(await outbox.deliveries('delivered')).toHaveLength(50)
     })
 
+    it('is tried by one process at a time, to see whether it is back', async () => {
+      const sink = aSink('webhook:crm')
+      const outbox = await start(sink)
+      sink.answer = () => DOWN
+      for (let buyer = 0; buyer < 5; buyer++) await outbox.happen(`sub_${buyer}`)
+      await outbox.tell()
+      outbox.pass(MINUTE)
+      const claims = await Promise.all([1, 2, 3].map(() => outbox.claim('webhook:crm')))
+      expect(claims.flat()).toHaveLength(1)
+      // It died on the way: another may try when its lease is over.
+      outbox.pass(LEASE_MS)
+      expect(await outbox.claim('webhook:crm')).toHaveLength(1)
+    })
+
     it('leaves the others alone', async () => {
       const [down, well] = [aSink('webhook:down'), aSink('webhook:well')]
       const outbox = await start(down, well)
@@ -329,25 +343,45 @@ export function outboxStoreContract(name: string, open: () => Promise<OutboxStor
       expect(sink.ids()).toEqual([id])
     })
 
-    it('gives it all its tries again', async () => {
+    it.each([
+      ['failed', FAILED],
+      ['was down', DOWN],
+    ] as const)('gives it all its tries and time again where it %s', async (_, outcome) => {
       const sink = aSink('webhook:crm')
       const outbox = await start(sink)
-      sink.answer = () => ({ kind: 'refused', reason: 'HTTP 410' })
+      sink.answer = () => outcome
       const id = await outbox.happen('sub_1')
-      await outbox.tell()
-      sink.answer = () => FAILED
-      outbox.pass(90 * DAY)
-      await replayEvent(
+      while ((await outbox.deliveries('dead')).length === 0) {
+        await outbox.tell()
+        outbox.pass(60 * MINUTE)
+      }
+      const replayed = await replayEvent(
         { outbox: outbox.outbox, sinks: [sink] },
         id,
         undefined,
         'cli:test',
         outbox.clock.now(),
       )
+      expect(replayed).toMatchObject([{ event: id, state: 'waiting', nextAttemptAt: outbox.clock.now() }])
       await outbox.tell()
       expect(await outbox.deliveries()).toMatchObject([
-        { event: id, state: 'waiting', nextAttemptAt: outbox.clock.now() + 5_000, lastError: 'HTTP 500' },
+        { event: id, state: 'waiting', nextAttemptAt: outbox.clock.now() + 5_000 },
       ])
+    })
+
+    it('sends what is under way once more, whatever comes of the try that was', async () => {
+      const sink = aSink('webhook:crm')
+      const { outbox, happen, fanOut, claim, tell, clock } = await start(sink)
+      const id = await happen('sub_1')
+      await fanOut()
+      const [underway] = await claim('webhook:crm')
+      await outbox.replay(id, ['webhook:crm'], 'cli:test', clock.now())
+      const settled = await outbox.settle(underway!, clock.now(), (state) =>
+        judgeDelivery(underway!, { kind: 'delivered' }, state, clock.now(), 0),
+      )
+      expect(settled).toBe(false)
+      await tell()
+      expect(sink.ids()).toEqual([id])
     })
 
     it('does not know a stranger, nor what is not dead', async () => {

@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { createVirtualClock } from '@tollkeeper/simulator'
 import { afterEach, expect, it } from 'vitest'
 import type { DeliveryOutcome, Sink } from '../domain/telling/sink.ts'
@@ -10,13 +14,20 @@ import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
 import { createTelling, type Telling } from './deliver-events.ts'
 
 const running: Telling[] = []
+const closing: (() => void)[] = []
 afterEach(async () => {
   for (const telling of running.splice(0)) await telling.stop()
+  for (const close of closing.splice(0)) close()
 })
 
-/** A clock that stands still: what happens, happens because somebody was woken. */
+/** On a file, whose reads do not see what is being written; a clock that stands still: nothing happens by waiting. */
 async function start(sinks: readonly Sink[], options: { mayRun?: () => boolean } = {}) {
-  const database = openSqlite(':memory:')
+  const folder = mkdtempSync(join(tmpdir(), 'tollkeeper-telling-'))
+  const database = openSqlite(join(folder, 'ledger.db'))
+  closing.push(() => {
+    database.close()
+    rmSync(folder, { recursive: true })
+  })
   await migrate(database)
   const clock = createVirtualClock({ start: utc('2026-11-21T10:00'), running: false })
   const outbox = createSqlOutboxStore(database)
@@ -35,19 +46,19 @@ async function start(sinks: readonly Sink[], options: { mayRun?: () => boolean }
   let count = 0
   const happen = (subscription: string) => {
     const id = `evt_${++count}`
-    return database
-      .transaction((sql) =>
-        appendDomainEvent(sql, {
-          id,
-          type: 'subscription.activated',
-          at: clock.now(),
-          product: 'demo',
-          buyer: 'buy_1',
-          subscription,
-          data: {},
-        }),
-      )
-      .then(() => id)
+    return database.transaction(async (sql) => {
+      await appendDomainEvent(sql, {
+        id,
+        type: 'subscription.activated',
+        at: clock.now(),
+        product: 'demo',
+        buyer: 'buy_1',
+        subscription,
+        data: {},
+      })
+      await immediate() // a change does more than this before it commits
+      return id
+    })
   }
   return { telling, outbox, clock, happen, errors }
 }
