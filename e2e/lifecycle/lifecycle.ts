@@ -157,7 +157,7 @@ async function createWorld(random: Random, seed: number, trace: string[]) {
       receive: createReceiveEvent({ cases, catalog, clock }),
       register: createRegisterBuyer({ metering: { resolveCustomer }, cases, catalog, clock }),
       async jobs() {
-        await lookAfterSubscriptions({ cases, usage }, clock.now())
+        await lookAfterSubscriptions({ cases, usage, catalog }, clock.now())
         await closeDueBuckets(deps, clock.now())
         await submitDueRecords({ usage, metering: aws, clock, timeoutMs: 2_000 })
       },
@@ -398,7 +398,7 @@ async function createWorld(random: Random, seed: number, trace: string[]) {
     for (const aws of lives()) await register(aws)
     await deliver(true)
     await sync()
-    for (let round = 0; round < 5; round++) await chooseSuccessors()
+    for (let round = 0; round < 20 && (await chooseSuccessor()); round++);
     await pass(30 * HOUR)
     await resolveDoubts()
   }
@@ -421,27 +421,26 @@ async function createWorld(random: Random, seed: number, trace: string[]) {
 
   let chosen = 0
   /** A person knows which agreement followed which. */
-  async function chooseSuccessors(): Promise<void> {
+  async function chooseSuccessor(): Promise<boolean> {
     const alarms = await process.usage.listAlarms(100)
-    for (const { kind, subject } of alarms) {
-      if (kind !== 'successor_unclear') continue
-      const rows = await process.subscriptions.list({ limit: 1000 })
-      // The alarm may be of the one that goes on without a license.
-      const row =
-        rows.find(({ successor }) => successor === subject) ?? rows.find(({ id }) => id === subject)!
-      const before = all().find(({ agreementId }) => agreementId === row.agreementId)
-      const after = all().find(({ id }) => id === before?.succeededBy)
-      if (after === undefined) throw new Error(`nobody knows who succeeds ${subject}`)
-      chosen++
-      await surely(`a person says that ${after.agreementId} succeeds ${subject}`, () =>
-        process.cases.settleOf(
-          subject,
-          (buyerCase) => decideSuccessor(buyerCase, subject, after.agreementId, clock.now()),
-          'person',
-          clock.now(),
-        ),
-      )
-    }
+    const subject = alarms.find(({ kind }) => kind === 'successor_unclear')?.subject
+    if (subject === undefined) return false
+    const rows = await process.subscriptions.list({ limit: 1000 })
+    // The alarm may be of the one that goes on without a license.
+    const row = rows.find(({ successor }) => successor === subject) ?? rows.find(({ id }) => id === subject)!
+    const before = all().find(({ agreementId }) => agreementId === row.agreementId)
+    const after = all().find(({ id }) => id === before?.succeededBy)
+    if (after === undefined) throw new Error(`nobody knows who succeeds ${subject}`)
+    chosen++
+    await surely(`a person says that ${after.agreementId} succeeds ${subject}`, () =>
+      process.cases.settleOf(
+        subject,
+        (buyerCase) => decideSuccessor(buyerCase, subject, after.agreementId, clock.now()),
+        'person',
+        clock.now(),
+      ),
+    )
+    return true
   }
 
   // --- what must hold ---

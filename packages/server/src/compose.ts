@@ -294,7 +294,7 @@ export async function composeEngine(
       upkeep: [
         {
           name: 'subscriptions',
-          run: (now, signal) => lookAfterSubscriptions({ cases, usage }, now, signal),
+          run: (now, signal) => lookAfterSubscriptions({ cases, usage, catalog }, now, signal),
         },
         {
           name: 'entitlements',

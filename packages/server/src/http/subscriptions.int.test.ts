@@ -233,7 +233,10 @@ describe('a subscription off AWS Marketplace', () => {
     for (let minute = 5; minute <= 65; minute += 10) {
       seller.clock.set(NOW + 2 * HOUR + minute * MINUTE)
       await work()
-      await lookAfterSubscriptions({ cases: seller.cases, usage: deps.usage }, seller.clock.now())
+      await lookAfterSubscriptions(
+        { cases: seller.cases, usage: deps.usage, catalog: deps.catalog },
+        seller.clock.now(),
+      )
     }
     const { dimensions } = (await call('GET', at(body.id, '/usage'))).body
     expect(dimensions).toMatchObject([

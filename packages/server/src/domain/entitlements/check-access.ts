@@ -203,7 +203,9 @@ async function current(
     (subscription) =>
       (isLive(subscription) || subscription.status === 'superseded') && !waiting.has(subscription.id),
   )
-  if (going.length > 0) return going
+  // Registered and not granted yet says nothing while another one is granted.
+  const granted = going.filter(({ status }) => status !== 'pending')
+  if (going.length > 0) return granted.length > 0 ? granted : going
   const ended = [...found.values()]
   const last = ended.find(({ status }) => status === 'cancelling') ?? ended[0]
   return last === undefined ? [] : [last]
@@ -216,8 +218,8 @@ async function follow(
 ): Promise<{ readonly subscription: Subscription; readonly next: string | undefined }> {
   let subscription = match
   for (let step = 0; step < SUCCESSORS_MAX; step++) {
-    const { status, successor } = subscription
-    if (status !== 'superseded' || successor === undefined) break
+    const { successor } = subscription
+    if (isLive(subscription) || successor === undefined) break
     const heir = await store.get(successor)
     if (heir.status === 'pending') return { subscription, next: successor }
     subscription = heir

@@ -54,7 +54,12 @@ export function createRefreshEntitlements(deps: RefreshDeps): RefreshEntitlement
     const askedAt = clock.now()
     const answer = await ask(service, product, customer, signal)
     if (answer === undefined) return 'skipped'
-    const after = await entitlements.settle(
+    // First the access, then the reading: who dies between the two reads it again.
+    if (answer.kind === 'answered' && answer.entitlements.length > 0 && subscription.status === 'pending') {
+      const now = clock.now()
+      await cases.settleOf(id, (buyerCase) => decideGrant(buyerCase, id, { at: askedAt }, now), 'aws', now)
+    }
+    await entitlements.settle(
       id,
       (state) => takeAnswer(state, answer, { product, askedAt, occurredAt, refreshMs }),
       'aws',
@@ -64,10 +69,6 @@ export function createRefreshEntitlements(deps: RefreshDeps): RefreshEntitlement
     if (answer.entitlements.length === 0) return 'empty'
     // Hours that waited for AWS's first word are closed by it now.
     if (reading?.entitlements.length === 0) await usage.clearAlarm('unconfigured', id)
-    if (after.status === 'pending') {
-      const now = clock.now()
-      await cases.settleOf(id, (buyerCase) => decideGrant(buyerCase, id, { at: askedAt }, now), 'aws', now)
-    }
     return 'granted'
   }
 }

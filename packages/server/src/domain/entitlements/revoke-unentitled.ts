@@ -51,7 +51,10 @@ export async function revokeUnentitled(
   const ids = sure.map(({ subscription }) => subscription.id)
   const many = suspects.length + found.revoked
   const isMany = many >= MANY_MIN && many * 100 > MANY_PERCENT * (found.live + found.revoked)
-  if (found.isStopped) return { revoked: [], stopped: ids }
+  // Those that are left may be of the same trouble; after a day they are no longer many, but over.
+  const areOver = sure.every(({ reading }) => now - (reading.emptySince ?? now) >= ONE_PASS_MS)
+  if (found.isStopped && (isMany || !areOver)) return { revoked: [], stopped: ids }
+  if (found.isStopped) await deps.usage.clearAlarm('revocation_stopped', product.id)
   if (isMany) {
     if (sure.length > 0)
       await deps.usage.raise({
@@ -154,10 +157,11 @@ function isKnownLive(
   now: number,
 ): boolean {
   const expiry = lastExpiry(reading.entitlements)
-  if (expiry !== undefined && expiry <= now) return false
   return agreements.some((agreement) => {
     const spell = latestSpell(agreement)
-    const isOver = agreement.endsAt !== undefined && agreement.endsAt <= now
-    return spell?.from !== undefined && spell.to === undefined && !isOver
+    // An amendment may have prolonged what was granted; of terms that AWS told us nothing of, the grant's own end counts.
+    const isTold = agreement.termsAt > Number.NEGATIVE_INFINITY && agreement.agreementId !== undefined
+    const end = isTold ? agreement.endsAt : expiry
+    return spell?.from !== undefined && spell.to === undefined && (end === undefined || end > now)
   })
 }

@@ -1,9 +1,12 @@
 import type { MarketplaceEvent } from './marketplace-event.ts'
+import { licenseTail } from './subscription.ts'
 
 /** A time at which AWS said something about access. */
 export interface Mark {
   readonly at: number
   readonly what: 'granted' | 'refused' | 'withdrawn' | 'closed' | 'ended'
+  /** The license that it is about, its `l-…` tail: an amendment may give an agreement another. */
+  readonly license?: string | undefined
 }
 
 /**
@@ -38,6 +41,8 @@ export interface Agreement {
   readonly marks: readonly Mark[]
   /** The event whose word on its terms is the latest, ms: an older one changes them no more. */
   readonly termsAt: number
+  /** The same of its license. */
+  readonly licenseAt: number
 }
 
 /** The latest stretch of access: from when, and until when if it is over. */
@@ -51,6 +56,9 @@ export interface Spell {
   /** It was over before it began: payment failed, or it was ended unlicensed. */
   readonly refused: boolean
 }
+
+/** `unsubscribe-success` follows `unsubscribe-pending` after an hour. */
+const CLOSED_AFTER_MS = 2 * 3_600_000
 
 /** More than an agreement ever has; a customer who comes and goes for years keeps the latest. */
 const MARKS_MAX = 200
@@ -79,6 +87,7 @@ export function newAgreement(key: string): Agreement {
     endStatus: undefined,
     marks: [],
     termsAt: Number.NEGATIVE_INFINITY,
+    licenseAt: Number.NEGATIVE_INFINITY,
   }
 }
 
@@ -109,12 +118,14 @@ export function learn(before: Agreement, event: MarketplaceEvent, product: strin
   const isTerms =
     event.kind === 'agreement_created' || event.kind === 'agreement_amended' || event.freeTrial !== undefined
   const newer = isTerms && event.occurredAt >= before.termsAt
+  const newLicense =
+    what === 'granted' && event.licenseArn !== undefined && event.occurredAt >= before.licenseAt
   return {
     ...before,
     product: before.product ?? product,
     productCode: before.productCode ?? event.productCode,
     agreementId: before.agreementId ?? event.agreementId,
-    licenseArn: before.licenseArn ?? event.licenseArn,
+    licenseArn: newLicense ? event.licenseArn : (before.licenseArn ?? event.licenseArn),
     customerAwsAccountId: before.customerAwsAccountId ?? event.customerAwsAccountId,
     customerIdentifier: before.customerIdentifier ?? event.customerIdentifier,
     previousAgreementId: before.previousAgreementId ?? event.previousAgreementId,
@@ -128,8 +139,9 @@ export function learn(before: Agreement, event: MarketplaceEvent, product: strin
     freeTrial: newer ? (event.freeTrial ?? before.freeTrial) : (before.freeTrial ?? event.freeTrial),
     endStatus:
       event.kind === 'agreement_ended' ? (before.endStatus ?? event.agreementStatus) : before.endStatus,
-    marks: what === undefined ? before.marks : withMark(before.marks, { at: event.occurredAt, what }),
+    marks: what === undefined ? before.marks : withMark(before.marks, toMark(event, what)),
     termsAt: newer ? event.occurredAt : before.termsAt,
+    licenseAt: newLicense ? event.occurredAt : before.licenseAt,
   }
 }
 
@@ -137,9 +149,18 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
   return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 }
 
+function toMark({ occurredAt: at, licenseArn }: MarketplaceEvent, what: Mark['what']): Mark {
+  return { at, what, ...(licenseArn !== undefined && { license: licenseTail(licenseArn) }) }
+}
+
 function withMark(marks: readonly Mark[], mark: Mark): readonly Mark[] {
-  if (marks.some(({ at, what }) => at === mark.at && what === mark.what)) return marks
-  return [...marks, mark].sort((a, b) => a.at - b.at || rank(a) - rank(b)).slice(-MARKS_MAX)
+  if (
+    marks.some((known) => known.at === mark.at && known.what === mark.what && known.license === mark.license)
+  )
+    return marks
+  return [...marks, mark]
+    .sort((a, b) => a.at - b.at || rank(a) - rank(b) || ((a.license ?? '') < (b.license ?? '') ? -1 : 1))
+    .slice(-MARKS_MAX)
 }
 
 /** Of the same time, what ends comes last: in doubt nobody is let in for good. */
@@ -153,9 +174,18 @@ function rank({ what }: Mark): number {
  * An ended agreement never comes back. A license or a legacy customer that was only withdrawn may be granted anew.
  */
 export function latestSpell({ marks }: Agreement): Spell | undefined {
+  const current = marks.findLast(({ what }) => what === 'granted')?.license
   let spell: Spell | undefined
   let over = false
-  for (const { at, what } of marks) {
+  let withdrawnAt: number | undefined
+  for (const { at, what, license } of marks) {
+    // The license that an amendment took the place of goes; the agreement stays.
+    const isFormer = license !== undefined && current !== undefined && license !== current
+    if (what === 'withdrawn' && isFormer) continue
+    // It closes what was withdrawn before the customer came back.
+    const isOfBefore = withdrawnAt !== undefined && at - withdrawnAt <= CLOSED_AFTER_MS
+    if (what === 'closed' && spell?.to === undefined && isOfBefore) continue
+    if (what === 'withdrawn') withdrawnAt = at
     if (what === 'granted') {
       if (over) continue
       if (spell?.from === undefined || spell.to !== undefined)
@@ -187,4 +217,9 @@ export function wasReplaced({ endStatus }: Agreement): boolean {
 /** Was it made in the place of another one? */
 export function replacesAnother({ intent, previousAgreementId }: Agreement): boolean {
   return intent === 'RENEW' || intent === 'REPLACE' || previousAgreementId !== undefined
+}
+
+/** When AWS granted it last; undefined where it never did. */
+export function lastGrantedAt({ marks }: Agreement): number | undefined {
+  return marks.findLast(({ what }) => what === 'granted')?.at
 }

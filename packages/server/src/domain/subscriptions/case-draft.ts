@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Product } from '../products/product.ts'
 import { type DomainEvent, type DomainEventType, eventView } from '../telling/domain-event.ts'
 import type { Alarm } from '../usage/usage-store.ts'
 import type { BuyerCase, CaseChanges, CasePatch } from './buyer-case.ts'
@@ -7,6 +8,8 @@ import type { Subscription, SubscriptionStatus } from './subscription.ts'
 /** A case on which a decision is being made: each step sees what the steps before it did. */
 export interface CaseDraft {
   readonly now: number
+  /** Undefined where configuration no longer has it, or where it does not matter. */
+  readonly product: Product | undefined
   /** Oldest first, those that are being created last. */
   subscriptions(): readonly Subscription[]
   get(id: string): Subscription | undefined
@@ -23,7 +26,7 @@ export interface CaseDraft {
   changes(): CaseChanges
 }
 
-export function draftCase(buyerCase: BuyerCase, now: number): CaseDraft {
+export function draftCase(buyerCase: BuyerCase, now: number, product?: Product): CaseDraft {
   const before = new Map(buyerCase.subscriptions.map((subscription) => [subscription.id, subscription]))
   const after = new Map(before)
   const patches = new Map<string, CasePatch>()
@@ -39,6 +42,7 @@ export function draftCase(buyerCase: BuyerCase, now: number): CaseDraft {
 
   return {
     now,
+    product,
     subscriptions: () => [...after.values()],
     get: (id) => after.get(id),
     statusBefore: (id) => before.get(id)?.status,

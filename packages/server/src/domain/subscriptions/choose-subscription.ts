@@ -20,12 +20,14 @@ export type Choice =
  * @param successorOf - the subscription that took over, if any
  */
 export function chooseSubscription(
-  matches: readonly Subscription[],
+  all: readonly Subscription[],
   time: number,
   now: number,
   successorOf: (subscription: Subscription) => Subscription | undefined,
 ): Choice {
-  if (matches.length === 0) return { kind: 'none' }
+  if (all.length === 0) return { kind: 'none' }
+  // Registered and not granted yet is nobody's usage while another one is granted.
+  const matches = all.some(isGranted) ? all.filter(({ status }) => status !== 'pending') : all
   const live = matches.filter(isLive)
   if (live.length > 1) return { kind: 'ambiguous', subscriptions: live }
   // Two agreements side by side stay two when one of them ends: an earlier use of theirs is still not guessed at.
@@ -44,12 +46,20 @@ export function chooseSubscription(
   const before = matches.find(
     ({ accessEnd, successor }) => successor !== undefined && accessEnd !== undefined && accessEnd <= time,
   )
-  const heir = before && inherited(before, time, successorOf)
+  const follows = before && inherited(before, time, successorOf)
+  // Of a buyer who left and came back it is nobody's.
+  const isBetween = follows?.kind === 'chosen' && follows.time !== time && before?.status !== 'superseded'
+  const heir = isBetween ? undefined : follows
   if (heir?.kind === 'chosen' && (going === undefined || heir.subscription.id === going.id)) return heir
   if (going !== undefined && going.accessStart <= time) return chosen(going, time)
   // Nobody's time: the latest that had begun by then, so that a retry finds the same one whatever came since.
   const begun = matches.find(({ accessStart }) => accessStart <= time)
   return chosen(begun ?? going ?? matches.at(-1)!, time)
+}
+
+/** Access began, and has not ended. */
+function isGranted(subscription: Subscription): boolean {
+  return isLive(subscription) && subscription.status !== 'pending'
 }
 
 /** Those that are not followed by another of them: a renewal and what it renews are one. */

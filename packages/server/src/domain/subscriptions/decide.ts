@@ -62,7 +62,9 @@ export function decideGoodbyeOver(buyerCase: BuyerCase, id: string, now: number)
   )
   const ranOut = agreement?.endStatus === 'EXPIRED' || (termEnd !== undefined && accessEnd! >= termEnd)
   draft.patch(id, { status: ranOut ? 'expired' : 'cancelled' })
-  draft.tell('subscription.ended', id)
+  // Whoever came back goes on: nothing is to be torn down.
+  const heir = subscription.successor === undefined ? undefined : draft.get(subscription.successor)
+  if (heir === undefined || heir.accessEnd !== undefined) draft.tell('subscription.ended', id)
   return draft.changes()
 }
 

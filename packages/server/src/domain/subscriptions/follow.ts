@@ -1,6 +1,13 @@
 import type { Product } from '../products/product.ts'
 import { AWS_RULES } from '../usage/aws-rules.ts'
-import { type Agreement, latestSpell, replacesAnother, type Spell, wasReplaced } from './agreement.ts'
+import {
+  type Agreement,
+  lastGrantedAt,
+  latestSpell,
+  replacesAnother,
+  type Spell,
+  wasReplaced,
+} from './agreement.ts'
 import type { BuyerCase, CaseChanges } from './buyer-case.ts'
 import { type CaseDraft, draftCase } from './case-draft.ts'
 import { licenseTail, newSubscription, type Subscription } from './subscription.ts'
@@ -15,18 +22,14 @@ import { licenseTail, newSubscription, type Subscription } from './subscription.
  * @param product - undefined where configuration no longer has it: access is followed all the same
  */
 export function follow(buyerCase: BuyerCase, product: Product | undefined, now: number): CaseChanges {
-  const draft = draftCase(buyerCase, now)
-  if (buyerCase.buyer !== undefined) followAll(draft, buyerCase.agreements, product)
+  const draft = draftCase(buyerCase, now, product)
+  if (buyerCase.buyer !== undefined) followAll(draft, buyerCase.agreements)
   return draft.changes()
 }
 
 /** The same as a part of a larger decision. */
-export function followAll(
-  draft: CaseDraft,
-  agreements: readonly Agreement[],
-  product: Product | undefined,
-): void {
-  for (const agreement of agreements.toSorted(liveFirst)) followAgreement(draft, agreement, product)
+export function followAll(draft: CaseDraft, agreements: readonly Agreement[]): void {
+  for (const agreement of agreements.toSorted(liveFirst)) followAgreement(draft, agreement)
   pairSuccessors(draft, agreements)
 }
 
@@ -46,6 +49,9 @@ export function subscriptionOf(
   subscriptions: readonly Subscription[],
 ): Subscription | undefined {
   const own = subscriptions.filter((subscription) => isOf(subscription, agreement))
+  // A legacy message names the customer alone: of several agreements side by side it could mean any.
+  const isLegacy = agreement.agreementId === undefined && agreement.licenseArn === undefined
+  if (isLegacy && own.filter(({ accessEnd }) => accessEnd === undefined).length > 1) return undefined
   return own.findLast(({ successor }) => !own.some(({ id }) => id === successor))
 }
 
@@ -61,20 +67,19 @@ function isOf(subscription: Subscription, agreement: Agreement): boolean {
     )
   return (
     agreement.customerIdentifier !== undefined &&
-    subscription.licenseArn === undefined &&
     subscription.customerIdentifier === agreement.customerIdentifier
   )
 }
 
-function followAgreement(draft: CaseDraft, agreement: Agreement, product: Product | undefined): void {
+function followAgreement(draft: CaseDraft, agreement: Agreement): void {
   const subscription = subscriptionOf(agreement, draft.subscriptions())
   if (subscription === undefined) return
   const spell = latestSpell(agreement)
   if (subscription.accessEnd !== undefined) {
-    if (spell !== undefined) followEnded(draft, subscription, agreement, spell, product)
+    if (spell !== undefined) followEnded(draft, subscription, agreement, spell)
     return
   }
-  takeTerms(draft, subscription, agreement, product)
+  takeTerms(draft, subscription, agreement)
   if (spell === undefined) expectStart(draft, subscription, agreement)
   else if (spell.to === undefined) grant(draft, subscription, agreement, spell)
   else if (!isStale(subscription, agreement, spell)) end(draft, subscription, agreement, spell)
@@ -91,18 +96,15 @@ function isStale({ status, createdAt }: Subscription, agreement: Agreement, spel
 }
 
 /** What AWS says about the agreement besides access. */
-function takeTerms(
-  draft: CaseDraft,
-  subscription: Subscription,
-  agreement: Agreement,
-  product: Product | undefined,
-): void {
+function takeTerms(draft: CaseDraft, subscription: Subscription, agreement: Agreement): void {
+  const { product } = draft
   const { id, agreementId, licenseArn, customerAwsAccountId, freeTrial, termEnd, plan } = subscription
   draft.patch(id, {
     ...(agreementId === undefined &&
       agreement.agreementId !== undefined && { agreementId: agreement.agreementId }),
-    ...(licenseArn === undefined &&
-      agreement.licenseArn !== undefined && { licenseArn: agreement.licenseArn }),
+    // An amendment may give it another license: usage is metered under that one from the next hour on.
+    ...(agreement.licenseArn !== undefined &&
+      !isSameLicense(licenseArn, agreement.licenseArn) && { licenseArn: agreement.licenseArn }),
     ...(customerAwsAccountId === undefined &&
       agreement.customerAwsAccountId !== undefined && {
         customerAwsAccountId: agreement.customerAwsAccountId,
@@ -114,6 +116,10 @@ function takeTerms(
       agreement.endsAt !== termEnd && { termEnd: agreement.endsAt ?? null }),
     ...(plan === undefined && onlyPlan(product) !== undefined && { plan: onlyPlan(product)! }),
   })
+}
+
+function isSameLicense(one: string | undefined, other: string): boolean {
+  return one !== undefined && licenseTail(one) === licenseTail(other)
 }
 
 /** Which of several plans was bought, only AWS's entitlements say. */
@@ -133,7 +139,7 @@ function expectStart(
 
 function grant(
   draft: CaseDraft,
-  { id, status, grantedAt }: Subscription,
+  { id, status, grantedAt, accessStart }: Subscription,
   agreement: Agreement,
   spell: Spell,
 ): void {
@@ -143,6 +149,8 @@ function grant(
     draft.clear({ kind: 'access_overdue', subject: id })
     draft.tell('subscription.activated', id)
   } else if (grantedAt === undefined) draft.patch(id, { grantedAt: from })
+  // The agreement's own start was told after its license came up.
+  else if (accessStart === grantedAt) draft.patch(id, { accessStart: startOf(agreement, grantedAt) })
 }
 
 /** AWS takes usage from the agreement's start on, which is before its license came up; where unknown, from then. */
@@ -157,6 +165,7 @@ function end(draft: CaseDraft, subscription: Subscription, agreement: Agreement,
   const { id, accessStart, status } = subscription
   const accessEnd = Math.max(Math.min(spell.to!, draft.now), accessStart)
   const finalWindowEnd = Math.max(spell.lastWordAt ?? spell.to!, accessEnd) + AWS_RULES.finalWindowMs
+  draft.clear({ kind: 'access_overdue', subject: id })
   if (spell.refused) {
     draft.patch(id, { status: 'failed', accessEnd, finalWindowEnd })
     draft.tell('subscription.failed', id)
@@ -185,8 +194,7 @@ function takeStart(
 /** It goes on under another agreement; until that is known, access and usage go on under a subscription without a license. */
 function supersede(draft: CaseDraft, subscription: Subscription, finalWindowEnd: number): void {
   const { id, accessEnd } = subscription
-  const successor =
-    subscription.successor ?? draft.create(continuationOf(subscription, draft.newId(), draft.now))
+  const successor = subscription.successor ?? draft.create(continuationOf(draft, subscription))
   draft.patch(id, {
     status: 'superseded',
     successor,
@@ -196,15 +204,18 @@ function supersede(draft: CaseDraft, subscription: Subscription, finalWindowEnd:
 }
 
 /** The buyer goes on: same tenant, same plan, no license yet. */
-function continuationOf(before: Subscription, id: string, now: number): Subscription {
+function continuationOf(draft: CaseDraft, before: Subscription): Subscription {
   const { product, buyer, plan, tenantId, customerAwsAccountId, accessEnd } = before
+  const { now } = draft
   return newSubscription({
-    id,
+    id: draft.newId(),
     product,
     buyer,
     plan,
     tenantId,
     customerAwsAccountId,
+    // A legacy customer is the same one under the next agreement.
+    customerIdentifier: draft.product?.metering === 'legacy' ? before.customerIdentifier : undefined,
     status: 'active',
     grantedAt: accessEnd,
     accessStart: accessEnd ?? now,
@@ -212,17 +223,13 @@ function continuationOf(before: Subscription, id: string, now: number): Subscrip
   })
 }
 
-function followEnded(
-  draft: CaseDraft,
-  subscription: Subscription,
-  agreement: Agreement,
-  spell: Spell,
-  product: Product | undefined,
-): void {
+function followEnded(draft: CaseDraft, subscription: Subscription, agreement: Agreement, spell: Spell): void {
   const { id, accessEnd, finalWindowEnd, status, successor } = subscription
   if (spell.to === undefined) {
-    if (spell.from! >= accessEnd! && successor === undefined)
-      comeBack(draft, subscription, agreement, spell, product)
+    // Also where AWS never said that it had ended, and grants it once more.
+    const grantedAt = lastGrantedAt(agreement)!
+    if (grantedAt >= accessEnd! && successor === undefined)
+      comeBack(draft, subscription, agreement, grantedAt)
     return
   }
   if (spell.to < subscription.accessStart && subscription.grantedAt !== undefined) return
@@ -241,34 +248,33 @@ function followEnded(
     draft.patch(id, { finalWindowEnd: extended })
 }
 
-/** AWS granted the same customer or license anew: a new subscription of the same buyer. */
-function comeBack(
-  draft: CaseDraft,
-  before: Subscription,
-  agreement: Agreement,
-  spell: Spell,
-  product: Product | undefined,
-): void {
-  const { buyer, tenantId, plan, licenseArn, customerAwsAccountId, customerIdentifier, agreementId } = before
+/**
+ * AWS granted the same customer or license anew: a new subscription of the same buyer, in which goes on what is counted
+ * by month or as a running total.
+ */
+function comeBack(draft: CaseDraft, before: Subscription, agreement: Agreement, grantedAt: number): void {
+  const { buyer, tenantId, plan, customerAwsAccountId, customerIdentifier } = before
   const id = draft.create(
     newSubscription({
       id: draft.newId(),
       product: before.product,
       buyer,
       tenantId,
-      plan: plan ?? onlyPlan(product),
+      plan: plan ?? onlyPlan(draft.product),
       status: 'active',
-      licenseArn,
+      // A legacy message says nothing of a license: it may be another one by now.
+      licenseArn: agreement.licenseArn,
+      agreementId: agreement.agreementId,
       customerAwsAccountId,
       customerIdentifier,
-      agreementId,
-      grantedAt: spell.from,
-      accessStart: spell.from!,
+      grantedAt,
+      accessStart: grantedAt,
       termEnd: agreement.endsAt,
       freeTrial: agreement.freeTrial,
       createdAt: draft.now,
     }),
   )
+  if (before.status !== 'failed') draft.patch(before.id, { successor: id })
   draft.tell('subscription.activated', id, { previous: before.id })
 }
 
@@ -291,11 +297,12 @@ export function pairSuccessors(draft: CaseDraft, agreements: readonly Agreement[
     const before = agreements.find(({ agreementId }) => agreementId === after.previousAgreementId)
     return after.previousAgreementId === undefined || before === undefined ? [] : [{ before, after }]
   })
-  for (const pair of named) if (hasBegun(pair.after)) join(draft, pair)
+  for (const pair of named) if (mayJoin(pair)) join(draft, pair)
 
   let { gone, come } = unpaired(draft, agreements, named)
   const timely = gone.flatMap((before): Pair[] => {
     const [after, ...others] = come.filter((candidate) => isTimely(before, candidate))
+    if (after !== undefined && !isSettled(draft, before, after)) return []
     const rivals = gone.filter((other) => after !== undefined && isTimely(other, after))
     return after === undefined || others.length > 0 || rivals.length > 1 ? [] : [{ before, after }]
   })
@@ -305,6 +312,8 @@ export function pairSuccessors(draft: CaseDraft, agreements: readonly Agreement[
   const [before] = gone
   const [after] = come
   if (before === undefined || after === undefined) return
+  // AWS's word of another may still be on its way: until then nothing is paired, and nobody asked.
+  if (!gone.every((one) => come.every((other) => isSettled(draft, one, other)))) return
   if (gone.length === 1 && come.length === 1) join(draft, { before, after })
   else for (const agreement of gone) askForSuccessor(draft, agreement, come)
 }
@@ -324,6 +333,8 @@ function unpaired(
     come: agreements.filter(
       (agreement) =>
         replacesAnother(agreement) &&
+        // What AWS said takes another's place takes no third one's.
+        agreement.previousAgreementId === undefined &&
         hasBegun(agreement) &&
         !paired.has(`${agreement.key} comes`) &&
         !isHeir(draft, agreement),
@@ -335,6 +346,18 @@ function isTimely(before: Agreement, after: Agreement): boolean {
   const ended = latestSpell(before)?.to
   const began = after.startsAt ?? latestSpell(after)?.from
   return ended !== undefined && began !== undefined && Math.abs(ended - began) <= HANDOVER_MS
+}
+
+/** Both are known for long enough that AWS's word of others would have come. */
+function isSettled(draft: CaseDraft, before: Agreement, after: Agreement): boolean {
+  const lastAt = (agreement: Agreement) => agreement.marks.at(-1)?.at ?? 0
+  return draft.now >= Math.max(lastAt(before), lastAt(after)) + HANDOVER_MS
+}
+
+/** A renewal that was called off before it began takes nothing's place, unless AWS says that something gave way to it. */
+function mayJoin({ before, after }: Pair): boolean {
+  const spell = latestSpell(after)
+  return spell !== undefined && (spell.from !== undefined || wasReplaced(before))
 }
 
 function askForSuccessor(draft: CaseDraft, agreement: Agreement, candidates: readonly Agreement[]): void {
@@ -374,6 +397,8 @@ function isHeir(draft: CaseDraft, agreement: Agreement): boolean {
 export function join(draft: CaseDraft, { before, after }: Pair): void {
   const old = subscriptionOf(before, draft.subscriptions())
   if (old === undefined || hasHeir(draft, before)) return
+  const known = old.successor === undefined ? undefined : draft.get(old.successor)
+  if (known?.agreementId !== undefined && known.agreementId === after.agreementId) return
   const spell = latestSpell(after)!
   const grantedAt = spell.from ?? spell.to!
   const start = startOf(after, grantedAt)
@@ -381,10 +406,7 @@ export function join(draft: CaseDraft, { before, after }: Pair): void {
   if (registered !== undefined && registered.id === old.id) return
   const accessEnd = old.accessEnd ?? Math.max(Math.min(start, draft.now), old.accessStart)
   const placeholder = old.successor === undefined ? undefined : draft.get(old.successor)
-  const heir =
-    registered?.id ??
-    placeholder?.id ??
-    draft.create(continuationOf({ ...old, accessEnd }, draft.newId(), draft.now))
+  const heir = registered?.id ?? placeholder?.id ?? draft.create(continuationOf(draft, { ...old, accessEnd }))
   if (placeholder !== undefined && placeholder.id !== heir) retire(draft, placeholder, after, heir)
   draft.patch(old.id, {
     status: 'superseded',
@@ -411,16 +433,15 @@ export function join(draft: CaseDraft, { before, after }: Pair): void {
   if (spell.to !== undefined && registered === undefined) end(draft, draft.get(heir)!, after, spell)
 }
 
-/** What came in while the successor was not known was used under its license: it is billed there. */
+/** What came in while the successor was not known is the successor's: nothing is left to the one that stood in for it. */
 function retire(draft: CaseDraft, placeholder: Subscription, after: Agreement, heir: string): void {
   draft.clear({ kind: 'successor_unclear', subject: placeholder.id })
-  const accessEnd = Math.max(draft.now, placeholder.accessStart)
   draft.patch(placeholder.id, {
     ...(after.licenseArn !== undefined && { licenseArn: after.licenseArn }),
     ...(after.customerAwsAccountId !== undefined && { customerAwsAccountId: after.customerAwsAccountId }),
     status: 'superseded',
-    accessEnd,
-    finalWindowEnd: accessEnd + AWS_RULES.finalWindowMs,
+    accessEnd: placeholder.accessStart,
+    finalWindowEnd: draft.now + AWS_RULES.finalWindowMs,
     successor: heir,
   })
 }

@@ -2,6 +2,7 @@ import type { ProductCatalog } from '../products/product.ts'
 import type { UsageStore } from '../usage/usage-store.ts'
 import type { BuyerCaseStore } from './buyer-case.ts'
 import { decideGoodbyeOver } from './decide.ts'
+import { follow } from './follow.ts'
 
 /** How long after a registration AWS's word is late: captures show a minute. */
 const OVERDUE_MS = 3_600_000
@@ -14,7 +15,11 @@ const SLICE = 200
  * @returns how many goodbyes ended
  */
 export async function lookAfterSubscriptions(
-  deps: { readonly cases: BuyerCaseStore; readonly usage: Pick<UsageStore, 'raise'> },
+  deps: {
+    readonly cases: BuyerCaseStore
+    readonly usage: Pick<UsageStore, 'raise'>
+    readonly catalog: ProductCatalog
+  },
   now: number,
   signal?: AbortSignal,
 ): Promise<number> {
@@ -35,8 +40,17 @@ export async function lookAfterSubscriptions(
       at: now,
     })
   }
-  for (const { id } of await deps.cases.listUnlicensed(now - OVERDUE_MS, SLICE)) {
+  for (const { id, createdAt } of await deps.cases.listUnlicensed(now, SLICE)) {
     if (signal?.aborted) return ended
+    // What could not be told apart when it came may be clear by now.
+    const after = await deps.cases.settleOf(
+      id,
+      (buyerCase) => follow(buyerCase, deps.catalog.find(buyerCase.product), now),
+      'aws',
+      now,
+    )
+    const waiting = after.subscriptions.find((subscription) => subscription.id === id)
+    if (createdAt > now - OVERDUE_MS || waiting?.licenseArn !== undefined) continue
     await deps.usage.raise({
       kind: 'successor_unclear',
       subject: id,

@@ -3,10 +3,11 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
 import type { MeteringService, ResolvedCustomer } from '../usage/metering-service.ts'
+import { latestSpell } from './agreement.ts'
 import type { Contact } from './buyer.ts'
 import type { BuyerCase, BuyerCaseStore, CaseChanges } from './buyer-case.ts'
 import { draftCase } from './case-draft.ts'
-import { followAll, onlyPlan } from './follow.ts'
+import { followAll, onlyPlan, subscriptionOf } from './follow.ts'
 import { licenseTail, newSubscription, type Subscription } from './subscription.ts'
 
 /** Renewals followed from an ended agreement to the one that lives: one a year. */
@@ -123,9 +124,16 @@ export function decideRegistration(
   customer: ResolvedCustomer,
   now: number,
 ): { changes: CaseChanges; id: string; created: boolean } {
-  const draft = draftCase(buyerCase, now)
-  const own = buyerCase.subscriptions.filter((subscription) => isOf(subscription, product, customer))
-  const live = own.findLast(({ accessEnd }) => accessEnd === undefined) ?? liveHeir(buyerCase, own.at(-1))
+  const draft = draftCase(buyerCase, now, product)
+  // Time may have brought about what nobody has looked at since.
+  followAll(draft, buyerCase.agreements)
+  const all = draft.subscriptions()
+  const own = all.filter((subscription) => isOf(subscription, product, customer))
+  const live =
+    own.findLast(({ accessEnd }) => accessEnd === undefined) ??
+    liveHeir(all, own.at(-1)) ??
+    stillRefused(buyerCase, own.at(-1)) ??
+    beforeItsLicense(all, product, customer)
   if (live === undefined && product.metering === 'license' && own.length > 0) {
     throw new DomainError(
       'subscription.ended',
@@ -137,9 +145,11 @@ export function decideRegistration(
   draft.patch(id, {
     ...(live?.customerAwsAccountId === undefined &&
       customer.customerAwsAccountId !== undefined && { customerAwsAccountId: customer.customerAwsAccountId }),
+    ...(live?.licenseArn === undefined &&
+      customer.licenseArn !== undefined && { licenseArn: customer.licenseArn }),
   })
   if (live === undefined) draft.tell('subscription.created', id)
-  followAll(draft, buyerCase.agreements, product)
+  followAll(draft, buyerCase.agreements)
   return { changes: draft.changes(), id, created: live === undefined }
 }
 
@@ -153,14 +163,37 @@ function isOf(subscription: Subscription, { metering }: Product, customer: Resol
 }
 
 /** Follows renewals to the one that lives. */
-function liveHeir(buyerCase: BuyerCase, ended: Subscription | undefined): Subscription | undefined {
+function liveHeir(all: readonly Subscription[], ended: Subscription | undefined): Subscription | undefined {
   let heir = ended
   for (let step = 0; heir !== undefined && step < SUCCESSORS_MAX; step++) {
     if (heir.accessEnd === undefined) return heir
     const next = heir.successor
-    heir = buyerCase.subscriptions.find(({ id }) => id === next)
+    heir = all.find(({ id }) => id === next)
   }
   return undefined
+}
+
+/** Whose payment failed presses “Set up your account” again: that is no second purchase. */
+function stillRefused(buyerCase: BuyerCase, last: Subscription | undefined): Subscription | undefined {
+  if (last?.status !== 'failed') return undefined
+  const { agreements, subscriptions } = buyerCase
+  const agreement = agreements.find((candidate) => subscriptionOf(candidate, subscriptions)?.id === last.id)
+  return agreement !== undefined && latestSpell(agreement)?.refused === true ? last : undefined
+}
+
+/** A product moved from legacy to license metering: this is the license of a customer who was here before. */
+function beforeItsLicense(
+  all: readonly Subscription[],
+  { metering }: Product,
+  { customerIdentifier }: ResolvedCustomer,
+): Subscription | undefined {
+  if (metering === 'legacy' || customerIdentifier === undefined) return undefined
+  return all.findLast(
+    (subscription) =>
+      subscription.customerIdentifier === customerIdentifier &&
+      subscription.licenseArn === undefined &&
+      subscription.accessEnd === undefined,
+  )
 }
 
 function pendingSubscription(

@@ -46,7 +46,10 @@ export interface SyncDeps {
 const HOUR_MS = 3_600_000
 /** AWS's word of a registration is due within a minute or two; then we ask. */
 const PENDING_AFTER_MS = 5 * 60_000
+/** In one look. */
 const PENDING_MAX = 50
+/** Looked through for those whose turn it is: buyers who never come back must not stand before those who wait. */
+const WAITING_MAX = 5_000
 /** Asked about again after this long, and twice as long each time. */
 const PENDING_AGAIN_MS = 5 * 60_000
 /** The first look of a process: a queue keeps what it was sent for 14 days, so older news were heard. */
@@ -98,17 +101,20 @@ export function createAgreementSync(
 
   /** Registrations that wait, and whose turn it is. */
   async function waiting(now: number): Promise<readonly Subscription[]> {
-    const pending = await deps.cases.listPending(now - PENDING_AFTER_MS, PENDING_MAX)
+    const pending = await deps.cases.listPending(now - PENDING_AFTER_MS, WAITING_MAX)
     const ids = new Set(pending.map(({ id }) => id))
     for (const id of asked.keys()) if (!ids.has(id)) asked.delete(id)
-    return pending.filter(({ id, channel }) => {
-      if (channel !== 'aws') return false
+    const due = pending.filter(({ id, channel }) => {
       const before = asked.get(id)
-      if (before !== undefined && now < before.at + Math.min(PENDING_AGAIN_MS * 2 ** before.times, everyMs))
-        return false
-      asked.set(id, { at: now, times: (before?.times ?? -1) + 1 })
-      return true
+      return (
+        channel === 'aws' &&
+        (before === undefined || now >= before.at + Math.min(PENDING_AGAIN_MS * 2 ** before.times, everyMs))
+      )
     })
+    const askedAt = ({ id }: Subscription) => asked.get(id)?.at ?? Number.NEGATIVE_INFINITY
+    const turn = due.sort((a, b) => askedAt(a) - askedAt(b)).slice(0, PENDING_MAX)
+    for (const { id } of turn) asked.set(id, { at: now, times: (asked.get(id)?.times ?? -1) + 1 })
+    return turn
   }
 
   return {

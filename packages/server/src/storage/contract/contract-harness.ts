@@ -70,7 +70,7 @@ export async function startContracts(
     grant: (of: string, ...granted: Entitlement[]) => void grants.set(of, granted),
     refreshDue: () => refreshDueEntitlements({ ...deps, refresh }),
     receive: createReceiveEvent({ cases, catalog, clock }),
-    lookAfter: () => lookAfterSubscriptions({ cases, usage }, clock.now()),
+    lookAfter: () => lookAfterSubscriptions({ cases, usage, catalog }, clock.now()),
     statusOf: async (id: string) => (await ledger.subscriptions.get(id)).status,
   }
 }

@@ -173,7 +173,7 @@ export function entitlementStoreContract(name: string, open: () => Promise<Contr
         grantedAt: utc('2026-11-21T10:31'),
         accessStart: utc('2026-11-21T10:30'),
       })
-      expect(await told(buyer.id)).toEqual(['entitlements.changed', 'subscription.activated'])
+      expect(await told(buyer.id)).toEqual(['subscription.activated', 'entitlements.changed'])
     })
 
     it('is asked by license, or of a legacy product by customer, and only of contracts bought at AWS', async () => {

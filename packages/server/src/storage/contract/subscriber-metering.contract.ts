@@ -103,8 +103,8 @@ export function subscriberMeteringContract(
       await runUntil(utc('2026-11-21T14:00'))
       expect(await billed()).toEqual([
         { to: old.licenseArn, quantity: 3, at: '10:00:00' },
-        { to: old.licenseArn, quantity: 5 + 7 + 13, at: '11:00:00' },
-        { to: renewal.licenseArn, quantity: 11, at: '11:30:00' },
+        { to: old.licenseArn, quantity: 5 + 13, at: '11:00:00' },
+        { to: renewal.licenseArn, quantity: 7 + 11, at: '11:30:00' },
       ])
       expect(await audit()).toMatchObject({ balanced: true })
     })

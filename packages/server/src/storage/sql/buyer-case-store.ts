@@ -35,12 +35,19 @@ export function createSqlBuyerCaseStore(database: SqlDatabase): BuyerCaseStore {
       }),
     adopt: (productCode, product) =>
       database.transaction(async (sql) => {
-        const { changes } = await sql.run(
-          `UPDATE agreement SET product = ?2, facts = json_set(facts, '$.product', ?2) WHERE product IS NULL AND json_extract(facts, '$.productCode') = ?1`,
+        const found = await sql.all(
+          `SELECT seq FROM agreement INDEXED BY agreement_homeless WHERE product IS NULL AND json_extract(facts, '$.productCode') = ?`,
           productCode,
-          product,
         )
-        return changes
+        for (const { seq } of found) {
+          await sql.run(
+            `UPDATE agreement SET product = ?1, facts = json_set(facts, '$.product', ?1) WHERE seq = ?2`,
+            product,
+            seq!,
+          )
+          await nameProduct(sql, int(seq), product)
+        }
+        return found.length
       }),
     listPending: (since, limit) =>
       database.read(async (sql) => {
@@ -124,6 +131,8 @@ async function receive(
   const before = (await getAgreement(sql, key)) ?? newAgreement(key)
   const agreement = learn(before, event, named ?? (await productOf(sql, before)))
   const seq = await putAgreement(sql, agreement, now)
+  if (before.product === undefined && agreement.product !== undefined)
+    await nameProduct(sql, seq, agreement.product)
   await keepEvent(sql, event, seq, agreement.product, now)
   const caseKey =
     agreement.product === undefined ? undefined : keyOf({ ...agreement, product: agreement.product })
@@ -133,6 +142,11 @@ async function receive(
   return follower === undefined
     ? { state: 'waiting', subscriptions: [] }
     : { state: 'followed', subscriptions: [follower.id] }
+}
+
+/** What was told of an agreement before its product was known is listed with its product. */
+async function nameProduct(sql: Sql, agreement: number, product: string): Promise<void> {
+  await sql.run('UPDATE marketplace_event SET product = ? WHERE agreement = ?', product, agreement)
 }
 
 /** An agreement event names no product; a subscription that was declared or imported with its agreement does. */
@@ -266,13 +280,16 @@ async function findBuyerOf(sql: Sql, key: CaseKey): Promise<Buyer | undefined> {
     )
     if (row !== undefined) return toBuyer(row)
   }
-  const known = await findBuyer(sql, key)
-  if (known !== undefined || key.licenseArn === undefined) return known
-  // A subscription declared or imported with a license alone.
+  // Whose license it is counts before whose account is named: one organisation may pay for another.
+  const holder = key.licenseArn === undefined ? undefined : await findHolder(sql, key.product, key.licenseArn)
+  return holder ?? findBuyer(sql, key)
+}
+
+async function findHolder(sql: Sql, product: string, licenseArn: string): Promise<Buyer | undefined> {
   const row = await sql.get(
     'SELECT b.* FROM buyer b JOIN subscription s ON s.buyer = b.id WHERE s.license_tail = ? AND s.product = ? LIMIT 1',
-    licenseTail(key.licenseArn),
-    key.product,
+    licenseTail(licenseArn),
+    product,
   )
   return row && toBuyer(row)
 }
@@ -333,7 +350,12 @@ async function putAgreement(sql: Sql, agreement: Agreement, now: number): Promis
 export function toAgreement(row: Row): Agreement {
   const facts = JSON.parse(text(row.facts)) as Agreement
   // JSON has no -Infinity.
-  return { ...newAgreement(facts.key), ...facts, termsAt: facts.termsAt ?? Number.NEGATIVE_INFINITY }
+  return {
+    ...newAgreement(facts.key),
+    ...facts,
+    termsAt: facts.termsAt ?? Number.NEGATIVE_INFINITY,
+    licenseAt: facts.licenseAt ?? Number.NEGATIVE_INFINITY,
+  }
 }
 
 async function keepEvent(
@@ -368,7 +390,7 @@ async function listEvents(
   const conditions = ['e.seq < ?']
   const values: SqlValue[] = [filter.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(filter.cursor)]
   if (filter.product !== undefined) {
-    conditions.push('COALESCE(a.product, e.product) = ?')
+    conditions.push('e.product = ?')
     values.push(filter.product)
   }
   if (filter.kind !== undefined) {

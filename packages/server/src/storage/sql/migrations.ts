@@ -138,6 +138,7 @@ CREATE TABLE agreement (
 CREATE INDEX agreement_account ON agreement (product, customer_aws_account_id) WHERE customer_aws_account_id IS NOT NULL;
 CREATE INDEX agreement_customer ON agreement (product, customer_identifier) WHERE customer_identifier IS NOT NULL;
 CREATE INDEX agreement_license ON agreement (license_tail) WHERE license_tail IS NOT NULL;
+CREATE INDEX agreement_homeless ON agreement (seq) WHERE product IS NULL;
 CREATE INDEX agreement_unattached ON agreement (seq) WHERE subscription IS NULL;
 CREATE TABLE marketplace_event (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, agreement INTEGER REFERENCES agreement (seq), product TEXT, kind TEXT NOT NULL,

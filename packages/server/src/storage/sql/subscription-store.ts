@@ -14,7 +14,7 @@ import { ensureBuyer } from './buyer-store.ts'
 import { notePlan } from './contract-history.ts'
 import type { Sql, SqlDatabase, SqlValue } from './database.ts'
 import { SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
-import { moveOpenBuckets, openFinalBuckets } from './usage-closer.ts'
+import { handOver, moveOpenBuckets, openFinalBuckets } from './usage-closer.ts'
 
 const MATCHES_MAX = 100
 const CACHE_MAX = 50_000
@@ -124,6 +124,8 @@ export async function patchSubscription(
   if (after.plan !== before.plan) await notePlan(sql, before, after.plan, planFrom)
   if (hourOf(after.accessStart) > hourOf(before.accessStart))
     await moveOpenBuckets(sql, id, hourOf(after.accessStart))
+  if (after.status === 'superseded' && after.successor !== undefined && after.successor !== before.successor)
+    await handOver(sql, id, after.successor, after.accessEnd!)
   if (after.accessEnd !== undefined && after.accessEnd !== before.accessEnd) await beginGoodbye(sql, after)
   else if (after.finalWindowEnd !== undefined && after.finalWindowEnd > (before.finalWindowEnd ?? Infinity))
     await extendGoodbye(sql, before, after.finalWindowEnd)

@@ -1,7 +1,7 @@
 import { NO_HISTORY_YET } from '../../domain/entitlements/contract-history.ts'
 import type { Account } from '../../domain/usage/account.ts'
 import { HOLD_HISTORY_MAX } from '../../domain/usage/close-bucket.ts'
-import type { Hour } from '../../domain/usage/hour.ts'
+import { type Hour, hourOf } from '../../domain/usage/hour.ts'
 import { awsIdentityKey } from '../../domain/usage/usage-record.ts'
 import type {
   BucketKey,
@@ -32,6 +32,16 @@ const OPEN_AHEAD_MAX = 48
 
 const HISTORY =
   'SELECT quantity FROM bucket WHERE meter = ? AND hour < ? AND status = 2 AND quantity > 0 ORDER BY hour DESC LIMIT ?'
+
+/**
+ * What was used of a contract in a period: by the agreements that renew each other, of one calendar month, and by all
+ * subscriptions of one agreement that was withdrawn and granted anew.
+ */
+const INCLUDED_OF_KIN = `WITH RECURSIVE kin (id) AS (
+    SELECT ?1 UNION SELECT n.id FROM kin k JOIN subscription o ON o.id = k.id JOIN subscription n ON n.id = o.successor OR n.successor = o.id
+  ) SELECT u.period, SUM(u.used) AS used FROM kin k CROSS JOIN subscription s ON s.id = k.id CROSS JOIN meter m ON m.subscription = s.seq AND m.dimension = ?2
+    CROSS JOIN included_used u ON u.meter = m.seq
+  WHERE s.id = ?1 OR length(u.period) = 7 OR s.agreement_id = (SELECT agreement_id FROM subscription WHERE id = ?1) GROUP BY u.period`
 
 /** Closes one bucket within the caller's transaction. */
 export async function closeBucket(
@@ -98,12 +108,10 @@ async function readState(sql: Sql, row: Row, hour: Hour, needs: ClosingNeeds): P
     hour,
   )
   const history = needs.history ? await sql.all(HISTORY, meter, hour, HOLD_HISTORY_MAX) : []
-  const used = new Map(
-    (await sql.all('SELECT period, used FROM included_used WHERE meter = ?', meter)).map((r) => [
-      text(r.period),
-      r.used as bigint,
-    ]),
-  )
+  const included = needs.contract
+    ? await sql.all(INCLUDED_OF_KIN, subscription.id, row.dimension!)
+    : await sql.all('SELECT period, used FROM included_used WHERE meter = ?', meter)
+  const used = new Map(included.map((r) => [text(r.period), r.used as bigint]))
   return {
     bucket: toBucket(row),
     subscription,
@@ -346,6 +354,97 @@ export async function moveOpenBuckets(sql: Sql, subscription: string, first: Hou
     if ((into!.quantity as bigint) + (row.quantity as bigint) > FOLDED_MAX) continue
     await foldInto(sql, meter, int(row.hour), target)
   }
+}
+
+/**
+ * What was used after a subscription's end, and is not sealed yet, is its successor's: AWS's word of a renewal comes
+ * later than the renewal.
+ *
+ * @param since - ms
+ */
+export async function handOver(sql: Sql, from: string, to: string, since: number): Promise<void> {
+  const heir = await sql.get('SELECT seq, access_start FROM subscription WHERE id = ?', to)
+  const first = Math.max(hourOf(since), 0)
+  const rows = await sql.all(
+    `SELECT m.seq AS meter, m.dimension, m.product, m.scale, m.aggregation, m.per, b.hour FROM subscription s JOIN meter m ON m.subscription = s.seq
+     JOIN bucket b INDEXED BY bucket_unsealed ON b.meter = m.seq WHERE s.id = ? AND b.hour >= ? AND b.status < 2 AND b.status = 0 ORDER BY m.seq, b.hour`,
+    from,
+    first,
+  )
+  for (const row of rows) {
+    const shares = await sql.all(
+      `SELECT tags, COUNT(*) AS events, SUM(delta) AS quantity FROM usage_event WHERE ${COUNTED_SINCE} GROUP BY tags`,
+      row.hour!,
+      row.meter!,
+      since,
+    )
+    if (shares.length === 0) continue
+    const meter = await meterLike(sql, int(heir!.seq), row)
+    const hour = await openBucket(sql, meter, Math.max(int(row.hour), hourOf(int(heir!.access_start))))
+    if (hour !== undefined) await move(sql, row, { meter, hour }, shares, since)
+  }
+}
+
+/** Events that count in an hour of a meter: hour, meter, since. */
+const COUNTED_SINCE = 'counted = ?1 AND meter = ?2 AND time > ?3 AND state < 2 AND (hour = ?1 OR state = 1)'
+
+async function meterLike(sql: Sql, subscription: number, like: Row): Promise<number> {
+  await sql.run(
+    'INSERT INTO meter (subscription, dimension, product, scale, aggregation, per) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (subscription, dimension) DO NOTHING',
+    subscription,
+    like.dimension!,
+    like.product!,
+    like.scale!,
+    like.aggregation!,
+    like.per!,
+  )
+  const row = await sql.get(
+    'SELECT seq FROM meter WHERE subscription = ? AND dimension = ?',
+    subscription,
+    like.dimension!,
+  )
+  return int(row!.seq)
+}
+
+async function move(
+  sql: Sql,
+  from: Row,
+  to: { readonly meter: number; readonly hour: Hour },
+  shares: readonly Row[],
+  since: number,
+): Promise<void> {
+  let quantity = 0n
+  let events = 0n
+  for (const share of shares) {
+    quantity += share.quantity as bigint
+    events += share.events as bigint
+    if (share.tags === null) continue
+    await sql.run(
+      `INSERT INTO bucket_tag SELECT ?1, ?2, ?3, ?4 WHERE TRUE ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = bucket_tag.quantity + excluded.quantity`,
+      to.meter,
+      to.hour,
+      share.tags!,
+      share.quantity!,
+    )
+    await sql.run(
+      'UPDATE bucket_tag SET quantity = quantity - ? WHERE meter = ? AND hour = ? AND tags = ?',
+      share.quantity!,
+      from.meter!,
+      from.hour!,
+      share.tags!,
+    )
+  }
+  await sql.run(
+    `UPDATE usage_event SET meter = ?4, counted = ?5, state = CASE WHEN hour = ?5 THEN state ELSE 1 END WHERE ${COUNTED_SINCE}`,
+    from.hour!,
+    from.meter!,
+    since,
+    to.meter,
+    to.hour,
+  )
+  const change = 'UPDATE bucket SET quantity = quantity + ?, events = events + ? WHERE meter = ? AND hour = ?'
+  await sql.run(change, quantity, events, to.meter, to.hour)
+  await sql.run(change, -quantity, -events, from.meter!, from.hour!)
 }
 
 async function foldInto(sql: Sql, meter: number, from: Hour, into: Hour): Promise<void> {

@@ -33,7 +33,7 @@ export function decideImport(
   tell: boolean,
   now: number,
 ): { changes: CaseChanges; results: readonly ImportResult[] } {
-  const draft = draftCase(buyerCase, now)
+  const draft = draftCase(buyerCase, now, candidates[0]?.product)
   const buyer = buyerCase.buyer?.id ?? `buy_${randomUUID()}`
   const made = new Map<string, { candidate: Candidate; notes: readonly string[] }>()
   const results: ImportResult[] = []
@@ -61,8 +61,7 @@ export function decideImport(
     if (successorAgreementId !== undefined && heir !== undefined && heir.id !== id)
       draft.patch(id, { successor: heir.id })
   }
-  const product = candidates[0]?.product
-  if (made.size > 0) followAll(draft, buyerCase.agreements, product)
+  if (made.size > 0) followAll(draft, buyerCase.agreements)
   const changes = draft.changes()
   for (const [id, { candidate, notes }] of made)
     results.push({ candidate, outcome: 'imported', subscription: draft.get(id)!, notes })
