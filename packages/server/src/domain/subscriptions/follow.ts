@@ -162,22 +162,25 @@ function startOf({ startsAt }: Agreement, grantedAt: number): number {
  * The first word of the end counts; AWS takes final usage until an hour after the last.
  */
 function end(draft: CaseDraft, subscription: Subscription, agreement: Agreement, spell: Spell): void {
-  const { id, accessStart, status } = subscription
-  const accessEnd = Math.max(Math.min(spell.to!, draft.now), accessStart)
-  const finalWindowEnd = Math.max(spell.lastWordAt ?? spell.to!, accessEnd) + AWS_RULES.finalWindowMs
+  const { id, status } = subscription
+  const to = Math.min(spell.to!, draft.now)
   draft.clear({ kind: 'access_overdue', subject: id })
-  if (spell.refused) {
-    draft.patch(id, { status: 'failed', accessEnd, finalWindowEnd })
-    draft.tell('subscription.failed', id)
+  if (status === 'pending') {
+    // It was registered after all this, or while it was on its way: AWS's times count, not ours.
+    takeStart(draft, subscription, agreement, spell)
+    draft.patch(id, { accessStart: Math.min(draft.get(id)!.accessStart, to) })
+  }
+  const accessEnd = Math.max(to, draft.get(id)!.accessStart)
+  const finalWindowEnd = Math.max(spell.lastWordAt ?? to, accessEnd) + AWS_RULES.finalWindowMs
+  // Whom an entitlement or a person let in had access, whatever AWS has said of a license.
+  const hadAccess = status !== 'pending' || !spell.refused
+  if (wasReplaced(agreement) && hadAccess) {
+    supersede(draft, { ...draft.get(id)!, accessEnd }, finalWindowEnd)
     return
   }
-  if (wasReplaced(agreement)) {
-    supersede(draft, { ...subscription, accessEnd }, finalWindowEnd)
-    return
-  }
-  if (status === 'pending') takeStart(draft, subscription, agreement, spell)
-  draft.patch(id, { status: 'cancelling', accessEnd, finalWindowEnd })
-  draft.tell('subscription.cancelling', id, { reason: agreement.endStatus ?? 'WITHDRAWN' })
+  draft.patch(id, { status: hadAccess ? 'cancelling' : 'failed', accessEnd, finalWindowEnd })
+  if (hadAccess) draft.tell('subscription.cancelling', id, { reason: agreement.endStatus ?? 'WITHDRAWN' })
+  else draft.tell('subscription.failed', id)
 }
 
 /** When AWS granted what is over by now; undefined where its word of that has not come. */

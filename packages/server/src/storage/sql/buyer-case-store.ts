@@ -129,7 +129,7 @@ async function receive(
     return { state: 'kept', subscriptions: [] }
   }
   const before = (await getAgreement(sql, key)) ?? newAgreement(key)
-  const agreement = learn(before, event, named ?? (await productOf(sql, before)))
+  const agreement = learn(before, event, named ?? (await productOf(sql, event)))
   const seq = await putAgreement(sql, agreement, now)
   if (before.product === undefined && agreement.product !== undefined)
     await nameProduct(sql, seq, agreement.product)
@@ -150,10 +150,19 @@ async function nameProduct(sql: Sql, agreement: number, product: string): Promis
 }
 
 /** An agreement event names no product; a subscription that was declared or imported with its agreement does. */
-async function productOf(sql: Sql, { agreementId }: Agreement): Promise<string | undefined> {
-  if (agreementId === undefined) return undefined
-  const row = await sql.get('SELECT product FROM subscription WHERE agreement_id = ? LIMIT 1', agreementId)
-  return row && text(row.product)
+async function productOf(
+  sql: Sql,
+  { agreementId, previousAgreementId }: MarketplaceEvent,
+): Promise<string | undefined> {
+  const declared =
+    agreementId === undefined
+      ? undefined
+      : await sql.get('SELECT product FROM subscription WHERE agreement_id = ? LIMIT 1', agreementId)
+  if (declared !== undefined) return text(declared.product)
+  // An agreement takes the place of one for the same product.
+  const previous =
+    previousAgreementId === undefined ? undefined : await getAgreement(sql, previousAgreementId)
+  return previous?.product
 }
 
 async function settle(
