@@ -103,7 +103,8 @@ export function decideSuccessor(
       `${agreement} cannot succeed ${id}: it is the same, or ${id} follows no agreement`,
     )
   }
-  if (latestSpell(after)?.from === undefined) {
+  // One that was over before it began may be named too: then access is over as well.
+  if (latestSpell(after) === undefined) {
     throw new DomainError(
       'request.invalid',
       `${agreement} cannot succeed ${id} yet: AWS has not granted it, and does so on its first day`,
