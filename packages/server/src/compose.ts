@@ -478,7 +478,7 @@ export function composeIngest(
 /** The HTTP door to an engine. */
 export async function composeServer(
   engine: Engine,
-  options: { storefrontUrl?: string } = {},
+  options: { storefrontUrl?: string; overloadDelayMs?: number } = {},
 ): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
   const { ledger, clock, ingest, metering, notifications, checkAccess, refreshSoon, jobs, logger } = engine
@@ -532,6 +532,7 @@ export async function composeServer(
     logger,
     version: VERSION,
     storefrontUrl: options.storefrontUrl,
+    overloadDelayMs: options.overloadDelayMs,
     ...(config.server.trustProxy.length > 0 && { trustProxy: config.server.trustProxy }),
   })
 }

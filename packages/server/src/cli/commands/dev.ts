@@ -22,6 +22,9 @@ import { checkAddress, runUntilStopped, urlOf } from '../serving.ts'
 /** Where the simulated EventBridge puts its events, and where we fetch them. */
 const QUEUE = 'tollkeeper'
 
+/** A laptop that loads a module late is not overloaded: nobody is to be turned away for that. */
+const OVERLOAD_DELAY_MS = 15_000
+
 interface DevOptions extends CommonOptions {
   readonly port?: string
   readonly simulatorPort: string
@@ -82,7 +85,10 @@ async function runDev(options: DevOptions): Promise<void> {
       log: { level: process.env.LOG_LEVEL === undefined ? 'warn' : config.log.level },
     })
     const engine = await composeEngine(ledger, { clock, logger, syncsAgreements: true })
-    const app = await composeServer(engine, { storefrontUrl: marketplace.url })
+    const app = await composeServer(engine, {
+      storefrontUrl: marketplace.url,
+      overloadDelayMs: OVERLOAD_DELAY_MS,
+    })
     await app.listen({ host, port })
     const address = app.server.address()
     const url = urlOf(host, typeof address === 'object' && address !== null ? address.port : port)
