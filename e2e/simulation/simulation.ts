@@ -396,8 +396,20 @@ function createPlayer(run: Run) {
       }
     }
     deal.id = subscription.id
+    if (subscription.status === 'pending')
+      news.push({
+        at: aws.licensedAt,
+        what: `license ${deal.aws}`,
+        tell: (other) => license(other, subscription.id),
+      })
     if (productOf(deal.product).pricing !== 'usage')
       later(`what ${deal.aws} grants`, (other) => grant(other, deal))
+  }
+
+  async function license(worker: Worker, id: string): Promise<void> {
+    const start = ({ status }: Subscription) =>
+      status === 'pending' ? ({ status: 'active' } as const) : undefined
+    await worker.subscriptions.change(id, start, 'aws', clock.now())
   }
 
   /** AWS is asked what a contract grants: at first, and after an upgrade, a downgrade or a removal. */

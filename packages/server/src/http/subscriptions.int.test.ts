@@ -482,6 +482,10 @@ describe('what AWS Marketplace says', () => {
     seller.clock.set(NOW + 2 * MINUTE)
     await seller.receive(heir.created())
     await seller.receive(heir.granted())
+    // AWS's word of others may be on its way for some minutes.
+    seller.clock.set(NOW + 20 * MINUTE)
+    const { cases, deps } = seller
+    await lookAfterSubscriptions({ cases, usage: deps.usage, catalog: deps.catalog }, seller.clock.now())
     const unclear = await show(first.id)
     expect(unclear).toMatchObject({ status: 'superseded', alarms: [{ kind: 'successor_unclear' }] })
     const { status, body } = await call('PUT', at(first.id), { successor: 'agmt-new' })
@@ -524,6 +528,8 @@ describe('what AWS Marketplace says', () => {
       'Purchase Agreement Ended - Proposer',
       'Agreement Cancellation Request Rejected - Proposer',
       'subscription.change: plan',
+      // The agreement's own start, told after its license.
+      'subscription.change: accessStart',
       'subscription.change: status',
       'Purchase Agreement Created - Proposer',
       'License Updated - Manufacturer',
