@@ -36,6 +36,15 @@ const INCLUDED_IN: Partial<Record<KeyScope, readonly KeyScope[]>> = {
 }
 
 const BEARER = /^Bearer +(\S+) *$/i
+/** Any of these says that somebody else sent it here. */
+const FORWARDED = [
+  'x-forwarded-for',
+  'forwarded',
+  'x-real-ip',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'via',
+] as const
 const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/
 
 /** Counts one more failed attempt of the request's address; seconds to wait where there were too many. */
@@ -107,7 +116,7 @@ function grants({ scopes }: ServiceKey, wanted: KeyScope): boolean {
  * whoever carried it here: a proxy beside us has our address too.
  */
 function checkLoopback(request: FastifyRequest): void {
-  const forwarded = request.headers['x-forwarded-for'] ?? request.headers.forwarded
+  const forwarded = FORWARDED.map((name) => request.headers[name]).find((value) => value !== undefined)
   if (
     !LOOPBACK.test(request.socket.remoteAddress ?? '') ||
     forwarded !== undefined ||

@@ -124,6 +124,19 @@ describe('a webhook', () => {
     expect(() => new Webhook(SECRET).verify(body, forged)).toThrow()
   })
 
+  it('that answers with another protocol is a failure, and holds nobody up', async () => {
+    const port = await listen(
+      createServer().on('connection', (socket) => {
+        socket.once('data', () =>
+          socket.write(
+            'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+          ),
+        )
+      }),
+    )
+    expect(await tell(aSink({ url: `http://127.0.0.1:${port}/` }))).toMatchObject({ kind: 'failed' })
+  })
+
   it('keeps its id on every try, and is signed anew', async () => {
     const endpoint = await answering(500)
     let now = Date.now()

@@ -154,7 +154,15 @@ function exchange(url: URL, call: Call): Promise<DeliveryOutcome> {
       rejectUnauthorized: true,
     })
     open.add(request)
-    request.once('close', () => open.delete(request))
+    request.once('close', () => {
+      open.delete(request)
+      // Whatever else ends a call without an answer: nobody waits for it for ever.
+      resolve(signal.aborted ? { kind: 'cancelled' } : { kind: 'failed', reason: 'closed without an answer' })
+    })
+    request.once('upgrade', ({ statusCode }, socket) => {
+      socket.destroy()
+      resolve({ kind: 'failed', reason: `HTTP ${statusCode}` })
+    })
     request.once('socket', (socket) =>
       socket.once(isSecure ? 'secureConnect' : 'connect', () => {
         isConnected = true

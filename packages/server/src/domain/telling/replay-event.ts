@@ -14,9 +14,12 @@ export async function replayEvent(
   actor: string,
   now: number,
 ): Promise<readonly Delivery[]> {
-  if (sink !== undefined && !sinks.some(({ name }) => name === sink)) {
-    const known = sinks.map(({ name }) => name).join(', ') || 'none'
-    throw new DomainError('request.invalid', `sink: nobody of that name is told anything; there is ${known}`)
+  const event = await outbox.getEvent(id)
+  // One product's endpoint is never told of another's buyers, by nobody's word.
+  const hearers = sinks.filter(({ product }) => product === undefined || product === event.product)
+  if (sink !== undefined && !hearers.some(({ name }) => name === sink)) {
+    const known = hearers.map(({ name }) => name).join(', ') || 'none'
+    throw new DomainError('request.invalid', `sink: nobody of that name is told of it; there is ${known}`)
   }
   const replayed = await outbox.replay(id, sink === undefined ? undefined : [sink], actor, now)
   if (replayed.length === 0) {

@@ -6,6 +6,7 @@ import { readCursor, writeCursor } from '../cursor.ts'
 import type { HttpDeps } from '../deps.ts'
 import { findVisible, productFilter } from '../product-scope.ts'
 import { Name, PRINTABLE, pageOf, pageQuery, problems, ref, Time } from '../schemas.ts'
+import { toAddress } from './registration/read-contact.ts'
 import { actorOf } from './subscriptions/manage-subscriptions.ts'
 import { SubscriptionBody, timeText, toSubscription } from './subscriptions/subscription-body.ts'
 
@@ -189,7 +190,7 @@ export function buyerRoutes(
       },
       async ({ params, body, serviceKey }) => {
         const buyer = await visibleBuyer(serviceKey, params.buyerId)
-        return buyers.erase(buyer.id, body?.email, actorOf(serviceKey), clock.now())
+        return eraseOf(buyers, buyer.id, body?.email, actorOf(serviceKey), clock.now())
       },
     )
   }
@@ -223,4 +224,28 @@ function toContact({ email, name, company, phone, registeredAt }: Contact): Stat
     ...(phone !== undefined && { phone }),
     registeredAt: timeText(registeredAt),
   }
+}
+
+/** A person is found however their address is spelled: the landing page keeps it tidied. */
+async function eraseOf(
+  buyers: HttpDeps['buyers'],
+  buyer: string,
+  email: string | undefined,
+  actor: string,
+  now: number,
+): ReturnType<HttpDeps['buyers']['erase']> {
+  if (email === undefined) return buyers.erase(buyer, undefined, actor, now)
+  const wanted = spelling(email)
+  const stored = (await buyers.listContacts(buyer)).map((contact) => contact.email)
+  const erased = { contacts: 0, mails: 0 }
+  for (const address of new Set([email, ...stored.filter((known) => spelling(known) === wanted)])) {
+    const { contacts, mails } = await buyers.erase(buyer, address, actor, now)
+    erased.contacts += contacts
+    erased.mails += mails
+  }
+  return erased
+}
+
+function spelling(email: string): string {
+  return toAddress(email.normalize('NFC').trim()).toLowerCase()
 }

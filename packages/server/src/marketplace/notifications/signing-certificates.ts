@@ -29,7 +29,9 @@ export interface SigningCertificatesOptions {
  *
  * @see {@link https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html | Verifying signatures} (read November 2026)
  */
-const SNS_HOST = /^sns\.[a-zA-Z0-9-]{3,}\.amazonaws\.com(?:\.cn)?$/
+// AWS's own pattern takes any word for a region, and `sns.s3-us-west-2.amazonaws.com` is somebody's bucket.
+const SNS_HOST = /^sns\.[a-z]{2}(?:-[a-z]{3,})+-\d{1,2}\.amazonaws\.com(?:\.cn)?$/
+const CERTIFICATE_PATH = /^\/SimpleNotificationService-[A-Za-z0-9]{1,128}\.pem$/
 /** AWS changes its certificate every few months, under a new name. */
 const KEPT_MS = 24 * 3_600_000
 /** What is not there is not asked for again by each forged message. */
@@ -112,7 +114,11 @@ interface Place {
 function createPlace({ mode, endpoint, get }: SigningCertificatesOptions): Place {
   if (mode !== 'simulated') {
     return {
-      has: (url) => url.protocol === 'https:' && url.port === '' && SNS_HOST.test(url.hostname),
+      has: (url) =>
+        url.protocol === 'https:' &&
+        url.port === '' &&
+        SNS_HOST.test(url.hostname) &&
+        CERTIFICATE_PATH.test(url.pathname),
       fetch: (url) => fetchCertificate(get, url),
     }
   }

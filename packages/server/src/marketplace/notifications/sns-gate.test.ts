@@ -134,6 +134,11 @@ describe('the certificate', () => {
     'https://sns.us-east-1.amazonaws.com/x?.pem',
     'https://sns.us-east-1.amazonaws.com/x.der',
     'https://sns.a.b.amazonaws.com/x.pem',
+    // Buckets of the name `sns`, which somebody has.
+    'https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem',
+    'https://sns.s3-external-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem',
+    'https://sns.evil.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem',
+    'https://sns.us-east-1.amazonaws.com/elsewhere/x.pem',
     'https://sns.us.amazonaws.com.evil/x.pem',
     'https://xsns.us-east-1.amazonaws.com/x.pem',
     'https://sns.us-east-1.amazonaws.co/x.pem',
@@ -194,7 +199,11 @@ describe('the certificate', () => {
     const { verify, asked, clock } = aGate()
     await verify(signed(aNotification(ACTION), aws))
     const invent = (count: number) =>
-      verify(signed(aNotification(ACTION), aws, { url: `https://sns.us-east-1.amazonaws.com/${count}.pem` }))
+      verify(
+        signed(aNotification(ACTION), aws, {
+          url: `https://sns.us-east-1.amazonaws.com/SimpleNotificationService-${count}.pem`,
+        }),
+      )
     for (let count = 0; count < 300; count++) {
       await expect(invent(count)).rejects.toThrow()
       if (count % 30 === 0) clock.set(clock.now() + 60_000)

@@ -107,7 +107,7 @@ function emailFault(text: string): string | undefined {
 }
 
 /** The domain as the network knows it, so that one mailbox is one address; the part before it is its host's own. */
-function toAddress(email: string): string {
+export function toAddress(email: string): string {
   const at = email.lastIndexOf('@')
   return `${email.slice(0, at)}@${toHost(email.slice(at + 1))}`
 }
