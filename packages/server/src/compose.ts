@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import type { Config, Email } from './config.ts'
@@ -224,6 +225,7 @@ export async function composeEngine(
     clock: Clock
     metering?: MeteringService
     entitlementService?: EntitlementService
+    agreements?: AgreementService
     /** Ask AWS hourly what its notifications did not say: where the jobs run for long. */
     syncsAgreements?: boolean
     logger?: Logger
@@ -258,7 +260,7 @@ export async function composeEngine(
     clock,
     onFollowed: (subscription, { occurredAt }) => queue.add(subscription, occurredAt),
   })
-  const agreements = await createAgreements(config)
+  const agreements = options.agreements ?? (await createAgreements(config))
   const sync = createAgreementSync({
     agreements,
     receive: receiveEvent,
@@ -574,10 +576,17 @@ async function createEntitlements(config: Config, clock: Clock): Promise<Entitle
   return createAwsEntitlements({ ...(await awsClientOptions(config)), clock })
 }
 
-/** AWS's Agreement API; its client is made at the first call. */
-export async function createAgreements(config: Config): Promise<AgreementService> {
+/**
+ * AWS's Agreement API; its client is made at the first call.
+ *
+ * @param pace.haste - wait so many times less between calls: where AWS is simulated, and its quotas are not at stake
+ */
+export async function createAgreements(
+  config: Config,
+  pace: { readonly haste?: number } = {},
+): Promise<AgreementService> {
   const { createAwsAgreements } = await import('./marketplace/aws-agreements.ts')
-  return createAwsAgreements(await awsClientOptions(config))
+  return createAwsAgreements({ ...(await awsClientOptions(config)), ...pace })
 }
 
 /**
@@ -618,8 +627,10 @@ export async function awsClientOptions(config: Config): Promise<AwsClientOptions
   }
 }
 
-export function createLogger(config: Pick<Config, 'log'>): Logger {
-  return pino({ ...LOGGER_OPTIONS, level: config.log.level })
+/** @param stream - default: standard output */
+export function createLogger(config: Pick<Config, 'log'>, stream?: Writable): Logger {
+  const options = { ...LOGGER_OPTIONS, level: config.log.level }
+  return stream === undefined ? pino(options) : pino(options, stream)
 }
 
 export const VERSION: string = JSON.parse(

@@ -343,6 +343,16 @@ describe('one agreement', () => {
     })
   })
 
+  it('whose payment failed is terminated when it should have been licensed', async () => {
+    const { clock, marketplace, search } = await aServedSimulator({ licenseDelayMs: 72_000 })
+    marketplace.subscribe({ productCode: 'usage', fail: true })
+    expect(await search()).toMatchObject([{ status: 'ACTIVE', lastUpdateTime: new Date(utc('12:30')) }])
+    clock.advance(72_000)
+    const at = new Date(utc('12:30') + 72_000)
+    expect(await search()).toMatchObject([{ status: 'TERMINATED', lastUpdateTime: at }])
+    expect(await search({ Status: 'ACTIVE' })).toEqual([])
+  })
+
   it('that nobody knows is not found', async () => {
     const { client } = await aServedSimulator()
     for (const command of [

@@ -26,8 +26,14 @@ export function endTimeOf(record: SubscriptionRecord, now: number): number | und
 }
 
 /** When the agreement last changed, up to now. */
-export function lastUpdateOf({ acceptedAt, amendments = [], end }: SubscriptionRecord, now: number): number {
-  const changes = [acceptedAt, ...amendments.map(({ at }) => at), end?.endedAt ?? acceptedAt]
+export function lastUpdateOf(record: SubscriptionRecord, now: number): number {
+  const { acceptedAt, amendments = [], end, paymentFails, licensedAt } = record
+  const changes = [
+    acceptedAt,
+    ...amendments.map(({ at }) => at),
+    end?.endedAt ?? acceptedAt,
+    paymentFails === true ? licensedAt : acceptedAt,
+  ]
   return Math.max(...changes.filter((at) => at <= now))
 }
 

@@ -153,10 +153,11 @@ export function termEnd({ term, end }: SubscriptionRecord): number | undefined {
   return term?.endsAt ?? (end?.reason === 'EXPIRED' ? end.endedAt : undefined)
 }
 
-/** AWS's status of the agreement now. */
+/** AWS's status of the agreement now. `TERMINATED`: it ended early "because of an issue such as payment failure". */
 export function agreementStatus(
-  { end }: SubscriptionRecord,
+  { end, paymentFails, licensedAt }: SubscriptionRecord,
   now: number,
-): 'ACTIVE' | SubscriptionEnd['reason'] {
-  return end !== undefined && now >= end.endedAt ? end.reason : 'ACTIVE'
+): 'ACTIVE' | 'TERMINATED' | SubscriptionEnd['reason'] {
+  if (end !== undefined && now >= end.endedAt) return end.reason
+  return paymentFails === true && now >= licensedAt ? 'TERMINATED' : 'ACTIVE'
 }
