@@ -49,6 +49,8 @@ async function silenceOf(
 ): Promise<number> {
   const identity = identityOf(product, subscription)
   if (identity === undefined || !isMetered(product, subscription)) return 0
+  // AWS has not let access start, and would refuse each hour for a day. Once it has, they are made up for.
+  if (subscription.status === 'pending' || subscription.status === 'failed') return 0
   if (!isLive(subscription) && !isInFinalHour(subscription, now)) return 0
   let sealed = 0
   const meter = {

@@ -461,6 +461,19 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
       ])
     })
 
+    it('says nothing of a buyer before AWS lets access start, and then of each hour since', async () => {
+      const { subscribe, subscriptions, clock, silence } = await start(withDimension({ reportZero: true }))
+      const buyer = await subscribe({ status: 'pending', accessStart: utc('2026-11-21T08:30') })
+      const failing = await subscribe({ status: 'pending', accessStart: utc('2026-11-21T08:30') })
+      clock.set(utc('2026-11-21T11:20'))
+      expect(await silence()).toBe(0)
+      const now = clock.now()
+      await subscriptions.change(buyer.id, () => ({ status: 'active' }), 'aws', now)
+      const end = { status: 'failed', accessEnd: now, finalWindowEnd: now + 3_600_000 } as const
+      await subscriptions.change(failing.id, () => end, 'aws', now)
+      expect(await silence()).toBe(3)
+    })
+
     it('takes no hour from usage: neither its own nor that of the buyer’s earlier subscription', async () => {
       const product = aProduct({
         metering: 'legacy',
