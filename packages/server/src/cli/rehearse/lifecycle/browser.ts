@@ -1,5 +1,3 @@
-import { fetchPatiently } from './patient-fetch.ts'
-
 /** A page as a browser got it. */
 export interface Visit {
   readonly method: string
@@ -33,7 +31,7 @@ export function openBrowser(address: string): Browser {
   const cookies = new Map<string, string>()
 
   async function visit(method: string, url: string, body?: URLSearchParams): Promise<Visit> {
-    const { response, text } = await fetchPatiently(url, {
+    const response = await fetch(url, {
       method,
       redirect: 'manual',
       headers: {
@@ -48,7 +46,7 @@ export function openBrowser(address: string): Browser {
       cookies.set(pair.split('=')[0]!, pair)
     }
     const { status, headers } = response
-    const page = { method, url, status, headers, body: text }
+    const page = { method, url, status, headers, body: await response.text() }
     visits.push(page)
     return page
   }

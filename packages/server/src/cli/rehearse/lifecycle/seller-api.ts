@@ -1,5 +1,4 @@
 import { CliError } from '../../output.ts'
-import { fetchPatiently } from './patient-fetch.ts'
 
 /** An answer of the server, whatever its status. */
 export interface Answer {
@@ -32,7 +31,7 @@ export function createSellerApi(url: string, key: string): SellerApi {
   async function call(path: string, options: Call = {}): Promise<Answer> {
     const { method, body, isOpen, headers = {} } = options
     const sent = options.text ?? (body === undefined ? undefined : JSON.stringify(body))
-    const { response, text } = await fetchPatiently(`${url}${path}`, {
+    const response = await fetch(`${url}${path}`, {
       method: method ?? (sent === undefined ? 'GET' : 'POST'),
       headers: {
         ...(isOpen !== true && { authorization: `Bearer ${options.key ?? key}` }),
@@ -41,7 +40,7 @@ export function createSellerApi(url: string, key: string): SellerApi {
       },
       ...(sent !== undefined && { body: sent }),
     })
-    return { status: response.status, headers: response.headers, body: parse(text) }
+    return { status: response.status, headers: response.headers, body: parse(await response.text()) }
   }
 
   return {

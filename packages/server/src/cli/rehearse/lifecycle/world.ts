@@ -9,6 +9,7 @@ import {
   createSimulator,
   createVirtualClock,
   type Destinations,
+  type Settings,
   type SimulatedProduct,
   type Simulator,
 } from '@tollkeeper/simulator'
@@ -20,17 +21,17 @@ import {
   type Engine,
   openLedger,
 } from '../../../compose.ts'
-import type { Config, Email } from '../../../config.ts'
+import type { Config } from '../../../config.ts'
 import type { Clock } from '../../../domain/clock.ts'
 import { issueServiceKey } from '../../../domain/keys/issue-service-key.ts'
 import type { KeyScope } from '../../../domain/keys/service-key.ts'
 import type { Product } from '../../../domain/products/product.ts'
 import { HOUR_MS, hourOf, hourStart, MINUTE_MS } from '../../../domain/usage/hour.ts'
 import { urlOf } from '../../serving.ts'
-import { CALL_TIMEOUT_MS } from '../faults.ts'
 import { type Browser, openBrowser } from './browser.ts'
 import { toListing } from './listing.ts'
 import { type ProvisioningSystem, startProvisioningSystem } from './provisioning.ts'
+import { rehearsedConfig } from './rehearsed-config.ts'
 import { createSellerApi, type SellerApi } from './seller-api.ts'
 
 /** In the middle of a month and of an hour: what happens at their ends is the other rehearsal's. */
@@ -53,9 +54,15 @@ const PRODUCT_SCOPES: readonly KeyScope[] = [
   'access:check',
   'subscriptions:write',
 ]
-/** Mail stays on this machine. */
-const MAILBOX: Email = { smtpUrl: undefined, from: 'seller@example.com', sellerTo: [] }
 const ANYTHING_PER_SECOND = 1_000_000
+const SETTINGS: Partial<Settings> = {
+  sellerAccountId: SELLER_ACCOUNT,
+  // Their calls are spaced in real time, of which as little as possible goes by here.
+  searchAgreementsPerSecond: ANYTHING_PER_SECOND,
+  describeAgreementPerSecond: ANYTHING_PER_SECOND,
+  getAgreementTermsPerSecond: ANYTHING_PER_SECOND,
+  agreementCancellationsPerSecond: ANYTHING_PER_SECOND,
+}
 
 /**
  * How AWS's notifications reach the server. `queue`: SNS (legacy) or an EventBridge rule, to a queue. `https`: signed
@@ -106,124 +113,128 @@ export interface World {
   close(): Promise<void>
 }
 
-/** @param config - of the seller; where it says how things are outside of this machine, the rehearsal does not look */
+/**
+ * @param config - of the seller; where it says how things are outside of this machine, the rehearsal does not look
+ * @throws {CliError} for a product that could not be listed
+ */
 export async function createLifecycleWorld(config: Config, product: Product): Promise<World> {
+  const closers: (() => Promise<unknown> | unknown)[] = []
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    return { ...(await openWorld(config, product, (closer) => closers.push(closer))), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** @param atEnd - what to close, in the order in which it was opened */
+async function openWorld(
+  config: Config,
+  given: Product,
+  atEnd: (closer: () => Promise<unknown> | unknown) => void,
+): Promise<Omit<World, 'close'>> {
   const directory = await mkdtemp(join(existsSync(IN_MEMORY) ? IN_MEMORY : tmpdir(), 'tollkeeper-lifecycle-'))
+  atEnd(() => rm(directory, { recursive: true, force: true }))
   const virtual = createVirtualClock({ start: START, running: false })
   // Nobody else moves this clock: whoever waits lets the time pass.
   const clock: Clock = { now: () => virtual.now(), sleep: async (ms) => virtual.advance(ms) }
-  const simulator = await createSimulator({
-    clock: virtual,
-    products: [],
-    seed: 1,
-    settings: {
-      sellerAccountId: SELLER_ACCOUNT,
-      // Their calls are spaced in real time, of which as little as possible goes by here.
-      searchAgreementsPerSecond: ANYTHING_PER_SECOND,
-      describeAgreementPerSecond: ANYTHING_PER_SECOND,
-      getAgreementTermsPerSecond: ANYTHING_PER_SECOND,
-      agreementCancellationsPerSecond: ANYTHING_PER_SECOND,
-    },
-  })
-  const log = createLogKeeper()
-  const relaySecret = randomBytes(32).toString('hex')
+  const simulator = await createSimulator({ clock: virtual, products: [], seed: 1, settings: SETTINGS })
+  atEnd(() => simulator.close())
+  const { url: endpoint } = await simulator.listen()
+  // There from the start, as at AWS: the server asks for it whether anything comes through it or not.
+  simulator.delivery.queues.put(QUEUE, {})
   const provisioning = await startProvisioningSystem()
-  try {
-    const { url: endpoint } = await simulator.listen()
-    // There from the start, as at AWS: the server asks for it whether anything comes through it or not.
-    simulator.delivery.queues.put(QUEUE, {})
-    const file = join(directory, 'ledger.db')
-    const settings = rehearsed(config, product, { endpoint, file, relaySecret, provisioning })
-    const ledger = await openLedger(settings, clock)
-    const engine = await composeEngine(ledger, {
-      clock,
-      agreements: await createAgreements(settings, { haste: 1_000 }),
-      syncsAgreements: true,
-      logger: createLogger({ log: { level: 'debug' } }, log.stream),
-    })
-    const app = await composeServer(engine)
-    await app.listen({ host: '127.0.0.1', port: 0 })
-    const address = app.server.address()
-    const url = urlOf('127.0.0.1', typeof address === 'object' && address !== null ? address.port : 0)
-    const listing = simulator.marketplace.addProduct(toListing(product, url))
+  atEnd(() => provisioning.close())
 
-    const issueKey = async (scopes: readonly KeyScope[]): Promise<string> =>
-      (
-        await issueServiceKey(
-          { keys: ledger.keys, clock },
-          { name: 'lifecycle', scopes, product: undefined },
-          'cli:rehearse',
-        )
-      ).secret
-    const settle = async () => {
-      await simulator.delivery.flush()
-      await untilFetched(simulator)
-      await engine.jobs.runOnce()
-      await engine.telling.runOnce()
-    }
-    const passUntil = async (time: number) => {
-      while (virtual.now() < time) {
-        virtual.set(Math.min(time, nextJobAt(virtual.now())))
-        await settle()
-      }
-    }
-    const route = async (by: Route) => {
-      await settle()
-      simulator.deliverTo(destinationsOf(product, by, url))
-      await settle()
-    }
-    engine.poller.start()
-    const usualRoute: Route = product.metering === 'legacy' ? 'https' : 'queue'
-    await route(usualRoute)
+  const relaySecret = randomBytes(32).toString('hex')
+  const rehearsed = rehearsedConfig(config, given, {
+    endpoint,
+    relaySecret,
+    file: join(directory, 'ledger.db'),
+    webhook: provisioning,
+    queueUrl: `${endpoint}/${SELLER_ACCOUNT}/${QUEUE}`,
+    topicArn: EVENTS_TOPIC,
+  })
+  const [product = given] = rehearsed.products
+  const ledger = await openLedger(rehearsed, clock)
+  atEnd(() => ledger.close())
+  const log = createLogKeeper()
+  const engine = await composeEngine(ledger, {
+    clock,
+    agreements: await createAgreements(rehearsed, { haste: 1_000 }),
+    syncsAgreements: true,
+    logger: createLogger({ log: { level: 'debug' } }, log.stream),
+  })
+  // This machine may be busy with more than us; how the server sheds load is not what is rehearsed.
+  const app = await composeServer(engine, { overloadDelayMs: 0 })
+  atEnd(() => Promise.all([app.close(), engine.poller.stop(), engine.jobs.stop()]))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const address = app.server.address()
+  const url = urlOf('127.0.0.1', typeof address === 'object' && address !== null ? address.port : 0)
+  const listing = simulator.marketplace.addProduct(toListing(product, url))
 
-    let admin: Promise<string> | undefined
-    let accounts = 0
-    let browsers = 0
-    return {
-      product,
-      listing,
-      simulator,
-      engine,
-      url,
-      api: createSellerApi(url, await issueKey(PRODUCT_SCOPES)),
-      provisioning,
-      relaySecret,
-      directory,
-      now: () => virtual.now(),
-      pass: (ms) => passUntil(virtual.now() + ms),
-      passUntil,
-      settle,
-      route,
-      usualRoute,
-      // Addresses for documentation (RFC 5737); the server believes its proxy, which we are.
-      openBrowser: () => openBrowser(`203.0.113.${++browsers % 254}`),
-      newAccountId: () => String(200_000_000_000 + ++accounts),
-      logged: log.text,
-      issueKey,
-      adminKey() {
-        admin ??= issueKey(['admin'])
-        return admin
-      },
-      async clear() {
-        const { marketplace } = simulator
-        for (const { id, end } of marketplace.listSubscriptions({ productCode: product.productCode }))
-          if (end === undefined || end.endedAt > virtual.now()) marketplace.cancel(id)
-        await settle()
-      },
-      async close() {
-        await app.close()
-        await Promise.all([engine.poller.stop(), engine.jobs.stop()])
-        await simulator.close()
-        ledger.close()
-        await provisioning.close()
-        await rm(directory, { recursive: true, force: true })
-      },
+  const issueKey = async (scopes: readonly KeyScope[]): Promise<string> => {
+    const request = { name: 'lifecycle', scopes, product: undefined }
+    return (await issueServiceKey({ keys: ledger.keys, clock }, request, 'cli:rehearse')).secret
+  }
+  const settle = async () => {
+    await simulator.delivery.flush()
+    await untilFetched(simulator)
+    await engine.jobs.runOnce()
+    await engine.telling.runOnce()
+  }
+  const passUntil = async (time: number) => {
+    while (virtual.now() < time) {
+      virtual.set(Math.min(time, nextJobAt(virtual.now())))
+      await settle()
     }
-  } catch (error) {
-    await simulator.close()
-    await provisioning.close()
-    await rm(directory, { recursive: true, force: true })
-    throw error
+  }
+  const route = async (by: Route) => {
+    await settle()
+    simulator.deliverTo(destinationsOf(product, by, url))
+    await settle()
+  }
+  engine.poller.start()
+  const usualRoute: Route = product.metering === 'legacy' ? 'https' : 'queue'
+  await route(usualRoute)
+
+  let admin: Promise<string> | undefined
+  let accounts = 0
+  let browsers = 0
+  return {
+    product,
+    listing,
+    simulator,
+    engine,
+    url,
+    api: createSellerApi(url, await issueKey(PRODUCT_SCOPES)),
+    provisioning,
+    relaySecret,
+    directory,
+    now: () => virtual.now(),
+    pass: (ms) => passUntil(virtual.now() + ms),
+    passUntil,
+    settle,
+    route,
+    usualRoute,
+    // Addresses for documentation (RFC 5737); the server believes its proxy, which we are.
+    openBrowser: () => openBrowser(`203.0.113.${++browsers % 254}`),
+    newAccountId: () => String(200_000_000_000 + ++accounts),
+    logged: log.text,
+    issueKey,
+    adminKey() {
+      admin ??= issueKey(['admin'])
+      return admin
+    },
+    async clear() {
+      const { marketplace } = simulator
+      for (const { id, end } of marketplace.listSubscriptions({ productCode: product.productCode }))
+        if (end === undefined || end.endedAt > virtual.now()) marketplace.cancel(id)
+      await settle()
+    },
   }
 }
 
@@ -232,44 +243,6 @@ function nextJobAt(time: number): number {
   const hour = hourStart(hourOf(time))
   const minute = JOB_MINUTES.find((candidate) => hour + candidate * MINUTE_MS > time)
   return minute === undefined ? hour + HOUR_MS : hour + minute * MINUTE_MS
-}
-
-/** The seller's settings, with all that leads out of this rehearsal turned to it. */
-function rehearsed(
-  config: Config,
-  product: Product,
-  here: {
-    readonly endpoint: string
-    readonly file: string
-    readonly relaySecret: string
-    readonly provisioning: ProvisioningSystem
-  },
-): Config {
-  const { url, secret } = here.provisioning
-  const webhook = { id: 'provisioning', url, secret, product: undefined, types: [], allowPrivate: false }
-  return {
-    ...config,
-    mode: 'simulated',
-    server: { host: '127.0.0.1', port: 0, publicUrl: undefined, trustProxy: ['127.0.0.1'] },
-    store: { url: `sqlite:${here.file}` },
-    aws: {
-      ...config.aws,
-      accountId: undefined,
-      endpoint: here.endpoint,
-      timeoutMs: CALL_TIMEOUT_MS,
-      assumeRole: undefined,
-    },
-    notifications: {
-      ...config.notifications,
-      sqsQueues: [`${here.endpoint}/${SELLER_ACCOUNT}/${QUEUE}`],
-      snsTopics: [EVENTS_TOPIC],
-      relay: { secret: here.relaySecret, toleranceMs: 5 * MINUTE_MS },
-    },
-    events: { eventBridge: undefined, webhooks: [webhook], email: MAILBOX },
-    products: [product],
-    subscriptions: [],
-    deployment: undefined,
-  }
 }
 
 function destinationsOf({ metering }: Product, by: Route, url: string): Destinations {
