@@ -75,6 +75,18 @@ it('a legacy customer comes and goes', () => {
   expect(spell(fail(at(1)), success(at(9)))).toMatchObject({ from: at(9), to: undefined, refused: false })
 })
 
+it('a failed payment undoes what was only concluded from the agreement, and nothing that AWS had granted', () => {
+  const { success, fail } = aCustomer()
+  const concluded: MarketplaceEvent = { ...success(T), id: 'agreements:1', channel: 'agreements' }
+  const failed = fail(T + 600_000)
+  expect(latestSpell(know([concluded, failed]))).toMatchObject({ from: undefined, refused: true })
+  expect(latestSpell(know([failed, concluded]))).toMatchObject({ from: undefined, refused: true })
+  const open = { from: T, to: undefined, refused: false }
+  expect(latestSpell(know([success(T), concluded, failed]))).toMatchObject(open)
+  expect(latestSpell(know([concluded, success(T + 60_000), failed]))).toMatchObject(open)
+  expect(latestSpell(know([concluded, failed, success(T + 900_000)]))).toMatchObject({ from: T + 900_000 })
+})
+
 it('ended before it was licensed is refused', () => {
   expect(latestSpell(know([anAgreement().created(T), anAgreement().ended(T + 20_000)]))).toMatchObject({
     refused: true,

@@ -7,6 +7,8 @@ export interface Mark {
   readonly what: 'granted' | 'refused' | 'withdrawn' | 'closed' | 'ended'
   /** The license that it is about, its `l-…` tail: an amendment may give an agreement another. */
   readonly license?: string | undefined
+  /** We concluded it from the Agreement API, which says that an agreement stands, not that it was paid. */
+  readonly inferred?: true | undefined
 }
 
 /**
@@ -149,18 +151,32 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
   return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 }
 
-function toMark({ occurredAt: at, licenseArn }: MarketplaceEvent, what: Mark['what']): Mark {
-  return { at, what, ...(licenseArn !== undefined && { license: licenseTail(licenseArn) }) }
+function toMark({ occurredAt: at, licenseArn, channel }: MarketplaceEvent, what: Mark['what']): Mark {
+  return {
+    at,
+    what,
+    ...(licenseArn !== undefined && { license: licenseTail(licenseArn) }),
+    ...(channel === 'agreements' && { inferred: true }),
+  }
 }
 
 function withMark(marks: readonly Mark[], mark: Mark): readonly Mark[] {
-  if (
-    marks.some((known) => known.at === mark.at && known.what === mark.what && known.license === mark.license)
+  if (marks.some((known) => inOrder(known, mark) === 0)) return marks
+  return [...marks, mark].sort(inOrder).slice(-MARKS_MAX)
+}
+
+/** Zero for the same mark. */
+function inOrder(a: Mark, b: Mark): number {
+  return (
+    a.at - b.at ||
+    rank(a) - rank(b) ||
+    compare(a.license ?? '', b.license ?? '') ||
+    Number(a.inferred ?? false) - Number(b.inferred ?? false)
   )
-    return marks
-  return [...marks, mark]
-    .sort((a, b) => a.at - b.at || rank(a) - rank(b) || ((a.license ?? '') < (b.license ?? '') ? -1 : 1))
-    .slice(-MARKS_MAX)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
 }
 
 /** Of the same time, what ends comes last: in doubt nobody is let in for good. */
@@ -177,8 +193,9 @@ export function latestSpell({ marks }: Agreement): Spell | undefined {
   const current = marks.findLast(({ what }) => what === 'granted')?.license
   let spell: Spell | undefined
   let over = false
+  let wasTold = false
   let withdrawnAt: number | undefined
-  for (const { at, what, license } of marks) {
+  for (const { at, what, license, inferred } of marks) {
     // The license that an amendment took the place of goes; the agreement stays.
     const isFormer = license !== undefined && current !== undefined && license !== current
     if (what === 'withdrawn' && isFormer) continue
@@ -188,12 +205,14 @@ export function latestSpell({ marks }: Agreement): Spell | undefined {
     if (what === 'withdrawn') withdrawnAt = at
     if (what === 'granted') {
       if (over) continue
-      if (spell?.from === undefined || spell.to !== undefined)
-        spell = { from: at, to: undefined, lastWordAt: undefined, refused: false }
+      const isOpen = spell?.from !== undefined && spell.to === undefined
+      wasTold = (isOpen && wasTold) || inferred !== true
+      if (!isOpen) spell = { from: at, to: undefined, lastWordAt: undefined, refused: false }
       continue
     }
     if (what === 'refused') {
-      if (spell?.from === undefined || spell.to !== undefined)
+      // It may be about another purchase of a customer whom AWS let in; not of one whom only we did.
+      if (spell?.from === undefined || spell.to !== undefined || !wasTold)
         spell = { from: undefined, to: at, lastWordAt: at, refused: true }
       continue
     }
