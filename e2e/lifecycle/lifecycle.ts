@@ -15,6 +15,7 @@ import { closeDueBuckets } from '../../packages/server/src/domain/usage/close-du
 import { createIngestUsage } from '../../packages/server/src/domain/usage/ingest-usage.ts'
 import type { ResolvedCustomer } from '../../packages/server/src/domain/usage/metering-service.ts'
 import { submitDueRecords } from '../../packages/server/src/domain/usage/submit-due-records.ts'
+import { aDimension } from '../../packages/server/src/storage/contract/fixtures.ts'
 import { createSqlBuyerCaseStore } from '../../packages/server/src/storage/sql/buyer-case-store.ts'
 import { openSqlite } from '../../packages/server/src/storage/sql/database.ts'
 import { migrate } from '../../packages/server/src/storage/sql/migrations.ts'
@@ -90,22 +91,7 @@ async function createWorld(random: Random, seed: number, trace: string[]) {
     graceMs: 15 * MINUTE,
     goodbyeSettleMs: 10 * MINUTE,
     plans: [],
-    dimensions: [
-      {
-        key: 'requests',
-        name: 'Requests',
-        aggregation: 'sum',
-        per: 'month',
-        scale: 0,
-        unitSize: 1n,
-        holdAbove: undefined,
-        onDeadline: 'release',
-        remainder: 'forgive',
-        reportZero: false,
-        price: undefined,
-        metrics: [],
-      },
-    ],
+    dimensions: [aDimension()],
   }
   const virtual = createVirtualClock({ start: START, running: false })
   const clock = { now: () => virtual.now(), sleep: async (ms: number) => virtual.advance(Math.ceil(ms)) }

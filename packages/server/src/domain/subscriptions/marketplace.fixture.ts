@@ -51,6 +51,11 @@ export function anAgreement(
   }
 }
 
+/** `agmt-new`, in the place of `agmt-old`. */
+export function aRenewal(acceptedAt: number) {
+  return anAgreement({ id: 'agmt-new', acceptedAt, intent: 'RENEW', previousAgreementId: 'agmt-old' })
+}
+
 /** SNS messages of a legacy customer. */
 export function aCustomer(customerIdentifier = 'ifAPi5AcF3', productCode = 'demo0code0of0twenty0five0') {
   const event = (kind: MarketplaceEvent['kind'], name: string, at: number): MarketplaceEvent => ({

@@ -3,7 +3,7 @@ import type { Product } from '../../domain/products/product.ts'
 import type { BuyerCaseStore } from '../../domain/subscriptions/buyer-case.ts'
 import { decideSuccessor } from '../../domain/subscriptions/decide.ts'
 import { lookAfterSubscriptions } from '../../domain/subscriptions/look-after.ts'
-import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.fixture.ts'
+import { aCustomer, anAgreement, aRenewal } from '../../domain/subscriptions/marketplace.fixture.ts'
 import { createReceiveEvent } from '../../domain/subscriptions/receive-event.ts'
 import { createRegisterBuyer } from '../../domain/subscriptions/register-buyer.ts'
 import { aDimension, aProduct, utc } from './fixtures.ts'
@@ -77,12 +77,7 @@ export function subscriberMeteringContract(
     it('bills a renewed buyer’s usage to each agreement to the unit', async () => {
       const { register, receive, use, clock, runUntil, billed, audit } = await start()
       const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
-      const renewal = anAgreement({
-        id: 'agmt-new',
-        acceptedAt: utc('2026-11-21T11:30'),
-        intent: 'RENEW',
-        previousAgreementId: 'agmt-old',
-      })
+      const renewal = aRenewal(utc('2026-11-21T11:30'))
       await register(old)
       await receive(old.created())
       await receive(old.granted())
@@ -223,12 +218,7 @@ export function subscriberMeteringContract(
       })
       const { register, receive, ingest, clock, runUntil, billed } = await start(product)
       const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
-      const renewal = anAgreement({
-        id: 'agmt-new',
-        acceptedAt: utc('2026-11-21T10:30'),
-        previousAgreementId: 'agmt-old',
-        intent: 'RENEW',
-      })
+      const renewal = aRenewal(utc('2026-11-21T10:30'))
       await register(old)
       await receive(old.granted())
       const visit = (id: string) =>

@@ -74,7 +74,7 @@ it('starts access soon though the process died while AWS answered', async () => 
   cases.settleOf = async () => {
     throw new Error('killed')
   }
-  await ledger.refresh(id).catch(() => {})
+  await expect(ledger.refresh(id)).rejects.toThrow('killed')
   cases.settleOf = settleOf
   for (let i = 0; i < 5; i++) {
     clock.set(clock.now() + 6 * MINUTE)

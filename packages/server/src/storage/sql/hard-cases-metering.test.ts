@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Plan } from '../../domain/products/product.ts'
-import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.fixture.ts'
+import { aCustomer, anAgreement, aRenewal } from '../../domain/subscriptions/marketplace.fixture.ts'
 import { aContract } from '../contract/contract-harness.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { ACCOUNT, HOUR, MINUTE, start } from './hard-cases.fixture.ts'
@@ -81,12 +81,7 @@ it('counts a user of the month once though the license was withdrawn and granted
 it('bills what was used since a renewal whose news comes three hours late', async () => {
   const { register, receive, use, runUntil, units, audit, records } = await start()
   const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
-  const renewal = anAgreement({
-    id: 'agmt-new',
-    acceptedAt: utc('2026-11-21T11:00'),
-    intent: 'RENEW',
-    previousAgreementId: 'agmt-old',
-  })
+  const renewal = aRenewal(utc('2026-11-21T11:00'))
   await register(old)
   await receive(old.granted())
   await use(1)
@@ -114,12 +109,7 @@ it('bills what was used since a renewal whose news comes three hours late', asyn
 it('bills it to the successor where buffered usage came before the news', async () => {
   const { register, receive, clock, use, runUntil, units, alarms } = await start()
   const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
-  const renewal = anAgreement({
-    id: 'agmt-new',
-    acceptedAt: utc('2026-11-21T11:00'),
-    intent: 'RENEW',
-    previousAgreementId: 'agmt-old',
-  })
+  const renewal = aRenewal(utc('2026-11-21T11:00'))
   await register(old)
   await receive(old.granted())
   await use(1)
@@ -143,12 +133,7 @@ it('bills a legacy product’s buyer after a renewal, whose license AWS names to
     aProduct({ metering: 'legacy' }),
   )
   const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
-  const renewal = anAgreement({
-    id: 'agmt-new',
-    acceptedAt: utc('2026-11-21T11:00'),
-    intent: 'RENEW',
-    previousAgreementId: 'agmt-old',
-  })
+  const renewal = aRenewal(utc('2026-11-21T11:00'))
   await register({ customerIdentifier: 'ifAPi5AcF3', licenseArn: old.licenseArn })
   await receive(old.granted())
   await use(1)

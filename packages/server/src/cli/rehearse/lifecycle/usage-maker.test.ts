@@ -1,27 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Dimension } from '../../../domain/products/product.ts'
+import { aDimension } from '../../../storage/contract/fixtures.ts'
 import { createUsageMaker, eventsFor } from './usage-maker.ts'
 
 const NOON = Date.UTC(2026, 10, 10, 12)
 const DAY = 86_400_000
-
-function aDimension(values: Partial<Dimension>): Dimension {
-  return {
-    key: 'requests',
-    name: 'Requests',
-    aggregation: 'sum',
-    per: 'month',
-    scale: 0,
-    unitSize: 1n,
-    holdAbove: undefined,
-    onDeadline: 'release',
-    remainder: 'forgive',
-    reportZero: false,
-    price: undefined,
-    metrics: [],
-    ...values,
-  }
-}
 
 describe('usage that bills so many units', () => {
   it('is one event of a quantity in the product’s own unit, whatever AWS sells', () => {
