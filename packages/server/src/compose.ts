@@ -4,22 +4,18 @@ import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import type { Config, Email } from './config.ts'
-import type { AuditTrail } from './domain/audit/audit-trail.ts'
 import type { Clock } from './domain/clock.ts'
 import { type CheckAccess, createCheckAccess } from './domain/entitlements/check-access.ts'
 import type { EntitlementService } from './domain/entitlements/entitlement.ts'
-import type { EntitlementStore } from './domain/entitlements/entitlement-store.ts'
 import {
   createRefreshEntitlements,
   createRefreshQueue,
   refreshDueEntitlements,
 } from './domain/entitlements/refresh-entitlements.ts'
 import { DomainError } from './domain/error.ts'
-import type { ServiceKeyStore } from './domain/keys/service-key.ts'
 import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
+import type { Stores } from './domain/stores.ts'
 import type { AgreementService } from './domain/subscriptions/agreement-service.ts'
-import type { BuyerStore } from './domain/subscriptions/buyer.ts'
-import type { BuyerCaseStore } from './domain/subscriptions/buyer-case.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
 import {
   createManageSubscriptions,
@@ -40,11 +36,8 @@ import {
 } from './domain/subscriptions/request-cancellation.ts'
 import { createTopicCheck } from './domain/subscriptions/sns-message.ts'
 import { newSubscription } from './domain/subscriptions/subscription.ts'
-import type { SubscriptionHistory } from './domain/subscriptions/subscription-history.ts'
-import type { SubscriptionStore } from './domain/subscriptions/subscription-store.ts'
 import { createAgreementSync } from './domain/subscriptions/sync-agreements.ts'
-import type { Mailbox, MailTransport } from './domain/telling/mail.ts'
-import type { OutboxStore } from './domain/telling/outbox-store.ts'
+import type { MailTransport } from './domain/telling/mail.ts'
 import { type Sink, type SinkSpec, sinkSpecs } from './domain/telling/sink.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestLimits, type IngestUsage } from './domain/usage/ingest-usage.ts'
@@ -53,8 +46,6 @@ import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
-import type { UsageAccounts } from './domain/usage/usage-accounts.ts'
-import type { UsageStore } from './domain/usage/usage-store.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createTelling, type Telling } from './jobs/deliver-events.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
@@ -66,48 +57,16 @@ import { createBoundedGet } from './marketplace/notifications/bounded-get.ts'
 import { createSigningCertificates } from './marketplace/notifications/signing-certificates.ts'
 import { createAwsSnsGate } from './marketplace/notifications/sns-gate.ts'
 import type { Metrics } from './metrics.ts'
-import { createSqlAuditTrail } from './storage/sql/audit-trail.ts'
-import { createSqlBuyerCaseStore } from './storage/sql/buyer-case-store.ts'
-import { createSqlBuyerStore } from './storage/sql/buyer-store.ts'
-import { openSqlite } from './storage/sql/database.ts'
-import { createSqlEntitlementStore } from './storage/sql/entitlement-store.ts'
-import { createLedgerGuard } from './storage/sql/ledger-guard.ts'
-import { checkDimensions, claimLedger } from './storage/sql/ledger-identity.ts'
-import { ledgerSecret } from './storage/sql/ledger-secret.ts'
-import { createSqlMailbox } from './storage/sql/mailbox.ts'
-import { migrate } from './storage/sql/migrations.ts'
-import { createSqlOutboxStore } from './storage/sql/outbox-store.ts'
-import { createSqlServiceKeyStore } from './storage/sql/service-key-store.ts'
-import { createSqlSubscriptionHistory } from './storage/sql/subscription-history.ts'
-import { createSqlSubscriptionStore } from './storage/sql/subscription-store.ts'
-import { createSqlUsageAccounts } from './storage/sql/usage-accounts.ts'
-import { createSqlUsageStore } from './storage/sql/usage-store.ts'
+import { openSqliteStores } from './storage/sql/sqlite-stores.ts'
 import { systemClock } from './system-clock.ts'
 
 /** The ledger and what belongs to it, opened. */
-export interface Ledger {
+export interface Ledger extends Omit<Stores, 'claimLedger' | 'checkDimensions' | 'guardLedger'> {
   readonly config: Config
   readonly catalog: ProductCatalog
-  readonly usage: UsageStore
-  readonly usageAccounts: UsageAccounts
-  readonly subscriptions: SubscriptionStore
-  readonly history: SubscriptionHistory
-  readonly buyers: BuyerStore
-  readonly cases: BuyerCaseStore
-  readonly entitlements: EntitlementStore
-  readonly outbox: OutboxStore
   /** Who is told what happens, as configured. */
   readonly sinks: readonly SinkSpec[]
-  /** Mail of simulated mode. */
-  readonly mailbox: Mailbox
-  readonly keys: ServiceKeyStore
-  readonly audit: AuditTrail
   readonly guard: LedgerGuard
-  /** A random key of this ledger for one purpose, the same in every process. */
-  readonly secret: (name: string, bytes: number) => Promise<Uint8Array>
-  /** Names of the migrations that ran when it was opened. */
-  readonly migrated: readonly string[]
-  close(): void
 }
 
 /** Ids are kept a day longer than events are accepted: a repeat at the very edge is still known. */
@@ -119,43 +78,24 @@ const KEEP_IDS_EXTRA_MS = 86_400_000
  * @throws {DomainError} `ledger.mode_mismatch`, `ledger.dimension_changed`
  */
 export async function openLedger(config: Config, clock: Clock): Promise<Ledger> {
-  const database = openSqlite(config.store.url.slice('sqlite:'.length))
+  const { claimLedger, checkDimensions, guardLedger, ...stores } = await openStores(config)
   try {
-    const migrated = await migrate(database)
-    await claimLedger(database, { mode: config.mode, accountId: config.aws.accountId })
+    await claimLedger({ mode: config.mode, accountId: config.aws.accountId })
     const catalog = createProductCatalog(config.products)
-    await checkDimensions(database, catalog)
-    const subscriptions = createSqlSubscriptionStore(database)
-    const cases = createSqlBuyerCaseStore(database)
-    const outbox = createSqlOutboxStore(database)
+    await checkDimensions(catalog)
     const sinks = sinkSpecs(config.events)
     // Before anything can happen: a sink is told of all that happens while it is known.
-    if (sinks.length > 0) await outbox.register(sinks, clock.now())
-    await adoptAgreements(cases, catalog)
-    return {
-      config,
-      catalog,
-      usage: createSqlUsageStore(database),
-      usageAccounts: createSqlUsageAccounts(database),
-      subscriptions,
-      history: createSqlSubscriptionHistory(database),
-      buyers: createSqlBuyerStore(database),
-      cases,
-      entitlements: createSqlEntitlementStore(database),
-      outbox,
-      sinks,
-      mailbox: createSqlMailbox(database),
-      keys: createSqlServiceKeyStore(database),
-      audit: createSqlAuditTrail(database),
-      guard: await createLedgerGuard(database, clock.now()),
-      secret: (name, bytes) => ledgerSecret(database, name, bytes),
-      migrated,
-      close: () => database.close(),
-    }
+    if (sinks.length > 0) await stores.outbox.register(sinks, clock.now())
+    await adoptAgreements(stores.cases, catalog)
+    return { ...stores, config, catalog, sinks, guard: await guardLedger(clock.now()) }
   } catch (error) {
-    database.close()
+    await stores.close()
     throw error
   }
+}
+
+function openStores({ store }: Config): Promise<Stores> {
+  return openSqliteStores(store.url.slice('sqlite:'.length))
 }
 
 /**

@@ -73,7 +73,7 @@ async function aSeller() {
   closing.push(async () => {
     await app.close()
     await engine.jobs.stop()
-    ledger.close()
+    await ledger.close()
   })
   const { secret } = await issueServiceKey(
     { keys: ledger.keys, clock },

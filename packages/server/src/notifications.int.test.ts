@@ -75,7 +75,7 @@ async function aSeller(
   cleanups.push(async () => {
     await app.close()
     await engine.poller.stop()
-    ledger.close()
+    await ledger.close()
   })
   for (const { id, productCode, metering } of config.products) {
     const product: SimulatedProduct = {

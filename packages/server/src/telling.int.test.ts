@@ -62,7 +62,7 @@ products:
   const engine = await composeEngine(ledger, { clock })
   closing.push(async () => {
     await engine.jobs.stop()
-    ledger.close()
+    await ledger.close()
   })
   engine.telling.start()
 

@@ -48,7 +48,7 @@ export async function withLedger<T>(
   try {
     return await work(ledger, clock)
   } finally {
-    ledger.close()
+    await ledger.close()
   }
 }
 

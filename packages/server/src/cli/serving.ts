@@ -20,7 +20,7 @@ export async function runUntilStopped(
   await app?.close()
   await Promise.all([engine.poller.stop(), engine.jobs.stop()])
   await onStop()
-  engine.ledger.close()
+  await engine.ledger.close()
   clearTimeout(tooLong)
 }
 

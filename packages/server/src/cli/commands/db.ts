@@ -16,7 +16,7 @@ export function dbCommand(): Command {
         const config = configOf(options)
         const ledger = await openLedger(config, systemClock)
         await declareSubscriptions(ledger, systemClock)
-        ledger.close()
+        await ledger.close()
         const { migrated } = ledger
         print(options.json, { store: config.store.url, mode: config.mode, migrated }, () =>
           migrated.length === 0

@@ -116,7 +116,7 @@ async function checkLedger(config: Config): Promise<Finding> {
         }
       return { ok: true, says: `${audit.meters} meters, balanced` }
     } finally {
-      ledger.close()
+      await ledger.close()
     }
   } catch (error) {
     return { ok: false, says: messageOf(error) }

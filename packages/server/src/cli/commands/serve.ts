@@ -34,7 +34,7 @@ export function serveCommand(): Command {
         try {
           await app.listen({ host, port })
         } catch (error) {
-          ledger.close()
+          await ledger.close()
           throw error
         }
         const address = app.server.address()

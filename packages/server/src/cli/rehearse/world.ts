@@ -155,7 +155,7 @@ export async function createWorld(options: {
       await app.close()
       await engine.jobs.stop()
       await simulator.close()
-      ledger.close()
+      await ledger.close()
       if (options.keep === undefined) await rm(directory, { recursive: true, force: true })
     },
   }

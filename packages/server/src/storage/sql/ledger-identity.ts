@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { DomainError } from '../../domain/error.ts'
 import type { ProductCatalog } from '../../domain/products/product.ts'
+import type { LedgerMode } from '../../domain/stores.ts'
 import { aggregatedPer } from '../../domain/usage/aggregation.ts'
 import type { Sql, SqlDatabase } from './database.ts'
 import { int, optionalText, text } from './rows.ts'
-
-export type LedgerMode = 'simulated' | 'shadow' | 'live'
 
 /**
  * A ledger is simulated, shadow or live for good, and of one seller's account: pretend and real usage never mix.

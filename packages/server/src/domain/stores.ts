@@ -1,0 +1,55 @@
+import type { AuditTrail } from './audit/audit-trail.ts'
+import type { EntitlementStore } from './entitlements/entitlement-store.ts'
+import type { ServiceKeyStore } from './keys/service-key.ts'
+import type { ProductCatalog } from './products/product.ts'
+import type { BuyerStore } from './subscriptions/buyer.ts'
+import type { BuyerCaseStore } from './subscriptions/buyer-case.ts'
+import type { SubscriptionHistory } from './subscriptions/subscription-history.ts'
+import type { SubscriptionStore } from './subscriptions/subscription-store.ts'
+import type { Mailbox } from './telling/mail.ts'
+import type { OutboxStore } from './telling/outbox-store.ts'
+import type { LedgerGuard } from './usage/ledger-guard.ts'
+import type { UsageAccounts } from './usage/usage-accounts.ts'
+import type { UsageStore } from './usage/usage-store.ts'
+
+export type LedgerMode = 'simulated' | 'shadow' | 'live'
+
+/** Every port on one open store, whose tables are of this version. */
+export interface Stores {
+  readonly usage: UsageStore
+  readonly usageAccounts: UsageAccounts
+  readonly subscriptions: SubscriptionStore
+  readonly history: SubscriptionHistory
+  readonly buyers: BuyerStore
+  readonly cases: BuyerCaseStore
+  readonly entitlements: EntitlementStore
+  readonly outbox: OutboxStore
+  /** Mail of simulated mode. */
+  readonly mailbox: Mailbox
+  readonly keys: ServiceKeyStore
+  readonly audit: AuditTrail
+  /** Names of the migrations that ran when it was opened. */
+  readonly migrated: readonly string[]
+  /**
+   * A ledger is simulated, shadow or live for good, and of one seller's account: pretend and real usage never mix.
+   *
+   * @throws {DomainError} `ledger.mode_mismatch`
+   */
+  claimLedger(wanted: { readonly mode: LedgerMode; readonly accountId: string | undefined }): Promise<void>
+  /**
+   * A dimension keeps its smallest unit and its way of adding up: what was counted in cents cannot go on in dollars, and
+   * a month's unique users would be billed again as a day's.
+   *
+   * @throws {DomainError} `ledger.dimension_changed`
+   */
+  checkDimensions(catalog: ProductCatalog): Promise<void>
+  /** Sees whether this ledger was restored or copied. Only of a ledger that is claimed. */
+  guardLedger(now: number): Promise<LedgerGuard>
+  /**
+   * A random key of this ledger for one purpose, made when it is first asked for and the same ever after, in every process.
+   *
+   * @param bytes - its length; of an existing one it changes nothing
+   */
+  secret(name: string, bytes: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
