@@ -1,0 +1,109 @@
+/**
+ * What an item holds. Integers are `bigint` when read, whatever their size; written as either. `undefined` is left out.
+ */
+export type Attribute =
+  | string
+  | bigint
+  | number
+  | boolean
+  | Uint8Array
+  | ReadonlySet<string>
+  | readonly Attribute[]
+  | { readonly [name: string]: Attribute | undefined }
+
+export interface Key {
+  readonly pk: string
+  readonly sk: string
+}
+
+/** The names `v`, `lock` and `ghost` are the table's own, and never seen here. */
+export interface Item extends Key {
+  readonly [name: string]: Attribute | undefined
+}
+
+/** A range of one partition, or of one partition of an index, in the order of its sort key. */
+export interface Range {
+  readonly pk: string
+  /** Sort keys that begin so; or from `from` to `to`, both included. */
+  readonly prefix?: string | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  /** Largest sort key first. */
+  readonly reverse?: boolean | undefined
+  /** At most so many; default: all, whatever the number of pages. */
+  readonly limit?: number | undefined
+}
+
+/** Global secondary indexes; each follows its table within moments, so what is found by one is a hint: read the item again. */
+export type IndexName =
+  /** Sparse: records that are ready or sent. Partition `pendingProduct`, sort `pendingDue`. */
+  | 'PendingMeteringRecordsIndex'
+  /** Sparse: whatever is of an AWS account. Partition `account`, sort `accountOf`. */
+  | 'AWSAccountIndex'
+  /** Sparse: buckets that are open or held. Partition `unsealed`, sort `unsealedAt`. */
+  | 'UnsealedBucketsIndex'
+  /** Events by the shard of the bucket that counts them. Partition `countedIn`, sort `countedAt`. */
+  | 'BucketEventsIndex'
+  /** Lists: of a product's records, the audit trail, … Partition `list`, sort `listed`. */
+  | 'ListIndex'
+  /** A second way that an item is listed. Partition `also`, sort `alsoListed`. */
+  | 'SecondListIndex'
+
+export interface Reader {
+  /** Strongly consistent. */
+  get(key: Key): Promise<Item | undefined>
+  /** Strongly consistent, in the order of the keys. */
+  getMany(keys: readonly Key[]): Promise<readonly (Item | undefined)[]>
+  /** Strongly consistent; sees the own step's writes. */
+  query(range: Range): Promise<readonly Item[]>
+  /** Eventually consistent, also within a step: never decide on it without reading the items. */
+  queryIndex(index: IndexName, range: Range): Promise<readonly Item[]>
+}
+
+/**
+ * One step in progress. What it reads by `get` must be unchanged when it is committed, if it writes anything; else it
+ * runs again. What it reads by `query` is checked only where it is written or guarded: guard what vouches for it.
+ */
+export interface Transaction extends Reader {
+  /** Reads without a check at the commit. */
+  peek(key: Key): Promise<Item | undefined>
+  /** Commits only if the item is as it was read, or, unread, if it is missing. */
+  guard(key: Key): void
+  /** Writes a whole item: over the one that was read, or, unread, where there is none. */
+  put(item: Item): void
+  delete(key: Key): void
+  /** Adds without reading: many may do so at once, and none has to run again for another. */
+  add(key: Key, addition: Addition): void
+}
+
+export interface Addition {
+  /** Integers that grow by so much; a missing one is zero. */
+  readonly amounts: { readonly [name: string]: bigint | number }
+  /** Attributes that are set where they, or the whole item, are missing. */
+  readonly initial?: { readonly [name: string]: Attribute | undefined } | undefined
+  /** Fails the commit with `AdditionRefused` unless it holds, or where the item is missing and `mayCreate` is false. */
+  readonly unless?:
+    | readonly (
+        | { readonly attribute: string; readonly isNot: Attribute }
+        | { readonly attribute: string; readonly isAbove: bigint | number }
+        | { readonly attribute: string; readonly isPresent: true }
+      )[]
+    | undefined
+  readonly mayCreate?: boolean | undefined
+}
+
+/** One table with all that a ledger keeps. */
+export interface Table extends Reader {
+  /** For messages. */
+  readonly name: string
+  /** Of a bucket's counters: how many items share them, so that no single one is hot. Fixed with the ledger. */
+  readonly shards: number
+  /**
+   * Runs a step until it was committed against what it read. All of it is durable when it resolves, or none of it happened;
+   * what no single `TransactWriteItems` holds goes through a journal.
+   */
+  transaction<T>(step: (tx: Transaction) => Promise<T>): Promise<T>
+  /** Pages of a range, for what is too long to be held. */
+  pages(range: Range, index?: IndexName): AsyncIterable<readonly Item[]>
+  close(): void
+}
