@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { sqliteStore } from '../../packages/server/src/config/store.ts'
 import { type Config, demoConfig } from '../../packages/server/src/config.ts'
 import { type Product, USAGE_PRODUCT } from '../../packages/server/src/domain/products/product.ts'
 import {
@@ -78,7 +79,7 @@ export function aConfig(options: {
   return {
     ...base,
     log: { level: 'silent' },
-    store: { url: `sqlite:${join(options.directory, 'ledger.db')}` },
+    store: sqliteStore(join(options.directory, 'ledger.db')),
     products: options.products,
     ...(options.endpoint !== undefined && { aws: { ...base.aws, endpoint: options.endpoint } }),
   }

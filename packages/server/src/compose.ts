@@ -94,8 +94,9 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
   }
 }
 
-function openStores({ store }: Config): Promise<Stores> {
-  return openSqliteStores(store.url.slice('sqlite:'.length))
+async function openStores({ store }: Config): Promise<Stores> {
+  if (store.kind === 'sqlite') return openSqliteStores(store.file)
+  throw new DomainError('request.invalid', `this version has no ${store.kind} store`)
 }
 
 /**

@@ -48,7 +48,12 @@ describe('a configuration', () => {
         mode: 'simulated',
         log: { level: 'info' },
         server: { host: '127.0.0.1', port: 4000, publicUrl: undefined, trustProxy: [] },
-        store: { url: 'sqlite:/etc/toll/tollkeeper.db' },
+        store: {
+          kind: 'sqlite',
+          url: 'sqlite:/etc/toll/tollkeeper.db',
+          name: 'sqlite:/etc/toll/tollkeeper.db',
+          file: '/etc/toll/tollkeeper.db',
+        },
         aws: {
           accountId: undefined,
           region: 'us-east-1',
@@ -256,7 +261,9 @@ describe('a mistake', () => {
       'products[0].plans[1].id must be unique in its product',
     ],
     ['usage: {acceptBackDays: 36}', 'acceptBackDays must be a whole number from 1 to 35'],
-    ['store: {url: "postgres://db"}', 'store.url must be `sqlite:` and a path'],
+    ['store: {url: "mysql://db"}', 'store.url must be `sqlite:` and a path'],
+    ['store: {url: "postgres://db.example.com/ledger"}', 'store.url must be on this machine'],
+    ['store: {url: "dynamodb://table"}', 'store.url must name a region and a table'],
   ])('%s is refused', (text, message) => {
     const problems = problemsOf(text)
     expect(problems).toHaveLength(1)

@@ -9,6 +9,7 @@ import { type MarketplaceListings, readMarketplaceFile } from './config/marketpl
 import { notOneOf, resolveProducts } from './config/products.ts'
 import { type ConfigFile, ConfigSchema } from './config/schema.ts'
 import { type Pointer, readSource, type Source, valueAt } from './config/source.ts'
+import { isOnThisMachine, readStore, type StoreConfig } from './config/store.ts'
 import { type DeclaredSubscription, resolveSubscriptions } from './config/subscriptions.ts'
 import type { Product } from './domain/products/product.ts'
 import { DOMAIN_EVENT_TYPES } from './domain/telling/domain-event.ts'
@@ -32,8 +33,7 @@ export interface Config {
     /** Addresses or ranges of proxies whose word about the caller's address is believed. */
     readonly trustProxy: readonly string[]
   }
-  /** `sqlite:` and an absolute path, or `sqlite::memory:`. */
-  readonly store: { readonly url: string }
+  readonly store: StoreConfig
   readonly aws: {
     readonly accountId: string | undefined
     readonly region: string
@@ -208,7 +208,9 @@ export function parseConfig(
     source,
   )
   problems.push(...productProblems, ...buyerProblems, ...checkMode(file, source), ...checkUrls(file, source))
-  if (problems.length > 0) throw new ConfigError(problems)
+  const store = readStore(file.store, options.directory)
+  problems.push(...checkStore(store, file, source))
+  if (problems.length > 0 || typeof store === 'string') throw new ConfigError(problems)
 
   const connector = file.connectors.marketplace
   return deepFreeze<Config>({
@@ -221,7 +223,7 @@ export function parseConfig(
       publicUrl: file.server.publicUrl?.replace(/\/+$/, ''),
       trustProxy: file.server.trustProxy,
     },
-    store: { url: storeUrl(file.store.url, options.directory) },
+    store,
     aws: {
       accountId: file.aws.accountId,
       region: file.aws.region,
@@ -419,9 +421,13 @@ function regionOf(bus: string): string | undefined {
   return /^arn:[^:]+:events:([a-z0-9-]+):/.exec(bus)?.[1]
 }
 
-function storeUrl(url: string, directory: string): string {
-  const path = url.slice('sqlite:'.length)
-  return path === ':memory:' ? url : `sqlite:${resolve(directory, path)}`
+function checkStore(store: StoreConfig | string, { mode }: ConfigFile, source: Source): ConfigProblem[] {
+  const pointer = ['store', 'url']
+  if (typeof store === 'string') return [problemAt(source, pointer, store)]
+  if (mode !== 'simulated' || isOnThisMachine(store)) return []
+  return [
+    problemAt(source, pointer, 'must be on this machine: simulated mode opens no connection beyond loopback'),
+  ]
 }
 
 function toDeployment({ file }: MarketplaceListings): Deployment {

@@ -1,6 +1,7 @@
 import { createSimulator, createVirtualClock } from '@tollkeeper/simulator'
 import { afterEach, expect, it } from 'vitest'
 import { composeEngine, composeServer, createLogger, openLedger } from './compose.ts'
+import { sqliteStore } from './config/store.ts'
 import { demoConfig } from './config.ts'
 import { issueServiceKey } from './domain/keys/issue-service-key.ts'
 import { createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
@@ -62,7 +63,7 @@ async function aSeller() {
   const ledger = await openLedger(
     {
       ...base,
-      store: { url: 'sqlite::memory:' },
+      store: sqliteStore(':memory:'),
       aws: { ...base.aws, endpoint: (await simulator.listen()).url },
       products: [product],
     },

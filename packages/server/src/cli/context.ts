@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Ledger, openLedger } from '../compose.ts'
+import type { SqliteStoreConfig, StoreConfig } from '../config/store.ts'
 import { type Config, demoConfig, loadConfig } from '../config.ts'
 import type { Clock } from '../domain/clock.ts'
 import { systemClock } from '../system-clock.ts'
@@ -37,10 +38,9 @@ export async function withLedger<T>(
   work: (ledger: Ledger, clock: Clock) => Promise<T>,
 ): Promise<T> {
   const config = configOf(options)
-  const file = config.store.url.slice('sqlite:'.length)
-  if (file !== ':memory:' && !existsSync(file)) {
+  if (isMissing(config.store)) {
     throw new CliError(
-      `there is no ledger at ${file} yet: start \`tollkeeper dev\` or \`tollkeeper serve\`, or run \`tollkeeper db migrate\``,
+      `there is no ledger at ${config.store.file} yet: start \`tollkeeper dev\` or \`tollkeeper serve\`, or run \`tollkeeper db migrate\``,
     )
   }
   const clock = await clockOf(config)
@@ -50,6 +50,11 @@ export async function withLedger<T>(
   } finally {
     await ledger.close()
   }
+}
+
+/** A file that nobody has made yet. */
+export function isMissing(store: StoreConfig): store is SqliteStoreConfig {
+  return store.kind === 'sqlite' && store.file !== ':memory:' && !existsSync(store.file)
 }
 
 /** A simulated ledger lives by the simulator's time; without a simulator, and else always, by the machine's. */

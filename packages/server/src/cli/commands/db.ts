@@ -18,10 +18,10 @@ export function dbCommand(): Command {
         await declareSubscriptions(ledger, systemClock)
         await ledger.close()
         const { migrated } = ledger
-        print(options.json, { store: config.store.url, mode: config.mode, migrated }, () =>
+        print(options.json, { store: config.store.name, mode: config.mode, migrated }, () =>
           migrated.length === 0
-            ? `${config.store.url} is up to date.`
-            : `${config.store.url}: ran ${migrated.join(', ')}.`,
+            ? `${config.store.name} is up to date.`
+            : `${config.store.name}: ran ${migrated.join(', ')}.`,
         )
       }),
     )

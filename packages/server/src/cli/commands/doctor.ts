@@ -5,7 +5,7 @@ import { findAwsCaller, openLedger } from '../../compose.ts'
 import type { Config } from '../../config.ts'
 import { auditUsage } from '../../domain/usage/audit-usage.ts'
 import { systemClock } from '../../system-clock.ts'
-import { type CommonOptions, configOf } from '../context.ts'
+import { type CommonOptions, configOf, isMissing } from '../context.ts'
 import { guarded, print } from '../output.ts'
 
 interface Check {
@@ -74,7 +74,9 @@ function checkNode(): Finding {
 }
 
 function checkDisk(config: Config): Finding {
-  const file = config.store.url.slice('sqlite:'.length)
+  const { store } = config
+  if (store.kind !== 'sqlite') return { ok: true, says: `none needed: the ledger is at ${store.name}` }
+  const { file } = store
   if (file === ':memory:')
     return {
       ok: config.mode === 'simulated',
@@ -99,9 +101,8 @@ function checkDisk(config: Config): Finding {
 }
 
 async function checkLedger(config: Config): Promise<Finding> {
-  const file = config.store.url.slice('sqlite:'.length)
-  if (file !== ':memory:' && !existsSync(file))
-    return { ok: true, says: `none yet at ${file}: it is made at the first start` }
+  const { store } = config
+  if (isMissing(store)) return { ok: true, says: `none yet at ${store.file}: it is made at the first start` }
   try {
     const ledger = await openLedger(config, systemClock)
     try {

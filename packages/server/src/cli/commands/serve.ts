@@ -41,7 +41,7 @@ export function serveCommand(): Command {
         const url = urlOf(host, typeof address === 'object' && address !== null ? address.port : port)
         process.stdout.write(
           options.json
-            ? `${JSON.stringify({ url, mode: config.mode, store: config.store.url })}\n`
+            ? `${JSON.stringify({ url, mode: config.mode, store: config.store.name })}\n`
             : `Tollkeeper (${config.mode}) listens on ${url}\n`,
         )
         if (options.jobs) {
@@ -71,8 +71,8 @@ export function workerCommand(): Command {
         const engine = await composeEngine(ledger, { clock: systemClock, syncsAgreements: true })
         process.stdout.write(
           options.json
-            ? `${JSON.stringify({ mode: config.mode, store: config.store.url })}\n`
-            : `Tollkeeper worker (${config.mode}) on ${config.store.url}\n`,
+            ? `${JSON.stringify({ mode: config.mode, store: config.store.name })}\n`
+            : `Tollkeeper worker (${config.mode}) on ${config.store.name}\n`,
         )
         engine.jobs.start()
         engine.poller.start()

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createSimulator, createVirtualClock, type Simulator } from '@tollkeeper/simulator'
 import { stringify } from 'yaml'
 import { composeEngine, composeServer, createLogger, type Engine, openLedger } from '../../compose.ts'
+import { sqliteStore } from '../../config/store.ts'
 import { type Config, demoConfig } from '../../config.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
@@ -167,7 +168,7 @@ function configOf(product: Product, endpoint: string, file: string): Config {
     ...base,
     mode: 'simulated',
     log: { level: 'silent' },
-    store: { url: `sqlite:${file}` },
+    store: sqliteStore(file),
     aws: { ...base.aws, endpoint, timeoutMs: CALL_TIMEOUT_MS },
     products: [product],
     subscriptions: [],

@@ -1,3 +1,4 @@
+import { sqliteStore } from '../../../config/store.ts'
 import type { Config, Email } from '../../../config.ts'
 import type { Product } from '../../../domain/products/product.ts'
 import { MINUTE_MS } from '../../../domain/usage/hour.ts'
@@ -25,7 +26,7 @@ export function rehearsedConfig(config: Config, product: Product, stage: Stage):
     ...config,
     mode: 'simulated',
     server: { host: '127.0.0.1', port: 0, publicUrl: undefined, trustProxy: ['127.0.0.1'] },
-    store: { url: `sqlite:${file}` },
+    store: sqliteStore(file),
     aws: { ...config.aws, accountId: undefined, endpoint, timeoutMs: CALL_TIMEOUT_MS, assumeRole: undefined },
     notifications: {
       ...config.notifications,
