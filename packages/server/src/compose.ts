@@ -176,6 +176,7 @@ export async function composeEngine(
   const { config, usage, subscriptions, catalog } = ledger
   const { clock } = options
   const logger = options.logger ?? createLogger(config)
+  if (config.mode !== 'simulated') for (const warning of ledger.warnings) logger.warn(warning)
   const aws = options.metering ?? (await createMetering(config))
   const metering = config.mode === 'shadow' ? createShadowMetering(aws) : aws
   const limits = config.usage

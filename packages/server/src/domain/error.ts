@@ -36,6 +36,7 @@ export type DomainErrorCode =
   | 'ledger.mode_mismatch'
   | 'ledger.waiting_for_release'
   | 'ledger.dimension_changed'
+  | 'ledger.network_file_system'
 
 export class DomainError extends Error {
   readonly code: DomainErrorCode

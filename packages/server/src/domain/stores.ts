@@ -30,6 +30,8 @@ export interface Stores {
   readonly audit: AuditTrail
   /** Names of the migrations that ran when it was opened. */
   readonly migrated: readonly string[]
+  /** What a person should know of where it is, before real usage stands on it. */
+  readonly warnings: readonly string[]
   /**
    * A ledger is simulated, shadow or live for good, and of one seller's account: pretend and real usage never mix.
    *

@@ -115,6 +115,8 @@ async function checkLedger(config: Config): Promise<Finding> {
           ok: false,
           says: `sending is stopped for ${halts.map(({ product }) => product).join(', ')}: see tollkeeper usage status`,
         }
+      const [warning] = config.mode === 'simulated' ? [] : ledger.warnings
+      if (warning !== undefined) return { ok: true, warns: true, says: warning }
       return { ok: true, says: `${audit.meters} meters, balanced` }
     } finally {
       await ledger.close()

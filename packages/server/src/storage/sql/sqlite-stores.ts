@@ -4,6 +4,7 @@ import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
 import { openSqlite } from './database.ts'
 import { createSqlEntitlementStore } from './entitlement-store.ts'
+import { checkFileSystem, findFileSystem } from './file-system.ts'
 import { createLedgerGuard } from './ledger-guard.ts'
 import { checkDimensions, claimLedger } from './ledger-identity.ts'
 import { ledgerSecret } from './ledger-secret.ts'
@@ -20,8 +21,10 @@ import { createSqlUsageStore } from './usage-store.ts'
  * Every port on a SQLite file, brought to this version's tables.
  *
  * @param file - a path, or `:memory:`
+ * @throws {DomainError} `ledger.network_file_system`: before anything is made there
  */
 export async function openSqliteStores(file: string): Promise<Stores> {
+  const warning = file === ':memory:' ? undefined : checkFileSystem(file, findFileSystem(file))
   const database = openSqlite(file)
   try {
     const migrated = await migrate(database)
@@ -38,6 +41,7 @@ export async function openSqliteStores(file: string): Promise<Stores> {
       keys: createSqlServiceKeyStore(database),
       audit: createSqlAuditTrail(database),
       migrated,
+      warnings: warning === undefined ? [] : [warning],
       claimLedger: (wanted) => claimLedger(database, wanted),
       checkDimensions: (catalog) => checkDimensions(database, catalog),
       guardLedger: (now) => createLedgerGuard(database, now),
