@@ -1,5 +1,6 @@
 /**
- * What an item holds. Integers are `bigint` when read, whatever their size; written as either. `undefined` is left out.
+ * What an item holds. Integers are `bigint` when read, whatever their size; written as either. `undefined` and empty sets
+ * are left out.
  */
 export type Attribute =
   | string
@@ -34,7 +35,10 @@ export interface Range {
   readonly limit?: number | undefined
 }
 
-/** Global secondary indexes; each follows its table within moments, so what is found by one is a hint: read the item again. */
+/**
+ * Global secondary indexes. Each follows its table within moments, so what is found by one is a hint: it may miss what was
+ * just written. Items come whole, as they are now: those that no longer belong into the range are left out.
+ */
 export type IndexName =
   /** Sparse: records that are ready or sent. Partition `pendingProduct`, sort `pendingDue`. */
   | 'PendingMeteringRecordsIndex'
@@ -69,6 +73,8 @@ export interface Transaction extends Reader {
   peek(key: Key): Promise<Item | undefined>
   /** Commits only if the item is as it was read, or, unread, if it is missing. */
   guard(key: Key): void
+  /** Commits only if the item is there and none of the refusals is so. Reads nothing, and nobody has to run again for it. */
+  check(key: Key, refuseIf: readonly Refusal[]): void
   /** Writes a whole item: over the one that was read, or, unread, where there is none. */
   put(item: Item): void
   delete(key: Key): void
@@ -81,15 +87,30 @@ export interface Addition {
   readonly amounts: { readonly [name: string]: bigint | number }
   /** Attributes that are set where they, or the whole item, are missing. */
   readonly initial?: { readonly [name: string]: Attribute | undefined } | undefined
-  /** Fails the commit with `AdditionRefused` unless it holds, or where the item is missing and `mayCreate` is false. */
-  readonly unless?:
-    | readonly (
-        | { readonly attribute: string; readonly isNot: Attribute }
-        | { readonly attribute: string; readonly isAbove: bigint | number }
-        | { readonly attribute: string; readonly isPresent: true }
-      )[]
-    | undefined
+  /** Commits only if none of these is so. */
+  readonly refuseIf?: readonly Refusal[] | undefined
+  /** Default: true. False: the commit fails with `AdditionRefused` where the item is missing. */
   readonly mayCreate?: boolean | undefined
+}
+
+/** Fails a commit with `AdditionRefused`. A missing attribute is neither another nor above. */
+export type Refusal =
+  | { readonly attribute: string; readonly isNot: Attribute }
+  | { readonly attribute: string; readonly isAbove: bigint | number }
+  | { readonly attribute: string; readonly isPresent: true }
+
+/** What an addition or a check asked for was not so when the step was committed. Nothing was written. */
+export class AdditionRefused extends Error {
+  readonly key: Key
+  /** As it was; undefined: missing. */
+  readonly item: Item | undefined
+
+  constructor(key: Key, item: Item | undefined) {
+    super(`refused at ${key.pk} / ${key.sk}`)
+    this.name = 'AdditionRefused'
+    this.key = key
+    this.item = item
+  }
 }
 
 /** One table with all that a ledger keeps. */
@@ -99,7 +120,7 @@ export interface Table extends Reader {
   /** Of a bucket's counters: how many items share them, so that no single one is hot. Fixed with the ledger. */
   readonly shards: number
   /**
-   * Runs a step until it was committed against what it read. All of it is durable when it resolves, or none of it happened;
+   * Runs a step until it was committed against what it read; so it does nothing else than read and write here. All of it is durable when it resolves, or none of it happened;
    * what no single `TransactWriteItems` holds goes through a journal.
    */
   transaction<T>(step: (tx: Transaction) => Promise<T>): Promise<T>
