@@ -46,6 +46,7 @@ import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
+import { createWorkShare } from './domain/work-share.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createTelling, type Telling } from './jobs/deliver-events.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
@@ -57,6 +58,7 @@ import { createBoundedGet } from './marketplace/notifications/bounded-get.ts'
 import { createSigningCertificates } from './marketplace/notifications/signing-certificates.ts'
 import { createAwsSnsGate } from './marketplace/notifications/sns-gate.ts'
 import type { Metrics } from './metrics.ts'
+import { createNodeId } from './node-id.ts'
 import { openSqliteStores } from './storage/sql/sqlite-stores.ts'
 import { systemClock } from './system-clock.ts'
 
@@ -141,6 +143,8 @@ export async function declareSubscriptions({ config, subscriptions }: Ledger, cl
 /** The parts that act on an open ledger. */
 export interface Engine {
   readonly ledger: Ledger
+  /** This process among those that share the ledger. */
+  readonly node: string
   readonly clock: Clock
   readonly ingest: IngestUsage
   readonly metering: MeteringService
@@ -175,13 +179,16 @@ export async function composeEngine(
 ): Promise<Engine> {
   const { config, usage, subscriptions, catalog } = ledger
   const { clock } = options
-  const logger = options.logger ?? createLogger(config)
+  const node = createNodeId()
+  const logger = (options.logger ?? createLogger(config)).child({ node })
   if (config.mode !== 'simulated') for (const warning of ledger.warnings) logger.warn(warning)
   const aws = options.metering ?? (await createMetering(config))
   const metering = config.mode === 'shadow' ? createShadowMetering(aws) : aws
   const limits = config.usage
   const ingest = composeIngest(ledger, clock)
-  const deps = { usage, subscriptions, catalog }
+  const { intervalMs } = config.jobs
+  const share = createWorkShare({ leases: ledger.leases, holder: node, clock, everyMs: intervalMs })
+  const deps = { usage, subscriptions, catalog, share }
   const { cases, entitlements } = ledger
   const refreshing = {
     entitlements,
@@ -222,7 +229,7 @@ export async function composeEngine(
   const jobs = createJobs({
     clock,
     beside: telling,
-    intervalMs: config.jobs.intervalMs,
+    intervalMs,
     onError: (step, error) => logger.error({ step, err: error }, 'a job failed; the next run tries again'),
     ...(options.onJobReport && { onReport: options.onJobReport }),
     steps: {
@@ -233,23 +240,35 @@ export async function composeEngine(
       closeDue: (now, signal) => closeDueBuckets(deps, now, signal),
       reportSilence: (now, signal) => reportSilence(deps, now, signal),
       submitDue: (signal, runMs) =>
-        submitDueRecords({ usage, metering, clock, timeoutMs: config.aws.timeoutMs, runMs }, signal),
-      purge: (now) => usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS, now),
+        submitDueRecords({ usage, metering, clock, share, timeoutMs: config.aws.timeoutMs, runMs }, signal),
+      purge: async (now) =>
+        (await share.keeps('purge')) ? usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS, now) : 0,
       upkeep: [
         {
           name: 'subscriptions',
-          run: (now, signal) => lookAfterSubscriptions({ cases, usage, catalog }, now, signal),
+          run: async (now, signal) =>
+            (await share.keeps('subscriptions')) &&
+            lookAfterSubscriptions({ cases, usage, catalog }, now, signal),
         },
         {
           name: 'entitlements',
           run: (_, signal) => refreshDueEntitlements({ ...refreshing, refresh }, signal),
         },
         ...(options.syncsAgreements === true
-          ? [{ name: 'agreements', run: (now: number, signal: AbortSignal) => sync.run(now, signal) }]
+          ? [
+              {
+                name: 'agreements',
+                run: async (now: number, signal: AbortSignal) =>
+                  (await share.keeps('agreements')) && sync.run(now, signal),
+              },
+            ]
           : []),
       ],
     },
   })
+  // What cannot be given back expires.
+  const endShare = () =>
+    share.end().catch((error) => logger.warn({ err: error }, 'leases are kept until they expire'))
   const notifications = composeNotifications(ledger, receiveEvent, clock)
   const poller = createQueuePoller({
     queues: await openQueues(config),
@@ -263,6 +282,7 @@ export async function composeEngine(
   })
   return {
     ledger,
+    node,
     clock,
     ingest,
     metering,
@@ -274,8 +294,16 @@ export async function composeEngine(
     refreshSoon: queue.add,
     jobs: {
       ...jobs,
+      runOnce: async () => {
+        try {
+          return await jobs.runOnce()
+        } finally {
+          await endShare()
+        }
+      },
       stop: async () => {
         await Promise.all([jobs.stop(), queue.stop()])
+        await endShare()
       },
     },
     telling,
@@ -459,7 +487,14 @@ export async function composeServer(
     clock,
     mode: config.mode,
     metrics: lazyMetrics(async () =>
-      (await import('./metrics.ts')).createMetrics({ usage, catalog, clock, jobs, mode: config.mode }),
+      (await import('./metrics.ts')).createMetrics({
+        usage,
+        catalog,
+        clock,
+        jobs,
+        node: engine.node,
+        mode: config.mode,
+      }),
     ),
     ready: async () => {
       try {

@@ -17,6 +17,8 @@ export function createMetrics(deps: {
   clock: Clock
   jobs: Jobs | undefined
   mode: string
+  /** This process among those that share the ledger. */
+  node: string
 }): Metrics {
   const registry = new Registry()
   const gauge = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
@@ -43,6 +45,10 @@ export function createMetrics(deps: {
   gauge('tollkeeper_mode', 'Always 1; the label says whether the ledger is simulated, shadow or live', [
     'mode',
   ]).set({ mode: deps.mode }, 1)
+  gauge('tollkeeper_node_info', 'Always 1; the label names this process in logs and leases', ['node']).set(
+    { node: deps.node },
+    1,
+  )
 
   async function collect(): Promise<void> {
     const now = deps.clock.now()

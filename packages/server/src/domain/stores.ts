@@ -11,6 +11,7 @@ import type { OutboxStore } from './telling/outbox-store.ts'
 import type { LedgerGuard } from './usage/ledger-guard.ts'
 import type { UsageAccounts } from './usage/usage-accounts.ts'
 import type { UsageStore } from './usage/usage-store.ts'
+import type { WorkLeases } from './work-leases.ts'
 
 export type LedgerMode = 'simulated' | 'shadow' | 'live'
 
@@ -28,6 +29,7 @@ export interface Stores {
   readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
+  readonly leases: WorkLeases
   /** Names of the migrations that ran when it was opened. */
   readonly migrated: readonly string[]
   /** What a person should know of where it is, before real usage stands on it. */

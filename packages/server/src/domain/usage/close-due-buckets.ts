@@ -2,17 +2,18 @@ import { includedAt } from '../entitlements/included-units.ts'
 import { DomainError } from '../error.ts'
 import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
+import { ALL_WORK, type Slice, type WorkShare } from '../work-share.ts'
 import type { Account, Transfer } from './account.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
 import { type ClosingRules, decideClosing, decideHeld, identityOf, isMetered } from './close-bucket.ts'
 import { awsDeadline, closesAt, holdDeadline } from './deadlines.ts'
 import { HOUR_MS, type Hour, hourOf, hourText } from './hour.ts'
-import type { BucketKey, Closing, ClosingState, UsageBucket, UsageStore } from './usage-store.ts'
+import type { BucketKey, Closing, ClosingState, Page, UsageBucket, UsageStore } from './usage-store.ts'
 
 /** Buckets closed in one transaction: few enough that ingest hardly waits. */
-const SLICE = 200
-/** Slices in one run; what is left is the next run's. */
-const SLICES_MAX = 5_000
+const PAGE = 200
+/** Pages in one run; what is left is the next run's. */
+const PAGES_MAX = 5_000
 
 /** A decision on a held hour does not ask again whether to hold it. */
 export const NO_HISTORY = { history: false, contract: true }
@@ -41,6 +42,8 @@ export interface CloseDeps {
   readonly usage: UsageStore
   readonly subscriptions: SubscriptionStore
   readonly catalog: ProductCatalog
+  /** What of it is this node's; all by default. */
+  readonly share?: WorkShare
 }
 
 /** One run over all products. */
@@ -58,9 +61,10 @@ interface Run {
 const UNKNOWN_PRODUCT_HOURS = 2
 
 /**
- * Closes every bucket that is due at `now`. Safe to run twice at once and to stop half-way.
+ * Closes every bucket that is due at `now`, less what other nodes are closing. Safe to run twice at once and to stop
+ * half-way.
  *
- * A product, a slice or a bucket that fails does not stop the others: it raises an alarm and is tried again.
+ * A product, a page or a bucket that fails does not stop the others: it raises an alarm and is tried again.
  */
 export async function closeDueBuckets(
   deps: CloseDeps,
@@ -75,7 +79,7 @@ export async function closeDueBuckets(
     losses: new Map(),
     unconfigured: new Map(),
   }
-  for (const product of deps.catalog.list()) {
+  for (const product of shareOf(run).inOwnOrder(deps.catalog.list())) {
     // Those that end first: AWS stops listening to them first.
     await attempt(run, product.id, () => closeEnded(run, product))
     await attempt(run, product.id, () => closeOpen(run, product))
@@ -106,16 +110,12 @@ function isBusy(error: unknown): boolean {
 }
 
 async function closeOpen(run: Run, product: Product): Promise<void> {
-  const { deps, now, signal } = run
+  const { deps, now } = run
   const current = hourOf(now)
   const notDue = notYetDue(product, now)
-  let cursor: string | undefined
-  for (let slice = 0; slice < SLICES_MAX && !signal?.aborted; slice++) {
-    const page = await deps.usage.listOpen(product.id, current, notDue, SLICE, cursor)
-    await closeSlice(run, product, page.items)
-    cursor = page.next
-    if (cursor === undefined) return
-  }
+  await closeAll(run, product, (cursor, slice) =>
+    deps.usage.listOpen(product.id, current, notDue, PAGE, cursor, slice),
+  )
 }
 
 /** Hours that began, but that late events of subscriptions that go on may still change. */
@@ -127,22 +127,46 @@ export function notYetDue(product: Product, now: number): Hour[] {
 }
 
 async function closeEnded(run: Run, product: Product): Promise<void> {
-  const { deps, now, signal } = run
-  let cursor: string | undefined
-  for (let slice = 0; slice < SLICES_MAX && !signal?.aborted; slice++) {
-    const page = await deps.usage.listOpenOfEnded(product.id, now, SLICE, cursor)
-    await closeSlice(
-      run,
-      product,
-      page.items.filter(({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now),
-    )
-    cursor = page.next
-    if (cursor === undefined) return
+  const { deps, now } = run
+  await closeAll(run, product, async (cursor, slice) => {
+    const page = await deps.usage.listOpenOfEnded(product.id, now, PAGE, cursor, slice)
+    return {
+      ...page,
+      items: page.items.filter(
+        ({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now,
+      ),
+    }
+  })
+}
+
+type ListDue = (cursor: string | undefined, slice: Slice | undefined) => Promise<Page<BucketKey>>
+
+function shareOf({ deps }: Run): WorkShare {
+  return deps.share ?? ALL_WORK
+}
+
+/** What fits into a page is one node's; of more, each node takes one slice after the other that no other has. */
+async function closeAll(run: Run, product: Product, list: ListDue): Promise<void> {
+  const first = await list(undefined, undefined)
+  if (first.items.length === 0 && first.next === undefined) return
+  const share = shareOf(run)
+  const slices = first.next === undefined ? [undefined] : share.slices
+  for (const slice of slices) {
+    if (run.signal?.aborted) return
+    const name = `close/${product.id}${slice === undefined ? '' : `/${slice.index}`}`
+    await share.during(name, async (goesOn) => {
+      let page = slice === undefined ? first : await list(undefined, slice)
+      for (let pages = 1; ; pages++) {
+        await closePage(run, product, page.items)
+        if (page.next === undefined || pages === PAGES_MAX || run.signal?.aborted || !(await goesOn())) return
+        page = await list(page.next, slice)
+      }
+    })
   }
 }
 
 /** All in one transaction; where it fails, each in its own, so that one bad bucket holds up no other. */
-async function closeSlice(run: Run, product: Product, keys: readonly BucketKey[]): Promise<void> {
+async function closePage(run: Run, product: Product, keys: readonly BucketKey[]): Promise<void> {
   if (keys.length === 0) return
   try {
     await closeKeys(run, product, keys)

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
 import { isLive, type Subscription } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
+import { ALL_WORK, type WorkShare } from '../work-share.ts'
 import { aggregatedPer } from './aggregation.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
 import { identityOf, isMetered } from './close-bucket.ts'
@@ -18,14 +19,15 @@ const PAGE = 200
  * @returns how many zeros were sealed
  */
 export async function reportSilence(
-  deps: { usage: UsageStore; subscriptions: SubscriptionStore; catalog: ProductCatalog },
+  deps: { usage: UsageStore; subscriptions: SubscriptionStore; catalog: ProductCatalog; share?: WorkShare },
   now: number,
   signal?: AbortSignal,
 ): Promise<number> {
   let sealed = 0
-  for (const product of deps.catalog.list()) {
+  const { share = ALL_WORK } = deps
+  for (const product of share.inOwnOrder(deps.catalog.list())) {
     const dimensions = product.dimensions.filter(({ reportZero }) => reportZero)
-    if (dimensions.length === 0) continue
+    if (dimensions.length === 0 || !(await share.keeps(`silence/${product.id}`))) continue
     let before: string | undefined
     while (!signal?.aborted) {
       const page = await deps.subscriptions.list({ product: product.id, limit: PAGE, before })

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { ALL_WORK, type WorkShare } from '../work-share.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
 import { hourText, MINUTE_MS } from './hour.ts'
 import { isHaltingError, isSplittingError, judgeAnswer, judgeExpired } from './judge-record.ts'
@@ -14,7 +15,7 @@ const LEASE_MARGIN_MS = 30_000
 const CALLS_MAX = 100_000
 /**
  * Calls of one run for a single record that AWS may refuse again: a quarter of what our rate allows in ten seconds.
- * A whole product that AWS refuses would else take every other product's calls for hours.
+ * A whole product that AWS refuses would else take every other product's calls for hours. One node makes them.
  */
 const LONE_CALLS_MAX = 22
 const EXPIRE_SLICE = 200
@@ -34,6 +35,7 @@ export interface SubmitDeps {
   readonly usage: UsageStore
   readonly metering: MeteringService
   readonly clock: Clock
+  readonly share?: WorkShare
   readonly timeoutMs: number
   /** Begins no call later than this after its start: what is left is the next run's. Undefined: until all is sent. */
   readonly runMs?: number | undefined
@@ -52,11 +54,13 @@ export async function submitDueRecords(deps: SubmitDeps, signal?: AbortSignal): 
     halted: [],
     more: false,
   }
-  const run: Run = { deps, report, signal, loneCalls: 0 }
   const until = deps.clock.now() + (deps.runMs ?? Number.POSITIVE_INFINITY)
   await expireRecords(deps, report, signal)
   // In turn, so that a product with many records does not keep the others waiting; what falls due meanwhile is the next run's.
   let products = (await deps.usage.listSendable(deps.clock.now())).map(({ product }) => product)
+  if (products.length === 0) return report
+  const triesSuspects = await (deps.share ?? ALL_WORK).keeps('suspects')
+  const run: Run = { deps, report, signal, loneCallsLeft: triesSuspects ? LONE_CALLS_MAX : 0 }
   while (products.length > 0 && report.calls < CALLS_MAX && !signal?.aborted) {
     const goOn: string[] = []
     for (const product of products) {
@@ -73,7 +77,7 @@ interface Run {
   readonly deps: SubmitDeps
   readonly report: SubmitReport
   readonly signal: AbortSignal | undefined
-  loneCalls: number
+  loneCallsLeft: number
 }
 
 /** One call, or its halves. @returns `false` when the product has nothing more to send, or should wait for the next run */
@@ -86,11 +90,11 @@ async function submitOne(run: Run, product: string, only?: readonly string[]): P
     spacingMs: Math.ceil(1000 / MARGINS.callsPerSecond),
     sizeOf: (record) => deps.metering.sizeOf(record),
     requestOf: (records) => deps.metering.requestOf(records),
-    withoutSuspects: run.loneCalls >= LONE_CALLS_MAX,
+    withoutSuspects: run.loneCallsLeft <= 0,
     ...(only && { only }),
   })
   if (batch === undefined) return only !== undefined
-  if (batch.alone) run.loneCalls++
+  if (batch.alone) run.loneCallsLeft--
   const wait = batch.sendAt - deps.clock.now()
   // Not interruptible: a claimed record is sent, so that stopping leaves no doubt behind.
   if (wait > 0) await deps.clock.sleep(wait)

@@ -1,5 +1,6 @@
 import type { ContractHistory } from '../entitlements/contract-history.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Slice } from '../work-share.ts'
 import type { Account, Balances, Transfer } from './account.ts'
 import type { Hour } from './hour.ts'
 import type { TagSetKey } from './tags.ts'
@@ -332,20 +333,30 @@ export interface UsageStore {
    */
   record(events: readonly RoutedEvent[], now: number, epoch: number): Promise<readonly RecordedEvent[]>
 
-  /** Open buckets of one product with `hour <= hourMax` but not in `except`, oldest first: of subscriptions that go on. */
+  /**
+   * Open buckets of one product with `hour <= hourMax` but not in `except`, oldest first: of subscriptions that go on.
+   *
+   * @param slice - only those of its subscriptions
+   */
   listOpen(
     product: string,
     hourMax: Hour,
     except: readonly Hour[],
     limit: number,
     cursor?: string,
+    slice?: Slice,
   ): Promise<Page<BucketKey>>
-  /** Open buckets of subscriptions that ended at or before `now`, oldest first. */
+  /**
+   * Open buckets of subscriptions that ended at or before `now`, oldest first.
+   *
+   * @param slice - only those of its subscriptions
+   */
   listOpenOfEnded(
     product: string,
     now: number,
     limit: number,
     cursor?: string,
+    slice?: Slice,
   ): Promise<Page<BucketKey & { readonly subscriptionRow: Subscription }>>
   /** Every product that ever had a subscription, whether configuration still knows it or not. */
   listProducts(): Promise<readonly string[]>

@@ -199,6 +199,8 @@ CREATE TABLE service_key (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, product TEXT, hash TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, revoked_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE work_lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, held_until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
 CREATE VIEW meter_usage AS
   SELECT r.id AS metering_record, s.id AS subscription, r.product, r.dimension, strftime('%Y-%m-%dT%H:00:00Z', r.hour * 3600, 'unixepoch') AS usage_hour,
          r.quantity, r.state AS status, r.metering_record_id AS aws_metering_record_id, r.attempts

@@ -16,6 +16,10 @@ import { createSqlSubscriptionHistory } from './subscription-history.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 import { createSqlUsageAccounts } from './usage-accounts.ts'
 import { createSqlUsageStore } from './usage-store.ts'
+import { createSqlWorkLeases } from './work-leases.ts'
+
+/** SQLite has one writer at a time: nodes on one file would gain nothing by working side by side. */
+const SLICES = 1
 
 /**
  * Every port on a SQLite file, brought to this version's tables.
@@ -40,6 +44,7 @@ export async function openSqliteStores(file: string): Promise<Stores> {
       mailbox: createSqlMailbox(database),
       keys: createSqlServiceKeyStore(database),
       audit: createSqlAuditTrail(database),
+      leases: createSqlWorkLeases(database, SLICES),
       migrated,
       warnings: warning === undefined ? [] : [warning],
       claimLedger: (wanted) => claimLedger(database, wanted),

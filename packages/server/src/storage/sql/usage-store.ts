@@ -1,5 +1,6 @@
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import type { BucketKey, UsageStore } from '../../domain/usage/usage-store.ts'
+import type { Slice } from '../../domain/work-share.ts'
 import { clearAlarm, clearPoison, listAlarms, raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { SqlDatabase } from './database.ts'
@@ -43,13 +44,13 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
     epoch: () => ledgerValue('epoch'),
     horizon: () => ledgerValue('horizon'),
 
-    listOpen: (product, hourMax, except, limit, cursor) =>
+    listOpen: (product, hourMax, except, limit, cursor, slice) =>
       database.read(async (sql) => {
         const [hour, meter] = (cursor ?? '-1.-1').split('.').map(Number)
         const rows = await sql.all(
           `SELECT b.hour, b.meter, m.dimension, s.id AS subscription FROM bucket b INDEXED BY bucket_open CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
            WHERE b.status = 0 AND b.hour <= ?1 AND b.hour NOT IN (SELECT value FROM json_each(?2)) AND (b.hour, b.meter) > (?3, ?4)
-             AND m.product = ?5 AND (s.access_end IS NULL OR s.access_end > (?1 + 1) * 3600000) ORDER BY b.hour, b.meter LIMIT ?6`,
+             AND m.product = ?5 AND (s.access_end IS NULL OR s.access_end > (?1 + 1) * 3600000)${inSlice(slice)} ORDER BY b.hour, b.meter LIMIT ?6`,
           hourMax,
           JSON.stringify(except),
           hour!,
@@ -70,7 +71,7 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
           next: rows.length === limit && last !== undefined ? `${last.hour}.${last.meter}` : undefined,
         }
       }),
-    listOpenOfEnded: (product, now, limit, cursor) =>
+    listOpenOfEnded: (product, now, limit, cursor, slice) =>
       database.read(async (sql) => {
         const [hour, meter] = (cursor ?? '-1.-1').split('.').map(Number)
         // The set of ended meters first: nearly all open buckets are of others, and need no look at their rows.
@@ -78,7 +79,7 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
           `WITH ended AS MATERIALIZED (SELECT e.seq FROM subscription x JOIN meter e ON e.subscription = x.seq WHERE x.access_end <= ?4 AND e.product = ?3)
            SELECT b.hour, b.meter, m.dimension, s.id AS subscription, ${SUBSCRIPTION_COLUMNS} FROM bucket b INDEXED BY bucket_open CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
            WHERE b.status = 0 AND (b.hour, b.meter) > (?1, ?2)
-             AND +b.meter IN (SELECT seq FROM ended)
+             AND +b.meter IN (SELECT seq FROM ended)${inSlice(slice)}
            ORDER BY b.hour, b.meter LIMIT ?5`,
           hour!,
           meter!,
@@ -211,4 +212,9 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
       return purged
     },
   }
+}
+
+/** Subscriptions are numbered in the order of their coming: parts of them are of the same size. */
+function inSlice(slice: Slice | undefined): string {
+  return slice === undefined ? '' : ` AND m.subscription % ${slice.of} = ${slice.index}`
 }

@@ -1,0 +1,10 @@
+import { workLeasesContract } from '../contract/work-leases.contract.ts'
+import { openSqlite } from './database.ts'
+import { migrate } from './migrations.ts'
+import { createSqlWorkLeases } from './work-leases.ts'
+
+workLeasesContract('SQLite', async () => {
+  const database = openSqlite(':memory:')
+  await migrate(database)
+  return createSqlWorkLeases(database, 1)
+})
