@@ -1,4 +1,4 @@
-import { big } from './attributes.ts'
+import { big } from './fields.ts'
 import { ledgerKey } from './keys.ts'
 import type { Reader, Transaction } from './table.ts'
 
