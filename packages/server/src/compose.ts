@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
+import type { DynamoStoreConfig, PostgresStoreConfig, StoreConfig } from './config/store.ts'
 import type { Config, Email } from './config.ts'
 import type { Clock } from './domain/clock.ts'
 import { type CheckAccess, createCheckAccess } from './domain/entitlements/check-access.ts'
@@ -99,6 +100,33 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
 async function openStores({ store }: Config): Promise<Stores> {
   if (store.kind === 'sqlite') return openSqliteStores(store.file)
   throw new DomainError('request.invalid', `this version has no ${store.kind} store`)
+}
+
+/** An empty store beside the one that a configuration names, for what must not touch it. */
+export interface ScratchStore {
+  readonly store: StoreConfig
+  remove(): Promise<void>
+}
+
+/**
+ * A database of its own on the same server, or a table of its own beside the one that is named.
+ *
+ * @throws {DomainError} `request.invalid` where nobody may make one there
+ */
+export async function createScratchStore(
+  store: PostgresStoreConfig | DynamoStoreConfig,
+): Promise<ScratchStore> {
+  if (store.kind === 'postgres') {
+    const { createScratchDatabase } = await import('./storage/sql/postgres-scratch.ts')
+    const { url, remove } = await createScratchDatabase(store.url, store.connectTimeoutMs)
+    return { store: { ...store, ...named(url) }, remove }
+  }
+  throw new DomainError('request.invalid', `this version has no ${store.kind} store`)
+}
+
+function named(url: string) {
+  const { host, pathname } = new URL(url)
+  return { url, name: `postgres://${host}${pathname}` }
 }
 
 /**

@@ -532,20 +532,22 @@ export const ConfigSchema = Type.Object(
         ),
         dynamodb: Type.Object(
           {
-            transactionItems: Type.Integer({
-              minimum: 10,
-              maximum: 100,
-              default: 100,
-              description:
-                'Items in one transaction at most: 100 on AWS, 10 on old versions of DynamoDB Local.',
-            }),
-            shards: Type.Integer({
-              minimum: 1,
-              maximum: 16,
-              default: 4,
-              description:
-                'Items that share the counters of one hour, so that none is hot. Fixed when the ledger is made.',
-            }),
+            transactionItems: Type.Optional(
+              Type.Integer({
+                minimum: 10,
+                maximum: 100,
+                description:
+                  'Items in one transaction at most. Default: 100 on AWS, 10 at an `endpoint`, since old versions of DynamoDB Local take no more.',
+              }),
+            ),
+            shards: Type.Optional(
+              Type.Integer({
+                minimum: 1,
+                maximum: 16,
+                description:
+                  'Items that share the counters of one hour, so that none is hot. Fixed when the ledger is made. Default: 4 on AWS, 2 at an `endpoint`.',
+              }),
+            ),
           },
           { ...CLOSED, default: {}, description: 'Where the ledger is on DynamoDB.' },
         ),

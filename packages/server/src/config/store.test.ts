@@ -1,11 +1,7 @@
 import { expect, it } from 'vitest'
-import { isOnThisMachine, readStore, type StoreConfig } from './store.ts'
+import { isOnThisMachine, readStoreUrl, type StoreConfig } from './store.ts'
 
-const SETTINGS = {
-  postgres: { poolMax: 10, connectTimeoutSeconds: 10, statementTimeoutSeconds: 30 },
-  dynamodb: { transactionItems: 100, shards: 4 },
-}
-const read = (url: string) => readStore({ url, ...SETTINGS }, '/data')
+const read = (url: string) => readStoreUrl(url, '/data')
 const isHere = (url: string) => isOnThisMachine(read(url) as StoreConfig)
 
 it('resolves the path of a SQLite file', () => {
@@ -30,9 +26,14 @@ it('reads region, table and endpoint of a DynamoDB store', () => {
     region: 'eu-west-1',
     table: 'ledger',
     endpoint: 'http://127.0.0.1:8000',
-    transactionItems: 100,
+    transactionItems: 10,
+    shards: 2,
   })
-  expect(read('dynamodb://eu-west-1/ledger')).toMatchObject({ endpoint: undefined })
+  expect(read('dynamodb://eu-west-1/ledger')).toMatchObject({
+    endpoint: undefined,
+    transactionItems: 100,
+    shards: 4,
+  })
 })
 
 it.each([

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
+import Value from 'typebox/value'
 import { whereIsHost } from '../marketplace/loopback.ts'
-import type { ConfigFile } from './schema.ts'
+import { type ConfigFile, ConfigSchema } from './schema.ts'
 
 /** Where the ledger is. `url` may carry a password; `name` never does: it is what people and logs are shown. */
 export type StoreConfig = SqliteStoreConfig | PostgresStoreConfig | DynamoStoreConfig
@@ -61,6 +62,7 @@ export function readStore(
       return 'must name a region and a table, such as `dynamodb://us-east-1/tollkeeper`'
     const endpoint = parsed.searchParams.get('endpoint') ?? undefined
     const region = parsed.hostname
+    const isAws = endpoint === undefined
     return {
       kind: 'dynamodb',
       url,
@@ -68,7 +70,8 @@ export function readStore(
       region,
       table,
       endpoint,
-      ...dynamodb,
+      transactionItems: dynamodb.transactionItems ?? (isAws ? 100 : 10),
+      shards: dynamodb.shards ?? (isAws ? 4 : 2),
     }
   }
   if (parsed.hostname === '' && !parsed.searchParams.has('host'))
@@ -82,6 +85,12 @@ export function readStore(
     connectTimeoutMs: postgres.connectTimeoutSeconds * 1000,
     statementTimeoutMs: postgres.statementTimeoutSeconds * 1000,
   }
+}
+
+/** As `readStore`, with every setting's default. */
+export function readStoreUrl(url: string, directory: string): StoreConfig | string {
+  const { store } = Value.Default(ConfigSchema, { store: { url } }) as ConfigFile
+  return readStore(store, directory)
 }
 
 /** @param file - an absolute path, or `:memory:` */

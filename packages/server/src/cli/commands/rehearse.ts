@@ -1,4 +1,10 @@
 import { Command, Option } from 'commander'
+import {
+  type DynamoStoreConfig,
+  isOnThisMachine,
+  type PostgresStoreConfig,
+  readStoreUrl,
+} from '../../config/store.ts'
 import { configOf } from '../context.ts'
 import { CliError, guarded, print } from '../output.ts'
 import { FAULT_PRESETS, type FaultPreset } from '../rehearse/faults.ts'
@@ -17,6 +23,7 @@ interface RehearseOptions {
   readonly time?: string
   readonly faults?: true | string
   readonly keep?: string
+  readonly store?: string
   readonly json?: boolean
 }
 
@@ -39,6 +46,10 @@ export function rehearseCommand(): Command {
     .option('--time <field>', 'the field of the event’s time (default: time)')
     .option('--faults [preset]', `order faults: ${FAULT_PRESETS.join(' (default), ')}`)
     .option('--keep <directory>', 'leave ledger and simulator there, to look at with `tollkeeper dev`')
+    .option(
+      '--store <url>',
+      'make the ledger in a database or table of its own beside this one (postgres://… or dynamodb://…); it is removed at the end, but for --keep',
+    )
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -63,7 +74,7 @@ async function playLifecycle(
   file: string | undefined,
   { product, config, json, ...options }: RehearseOptions,
 ): Promise<void> {
-  const ofLogs = ['buyer', 'dimension', 'price', 'scale', 'id', 'time', 'faults', 'keep'] as const
+  const ofLogs = ['buyer', 'dimension', 'price', 'scale', 'id', 'time', 'faults', 'keep', 'store'] as const
   const given = ofLogs.find((name) => options[name] !== undefined)
   if (file !== undefined || given !== undefined)
     throw new CliError(`${given === undefined ? 'a log' : `--${given}`} does not go with --lifecycle`)
@@ -89,6 +100,16 @@ async function playLifecycle(
     }).trimEnd(),
   )
   if (report.failed > 0) process.exitCode = 2
+}
+
+/** @throws {CliError} for what is no store, or none of this machine */
+function storeOf(url: string | undefined): DynamoStoreConfig | PostgresStoreConfig | undefined {
+  if (url === undefined) return undefined
+  const store = readStoreUrl(url, process.cwd())
+  if (typeof store === 'string') throw new CliError(`--store ${store}`)
+  if (!isOnThisMachine(store))
+    throw new CliError('--store must be on this machine: a rehearsal opens no connection beyond loopback')
+  return store.kind === 'sqlite' ? undefined : store
 }
 
 async function replayLog(
@@ -119,6 +140,7 @@ async function replayLog(
       plan,
       faults: faults as FaultPreset | undefined,
       keep: options.keep,
+      store: storeOf(options.store),
       progress,
     })
     if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)

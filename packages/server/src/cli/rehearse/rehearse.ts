@@ -1,3 +1,4 @@
+import type { DynamoStoreConfig, PostgresStoreConfig } from '../../config/store.ts'
 import { ACCOUNTS, type Account, type Balances } from '../../domain/usage/account.ts'
 import { auditUsage } from '../../domain/usage/audit-usage.ts'
 import { type Hour, hourEnd, hourOf, hourStart, MINUTE_MS } from '../../domain/usage/hour.ts'
@@ -20,6 +21,8 @@ export interface RehearsalOptions {
   readonly time: string | undefined
   readonly faults: FaultPreset | undefined
   readonly keep: string | undefined
+  /** Where the ledger is made; default: a file. */
+  readonly store: DynamoStoreConfig | PostgresStoreConfig | undefined
   readonly progress: Progress
 }
 
@@ -57,6 +60,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     dimensions,
     startAt: hourStart(hourOf(uses[0]!.time)),
     keep: options.keep,
+    store: options.store,
   })
   try {
     await drive(world, uses, tally, options)

@@ -5,8 +5,21 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSimulator, createVirtualClock, type Simulator } from '@tollkeeper/simulator'
 import { stringify } from 'yaml'
-import { composeEngine, composeServer, createLogger, type Engine, openLedger } from '../../compose.ts'
-import { sqliteStore } from '../../config/store.ts'
+import {
+  composeEngine,
+  composeServer,
+  createLogger,
+  createScratchStore,
+  type Engine,
+  openLedger,
+  type ScratchStore,
+} from '../../compose.ts'
+import {
+  type DynamoStoreConfig,
+  type PostgresStoreConfig,
+  type StoreConfig,
+  sqliteStore,
+} from '../../config/store.ts'
 import { type Config, demoConfig } from '../../config.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
@@ -63,6 +76,8 @@ export async function createWorld(options: {
   dimensions: readonly Dimension[]
   startAt: number
   keep: string | undefined
+  /** Where to make a store for the ledger; default: a file. */
+  store: DynamoStoreConfig | PostgresStoreConfig | undefined
 }): Promise<World> {
   const directory =
     options.keep === undefined ? await mkdtemp(join(tmpdir(), 'tollkeeper-rehearse-')) : resolve(options.keep)
@@ -78,7 +93,11 @@ export async function createWorld(options: {
     seed: 1,
     ...(options.keep !== undefined && { stateFile: join(directory, 'simulator.jsonl') }),
   })
-  const config = configOf(product, (await simulator.listen()).url, join(directory, 'ledger.db'))
+  const scratch: ScratchStore =
+    options.store === undefined
+      ? { store: sqliteStore(join(directory, 'ledger.db')), remove: async () => {} }
+      : await createScratchStore(options.store)
+  const config = configOf(product, (await simulator.listen()).url, scratch.store)
   const ledger = await openLedger(config, clock)
   const engine = await composeEngine(ledger, { clock, logger: createLogger({ log: { level: 'silent' } }) })
   const app = await composeServer(engine)
@@ -90,7 +109,12 @@ export async function createWorld(options: {
     { name: 'rehearsal', scopes: ['usage:write'], product: undefined },
     'cli:rehearse',
   )
-  if (options.keep !== undefined) await writeFile(join(directory, 'tollkeeper.yaml'), toYaml(product))
+  if (options.keep !== undefined)
+    await writeFile(
+      join(directory, 'tollkeeper.yaml'),
+      toYaml(product, options.store === undefined ? 'sqlite:./ledger.db' : scratch.store.url),
+      { mode: 0o600 },
+    )
 
   const subscriptions = new Map<string, string>()
   const buyers = new Map<string, string>()
@@ -157,18 +181,20 @@ export async function createWorld(options: {
       await engine.jobs.stop()
       await simulator.close()
       await ledger.close()
-      if (options.keep === undefined) await rm(directory, { recursive: true, force: true })
+      if (options.keep !== undefined) return
+      await scratch.remove()
+      await rm(directory, { recursive: true, force: true })
     },
   }
 }
 
-function configOf(product: Product, endpoint: string, file: string): Config {
+function configOf(product: Product, endpoint: string, store: StoreConfig): Config {
   const base = demoConfig()
   return {
     ...base,
     mode: 'simulated',
     log: { level: 'silent' },
-    store: sqliteStore(file),
+    store,
     aws: { ...base.aws, endpoint, timeoutMs: CALL_TIMEOUT_MS },
     products: [product],
     subscriptions: [],
@@ -181,10 +207,10 @@ function accountOf(index: number): string {
 }
 
 /** What `tollkeeper dev` needs to go on where the rehearsal ended. */
-function toYaml(product: Product): string {
+function toYaml(product: Product, storeUrl: string): string {
   return stringify({
     mode: 'simulated',
-    store: { url: 'sqlite:./ledger.db' },
+    store: { url: storeUrl },
     products: [
       {
         id: product.id,
