@@ -107,3 +107,67 @@ export const laneKey = (sink: string, subscription: string): Key => ({
   pk: `SINK#${part(sink)}`,
   sk: `${lanePrefix}${part(subscription)}`,
 })
+
+// Usage: all that one meter counted, and what became of it, is one partition
+
+export const meterPartition = (subscription: string, dimension: string): string =>
+  `METER#${part(subscription)}#${part(dimension)}`
+/** What it counts and how, and what it carries. */
+export const meterKey = (subscription: string, dimension: string): Key => ({
+  pk: meterPartition(subscription, dimension),
+  sk: 'META',
+})
+/** What a meter carries by tag set, where its own item has no room for it. */
+export const carryTagsPrefix = 'CARRY#'
+/** What belongs to an hour begins so: buckets `B#shard`, sums of tag sets `T#…`, its record `R`. */
+export const hourPrefix = (hour: number): string => `H#${padded(hour, 8)}#`
+/** After all that belongs to an hour. */
+export const hourEnd = (hour: number): string => `${hourPrefix(hour)}~`
+
+// Usage records and what is sent
+
+/** An hour of a meter is sealed once: it has one record at most. */
+export const recordKey = (subscription: string, dimension: string, hour: number): Key => ({
+  pk: meterPartition(subscription, dimension),
+  sk: `${hourPrefix(hour)}R`,
+})
+/** Says where the record of an id is; never changes. */
+export const recordIdKey = (id: string): Key => ({ pk: `RECORD#${part(id)}`, sk: 'R' })
+/** AWS's own key of a record: the first one of it wins. */
+export const awsRecordKey = (region: string, identityKey: string, dimension: string, hour: number): Key => ({
+  pk: `AWSKEY#${part(region)}#${part(identityKey)}#${part(dimension)}#${hour}`,
+  sk: 'K',
+})
+/** Whom and where a subscription's hour is metered as. */
+export const fixedKey = (subscription: string, hour: number): Key => ({
+  pk: `FIXED#${part(subscription)}#${hour}`,
+  sk: 'F',
+})
+export const attemptKey = (id: string): Key => ({ pk: `ATTEMPT#${part(id)}`, sk: 'A' })
+export const haltKey = (product: string): Key => ({ pk: 'HALT', sk: part(product) })
+export const isolationPartition = (product: string): string => `ISOLATION#${part(product)}`
+export const isolationKey = (product: string, kind: 'dimension' | 'identity', value: string): Key => ({
+  pk: isolationPartition(product),
+  sk: `${kind}#${part(value)}`,
+})
+/** When the next call to AWS may be sent from this account to a region. */
+export const rateKey = (region: string): Key => ({ pk: `RATE#${part(region)}`, sk: 'R' })
+/** What a dimension of a product comes to: records and units by state, and what is lost. In shards. */
+export const totalsPartition = 'TOTALS'
+export const totalsKey = (product: string, dimension: string, shard: number): Key => ({
+  pk: totalsPartition,
+  sk: `${part(product)}#${part(dimension)}#${shard}`,
+})
+/** Late usage that is billed in another month, or under another agreement: by the subject of its alarm. */
+export const latePartition = 'LATE'
+export const lateKey = (subject: string): Key => ({ pk: latePartition, sk: part(subject) })
+
+/** Lists of records: of a product and of a subscription all, newest first; of a product by state, but for those accepted. */
+export const recordsOfProduct = (product: string): string => `RECORDS#${part(product)}`
+export const recordsOfSubscription = (subscription: string): string => `RECORDSOF#${part(subscription)}`
+export const recordsInState = (product: string, state: string): string =>
+  `RECORDSIN#${part(product)}#${state}`
+/** Lists of meters: of a product all; of a product's dimension those that carry something, by how much. */
+export const metersOfProduct = (product: string): string => `METERS#${part(product)}`
+export const metersThatCarry = (product: string, dimension: string): string =>
+  `CARRIED#${part(product)}#${part(dimension)}`

@@ -53,6 +53,12 @@ export type IndexName =
   /** A second way that an item is listed. Partition `also`, sort `alsoListed`. */
   | 'SecondListIndex'
 
+/** What an index knows of an item. */
+export interface IndexEntry extends Key {
+  /** What it is sorted by there. */
+  readonly sort: string
+}
+
 export interface Reader {
   /** Strongly consistent. */
   get(key: Key): Promise<Item | undefined>
@@ -119,6 +125,8 @@ export interface Table extends Reader {
   readonly name: string
   /** Of a bucket's counters: how many items share them, so that no single one is hot. Fixed with the ledger. */
   readonly shards: number
+  /** So many items, and no more, are written by one `TransactWriteItems`: AWS takes 100, the test engine 10. */
+  readonly transactionItemsMax: number
   /**
    * Runs a step until it was committed against what it read; so it does nothing else than read and write here. All of it is durable when it resolves, or none of it happened;
    * what no single `TransactWriteItems` holds goes through a journal.
@@ -126,5 +134,7 @@ export interface Table extends Reader {
   transaction<T>(step: (tx: Transaction) => Promise<T>): Promise<T>
   /** Pages of a range, for what is too long to be held. */
   pages(range: Range, index?: IndexName): AsyncIterable<readonly Item[]>
+  /** Pages of an index as it stands, without reading the items: hints, to choose from many or to count them. */
+  entries(index: IndexName, range: Range): AsyncIterable<readonly IndexEntry[]>
   close(): void
 }
