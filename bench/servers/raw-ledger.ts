@@ -4,8 +4,8 @@
  */
 import { hash } from 'node:crypto'
 import { join } from 'node:path'
-import { openSqlite, type SqlDatabase } from '../../packages/server/src/storage/sql/database.ts'
 import { migrate } from '../../packages/server/src/storage/sql/migrations.ts'
+import { openSqlite, type SqliteDatabase } from '../../packages/server/src/storage/sql/sqlite.ts'
 import { createSqlSubscriptionStore } from '../../packages/server/src/storage/sql/subscription-store.ts'
 import { answerQuestions } from '../harness/child.ts'
 import { aSubscription, DIMENSION } from './demo-ledger.ts'
@@ -23,7 +23,7 @@ const SIZES = [32, 8, 1] as const
 const COLUMNS = 13
 
 const watch = watchSqlite()
-let database: SqlDatabase | undefined
+let database: SqliteDatabase | undefined
 let statements: ReturnType<typeof prepare> | undefined
 let buyers = 0
 let written = 0
@@ -43,7 +43,7 @@ async function start(options: RawOptions): Promise<void> {
   statements = prepare(database)
 }
 
-function prepare({ handle }: SqlDatabase) {
+function prepare({ handle }: SqliteDatabase) {
   const row = `(${new Array(COLUMNS).fill('?').join(', ')})`
   return {
     events: SIZES.map((size) =>

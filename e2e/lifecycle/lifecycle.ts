@@ -17,10 +17,10 @@ import type { ResolvedCustomer } from '../../packages/server/src/domain/usage/me
 import { submitDueRecords } from '../../packages/server/src/domain/usage/submit-due-records.ts'
 import { aDimension } from '../../packages/server/src/storage/contract/fixtures.ts'
 import { createSqlBuyerCaseStore } from '../../packages/server/src/storage/sql/buyer-case-store.ts'
-import { openSqlite } from '../../packages/server/src/storage/sql/database.ts'
 import { migrate } from '../../packages/server/src/storage/sql/migrations.ts'
+import { openSqlite } from '../../packages/server/src/storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../../packages/server/src/storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../packages/server/src/storage/sql/subscription-store.ts'
-import { createSqlUsageStore } from '../../packages/server/src/storage/sql/usage-store.ts'
 import {
   type Subscription as AwsSubscription,
   createSimulator,
@@ -128,7 +128,7 @@ async function createWorld(random: Random, seed: number, trace: string[]) {
   function start() {
     const life = createLife(async () => {})
     const mortal = mortalDatabase(database, life)
-    const usage = createSqlUsageStore(mortal)
+    const usage = createSqliteUsageStore(mortal)
     const subscriptions = createSqlSubscriptionStore(mortal)
     const cases = createSqlBuyerCaseStore(mortal)
     const aws = createSimulatedMetering({ simulator, life, wire, timeoutMs: 2_000, refused: () => false })

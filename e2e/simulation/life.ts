@@ -1,4 +1,4 @@
-import type { SqlDatabase } from '../../packages/server/src/storage/sql/database.ts'
+import type { SqliteDatabase } from '../../packages/server/src/storage/sql/sqlite.ts'
 
 /** The process is gone: nothing that it still had to do happens. */
 export class Crash extends Error {
@@ -42,7 +42,7 @@ export function createLife(others: () => Promise<void>): Life {
 }
 
 /** The database as a mortal process sees it: it may die before a transaction, inside it, or just after its commit. */
-export function mortalDatabase(database: SqlDatabase, life: Life): SqlDatabase {
+export function mortalDatabase(database: SqliteDatabase, life: Life): SqliteDatabase {
   const around = async <T>(commit: (step: () => void) => Promise<T>): Promise<T> => {
     await life.pause()
     life.point()
@@ -51,9 +51,13 @@ export function mortalDatabase(database: SqlDatabase, life: Life): SqlDatabase {
     return result
   }
   return {
+    engine: database.engine,
+    name: database.name,
     handle: database.handle,
     file: database.file,
     close: () => database.close(),
+    listen: (listener) => database.listen(listener),
+    get: (text, ...values) => (life.dead ? Promise.reject(new Crash()) : database.get(text, ...values)),
     read: (step) => {
       if (life.dead) return Promise.reject(new Crash())
       return database.read(step)

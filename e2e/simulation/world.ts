@@ -13,11 +13,11 @@ import { createIngestUsage, type IngestUsage } from '../../packages/server/src/d
 import { reportSilence } from '../../packages/server/src/domain/usage/report-silence.ts'
 import { submitDueRecords } from '../../packages/server/src/domain/usage/submit-due-records.ts'
 import type { UsageStore } from '../../packages/server/src/domain/usage/usage-store.ts'
-import { openSqlite, type SqlDatabase } from '../../packages/server/src/storage/sql/database.ts'
 import { createSqlEntitlementStore } from '../../packages/server/src/storage/sql/entitlement-store.ts'
 import { migrate } from '../../packages/server/src/storage/sql/migrations.ts'
+import { openSqlite, type SqliteDatabase } from '../../packages/server/src/storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../../packages/server/src/storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../packages/server/src/storage/sql/subscription-store.ts'
-import { createSqlUsageStore } from '../../packages/server/src/storage/sql/usage-store.ts'
 import { createSimulator, createVirtualClock, type Simulator } from '../../packages/simulator/src/index.ts'
 import { Crash, createLife, type Life, mortalDatabase } from './life.ts'
 import type { Random } from './random.ts'
@@ -70,7 +70,7 @@ export async function createWorld(scenario: Scenario, seed: number, random: Rand
   const file = folder === undefined ? ':memory:' : join(folder, 'ledger.db')
   const first = openSqlite(file)
   await migrate(first)
-  const databases = new Map<number, SqlDatabase>([[0, first]])
+  const databases = new Map<number, SqliteDatabase>([[0, first]])
   const workers: Worker[] = []
 
   const start = (index: number) => {
@@ -84,7 +84,7 @@ export async function createWorld(scenario: Scenario, seed: number, random: Rand
     databases.set(index, database)
     const life = createLife(() => world.meanwhile(workers[index]!))
     const mortal = mortalDatabase(database, life)
-    const usage = createSqlUsageStore(mortal)
+    const usage = createSqliteUsageStore(mortal)
     const subscriptions = createSqlSubscriptionStore(mortal)
     const metering = createSimulatedMetering({
       simulator,

@@ -19,16 +19,16 @@ import { aClock, aDimension, aProduct, aSubscription, utc } from '../storage/con
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../storage/sql/buyer-store.ts'
-import { openSqlite } from '../storage/sql/database.ts'
 import { createSqlEntitlementStore } from '../storage/sql/entitlement-store.ts'
 import { createSqlMailbox } from '../storage/sql/mailbox.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
+import { openSqlite } from '../storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionHistory } from '../storage/sql/subscription-history.ts'
 import { createSqlSubscriptionStore } from '../storage/sql/subscription-store.ts'
 import { createSqlUsageAccounts } from '../storage/sql/usage-accounts.ts'
-import { createSqlUsageStore } from '../storage/sql/usage-store.ts'
 import { createHttpApp } from './app.ts'
 import type { HttpDeps } from './deps.ts'
 import { LOGGER_OPTIONS } from './logging.ts'
@@ -94,7 +94,7 @@ export async function anApp({
   const database = openSqlite(':memory:')
   await migrate(database)
   const clock = aClock(NOW)
-  const usage = createSqlUsageStore(database)
+  const usage = createSqliteUsageStore(database)
   const subscriptions = createSqlSubscriptionStore(database)
   const cases = createSqlBuyerCaseStore(database)
   const buyers = createSqlBuyerStore(database)

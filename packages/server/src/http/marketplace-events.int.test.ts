@@ -3,8 +3,8 @@ import { aCustomer, anAgreement } from '../domain/subscriptions/marketplace.fixt
 import type { MarketplaceEvent } from '../domain/subscriptions/marketplace-event.ts'
 import { createReceiveEvent } from '../domain/subscriptions/receive-event.ts'
 import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
-import { openSqlite } from '../storage/sql/database.ts'
 import { migrate } from '../storage/sql/migrations.ts'
+import { openSqlite } from '../storage/sql/sqlite.ts'
 import { anApp, NOW, PRODUCTS } from './app.fixture.ts'
 
 const [ACME, OTHER] = PRODUCTS

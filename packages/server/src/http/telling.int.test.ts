@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { aSpec } from '../storage/contract/outbox-harness.ts'
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
-import { openSqlite } from '../storage/sql/database.ts'
 import { appendDomainEvent } from '../storage/sql/domain-events.ts'
 import { createSqlMailbox } from '../storage/sql/mailbox.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
+import { openSqlite } from '../storage/sql/sqlite.ts'
 import { anApp, NOW } from './app.fixture.ts'
 
 const SINKS = [aSpec('webhook:crm'), aSpec('email:buyer')]

@@ -7,10 +7,10 @@ import { afterEach, expect, it } from 'vitest'
 import type { DeliveryOutcome, Sink } from '../domain/telling/sink.ts'
 import { utc } from '../storage/contract/fixtures.ts'
 import { aSink } from '../storage/contract/outbox-harness.ts'
-import { openSqlite } from '../storage/sql/database.ts'
 import { appendDomainEvent } from '../storage/sql/domain-events.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
+import { openSqlite } from '../storage/sql/sqlite.ts'
 import { createTelling, type Telling } from './deliver-events.ts'
 
 const running: Telling[] = []

@@ -8,9 +8,9 @@ import { createTopicCheck } from '../domain/subscriptions/sns-message.ts'
 import { aClock, aProduct, utc } from '../storage/contract/fixtures.ts'
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
-import { openSqlite } from '../storage/sql/database.ts'
 import { migrate } from '../storage/sql/migrations.ts'
-import { createSqlUsageStore } from '../storage/sql/usage-store.ts'
+import { openSqlite } from '../storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../storage/sql/sqlite-stores.ts'
 import { createQueuePoller, type QueuePollerDeps } from './poll-queues.ts'
 
 const NOW = utc('2026-11-21T07:30')
@@ -98,7 +98,7 @@ async function aPoller(given: Partial<QueuePollerDeps> = {}) {
   const database = openSqlite(':memory:')
   await migrate(database)
   const clock = aClock(NOW)
-  const usage = createSqlUsageStore(database)
+  const usage = createSqliteUsageStore(database)
   const cases = createSqlBuyerCaseStore(database)
   const catalog = createProductCatalog([aProduct()])
   const refuse = async () => {

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import { aSubscription, utc } from '../../storage/contract/fixtures.ts'
-import { openSqlite } from '../../storage/sql/database.ts'
 import { migrate } from '../../storage/sql/migrations.ts'
+import { openSqlite } from '../../storage/sql/sqlite.ts'
 import { createSqlSubscriptionStore } from '../../storage/sql/subscription-store.ts'
 import { endSubscription } from './end-subscription.ts'
 import type { Subscription } from './subscription.ts'

@@ -4,10 +4,10 @@ import { createAwsAgreements } from '../../marketplace/aws-agreements.ts'
 import { createAwsMetering } from '../../marketplace/aws-metering.ts'
 import { aProduct } from '../../storage/contract/fixtures.ts'
 import { createSqlBuyerCaseStore } from '../../storage/sql/buyer-case-store.ts'
-import { openSqlite } from '../../storage/sql/database.ts'
 import { migrate } from '../../storage/sql/migrations.ts'
+import { openSqlite } from '../../storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../../storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../storage/sql/subscription-store.ts'
-import { createSqlUsageStore } from '../../storage/sql/usage-store.ts'
 import { DomainError } from '../error.ts'
 import { createProductCatalog } from '../products/product.ts'
 import type { AgreementService } from './agreement-service.ts'
@@ -55,7 +55,7 @@ async function aDeafSeller() {
   closing.push(() => database.close())
   const cases = createSqlBuyerCaseStore(database)
   const subscriptions = createSqlSubscriptionStore(database)
-  const usage = createSqlUsageStore(database)
+  const usage = createSqliteUsageStore(database)
   const catalog = createProductCatalog([
     aProduct({ id: 'demo', productCode: 'demo', productId: 'prod-demo', listing: 'demo' }),
     aProduct({ id: 'old', productCode: 'old', productId: 'prod-old', listing: 'old', metering: 'legacy' }),

@@ -1,9 +1,9 @@
 import { beforeEach, expect, it } from 'vitest'
 import { aClock, aDimension, aProduct, aSubscription, utc } from '../../storage/contract/fixtures.ts'
-import { openSqlite } from '../../storage/sql/database.ts'
 import { migrate } from '../../storage/sql/migrations.ts'
+import { openSqlite } from '../../storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../../storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../storage/sql/subscription-store.ts'
-import { createSqlUsageStore } from '../../storage/sql/usage-store.ts'
 import { createProductCatalog } from '../products/product.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import { createIngestUsage, type IngestUsage, type UsageReport } from './ingest-usage.ts'
@@ -21,7 +21,7 @@ let looks: number
 beforeEach(async () => {
   const database = openSqlite(':memory:')
   await migrate(database)
-  usage = createSqlUsageStore(database)
+  usage = createSqliteUsageStore(database)
   subscriptions = createSqlSubscriptionStore(database)
   looks = 0
   ingest = createIngestUsage({

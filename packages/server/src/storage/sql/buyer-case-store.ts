@@ -36,13 +36,14 @@ export function createSqlBuyerCaseStore(database: SqlDatabase): BuyerCaseStore {
     adopt: (productCode, product) =>
       database.transaction(async (sql) => {
         const found = await sql.all(
-          `SELECT seq FROM agreement INDEXED BY agreement_homeless WHERE product IS NULL AND json_extract(facts, '$.productCode') = ?`,
+          `SELECT seq, facts FROM agreement INDEXED BY agreement_homeless WHERE product IS NULL AND json_extract(facts, '$.productCode') = ?`,
           productCode,
         )
-        for (const { seq } of found) {
+        for (const { seq, facts } of found) {
           await sql.run(
-            `UPDATE agreement SET product = ?1, facts = json_set(facts, '$.product', ?1) WHERE seq = ?2`,
+            'UPDATE agreement SET product = ?, facts = ? WHERE seq = ?',
             product,
+            JSON.stringify({ ...JSON.parse(text(facts)), product }),
             seq!,
           )
           await nameProduct(sql, int(seq), product)
@@ -218,7 +219,7 @@ async function attach(sql: Sql, { agreements, subscriptions }: BuyerCase): Promi
   for (const agreement of agreements) {
     const follower = subscriptionOf(agreement, subscriptions)
     await sql.run(
-      'UPDATE agreement SET subscription = ?1 WHERE key = ?2 AND subscription IS NOT ?1',
+      'UPDATE agreement SET subscription = ?1 WHERE key = ?2 AND subscription IS DISTINCT FROM ?1',
       follower?.id ?? null,
       agreement.key,
     )

@@ -89,8 +89,8 @@ export async function countContacts(sql: Sql, buyer: string): Promise<number> {
 export async function putContact(sql: Sql, buyer: string, contact: Contact, actor: string): Promise<void> {
   await sql.run(
     `INSERT INTO buyer_contact (buyer, email, name, company, phone, registered_at) VALUES (?, ?, ?, ?, ?, ?)
-     ON CONFLICT (buyer, email) DO UPDATE SET name = COALESCE(excluded.name, name), company = COALESCE(excluded.company, company),
-       phone = COALESCE(excluded.phone, phone), registered_at = excluded.registered_at`,
+     ON CONFLICT (buyer, email) DO UPDATE SET name = COALESCE(excluded.name, buyer_contact.name), company = COALESCE(excluded.company, buyer_contact.company),
+       phone = COALESCE(excluded.phone, buyer_contact.phone), registered_at = excluded.registered_at`,
     buyer,
     contact.email,
     contact.name ?? null,

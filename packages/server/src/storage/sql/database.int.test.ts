@@ -4,16 +4,16 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { aSubscription, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
-import { openSqlite, type SqlDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite, type SqliteDatabase } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 // A ledger in a file, and somebody else who locks it.
 
 let folder: string
-let database: SqlDatabase
-let other: SqlDatabase
+let database: SqliteDatabase
+let other: SqliteDatabase
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ledger-'))
@@ -31,7 +31,7 @@ afterEach(() => {
 
 function open() {
   const stores = {
-    usage: createSqlUsageStore(database),
+    usage: createSqliteUsageStore(database),
     subscriptions: createSqlSubscriptionStore(database),
   }
   return startLedger(async () => stores)

@@ -1,234 +1,52 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
-import { DomainError } from '../../domain/error.ts'
-
 /** A value as it goes into a statement. */
 export type SqlValue = string | number | bigint | Uint8Array | null
-/** A row as it comes out: integers are `bigint`, whatever their size. */
+/** A row as it comes out: integers are `bigint`, whatever their size; true and false are `1n` and `0n`. */
 export type Row = Record<string, string | bigint | Uint8Array | null>
 
 /**
- * One connection, as the stores use it. Statements are asynchronous so that the same step can run on a server's
- * database; here they resolve at once, and a step is never interleaved with another: `exclusive` sees to that.
+ * A transaction, as the stores use it. Statements are written so that SQLite and PostgreSQL both take them;
+ * values are `?` in their order, or `?1`, `?2` where one stands more than once.
  */
 export interface Sql {
   all(text: string, ...values: SqlValue[]): Promise<Row[]>
   get(text: string, ...values: SqlValue[]): Promise<Row | undefined>
-  /** @returns how many rows changed, and the last row's number */
-  run(text: string, ...values: SqlValue[]): Promise<{ changes: number; lastId: number }>
+  /** @returns how many rows changed */
+  run(text: string, ...values: SqlValue[]): Promise<{ changes: number }>
+  /**
+   * Waits until no other transaction has this turn, and keeps it to its own end: what they number, they number in the order
+   * in which they are committed.
+   */
+  takeTurn(name: 'events'): Promise<void>
+  /** Something happened that `listen` is told of, once it is committed. */
+  announce(): void
+}
+
+export interface StepOptions {
+  /**
+   * For a step that changes what usage is resolved to, or where it is booked: nothing is being taken in while it runs, and
+   * it sees all that was.
+   */
+  readonly excludesIngest?: boolean
 }
 
 export interface SqlDatabase {
-  /** Runs a step in a transaction of its own: all of it is durable when it resolves, or none of it happened. */
-  transaction<T>(step: (sql: Sql) => Promise<T>): Promise<T>
+  readonly engine: 'sqlite' | 'postgres'
+  /** Where it is, for messages: never with a password. */
+  readonly name: string
   /**
-   * Reads one consistent state, with all that has resolved before. It never waits for a writer, of this process or another:
-   * of a file it has a connection of its own.
+   * Runs a step as if it were alone: all of it is durable when it resolves, or none of it happened. A step may be run more
+   * than once, where another got in its way: it changes nothing but the database.
+   *
+   * @throws {DomainError} `ledger.busy` where others hold what it needs for too long, or the database is not reached
    */
+  transaction<T>(step: (sql: Sql) => Promise<T>, options?: StepOptions): Promise<T>
+  /** Reads one consistent state, with all that has resolved before. It never waits for a writer, of this process or another. */
   read<T>(step: (sql: Sql) => Promise<T>): Promise<T>
-  /** The same as `transaction` for the hot path: synchronous statements, no promise for each. */
-  transactionSync<T>(step: () => T): Promise<T>
+  /** The same for a single statement, which needs no transaction. */
+  get(text: string, ...values: SqlValue[]): Promise<Row | undefined>
   /** Reads one consistent snapshot for as long as it takes, without holding up anybody. */
   snapshot<T>(step: (sql: Sql) => Promise<T>): Promise<T>
-  /** SQLite's own handle: for prepared statements of the hot path and for migrations. */
-  readonly handle: Database.Database
-  readonly file: string
-  close(): void
-}
-
-/** How long one attempt waits for another process; the event loop waits with it, so it is short. */
-const BUSY_TIMEOUT_MS = 50
-/** How long all attempts together wait before the caller is told that the database is busy. */
-const BUSY_TOTAL_MS = 15_000
-
-/**
- * Opens a SQLite file for durable use: write-ahead log, and every commit is flushed to the disk before it returns.
- *
- * @param file - a path, or `:memory:`
- */
-export function openSqlite(file: string): SqlDatabase {
-  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
-  const handle = new Database(file)
-  handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
-  handle.pragma('journal_mode = WAL')
-  handle.pragma('synchronous = FULL')
-  handle.pragma('foreign_keys = ON')
-  // 16 MB: four times as much took in no more, at ten million events a day; the system's own cache has the file.
-  handle.pragma('cache_size = -16384')
-  handle.pragma('wal_autocheckpoint = 4000')
-  handle.pragma('temp_store = MEMORY')
-  const sql = sqlOn(handle)
-  const queue = createQueue()
-
-  const reader = file === ':memory:' ? undefined : createReader(file)
-
-  const transaction = <T>(step: (sql: Sql) => Promise<T>): Promise<T> => {
-    const askedAt = performance.now()
-    return queue(async () => {
-      await begin(handle, askedAt)
-      try {
-        const result = await step(sql)
-        handle.exec('COMMIT')
-        return result
-      } catch (error) {
-        if (handle.inTransaction) handle.exec('ROLLBACK')
-        throw error
-      }
-    })
-  }
-
-  return {
-    handle,
-    file,
-    transaction,
-    read: reader?.read ?? ((step) => queue(() => step(sql))),
-    transactionSync: (step) => {
-      const askedAt = performance.now()
-      return queue(async () => {
-        await begin(handle, askedAt)
-        try {
-          const result = step()
-          handle.exec('COMMIT')
-          return result
-        } catch (error) {
-          if (handle.inTransaction) handle.exec('ROLLBACK')
-          throw error
-        }
-      })
-    },
-    async snapshot(step) {
-      if (file === ':memory:') return queue(() => step(sql))
-      const reader = new Database(file, { readonly: true })
-      try {
-        reader.pragma('temp_store = MEMORY')
-        reader.exec('BEGIN')
-        return await step(sqlOn(reader))
-      } finally {
-        reader.close()
-      }
-    },
-    close: () => {
-      reader?.close()
-      handle.close()
-    },
-  }
-}
-
-/** Reads of a file, one after the other, beside whatever is being written. Opened with the first. */
-function createReader(file: string): { read: SqlDatabase['read']; close(): void } {
-  const queue = createQueue()
-  let opened: { handle: Database.Database; sql: Sql } | undefined
-  let isClosed = false
-  const open = () => {
-    if (isClosed) throw new TypeError('The database connection is not open')
-    const handle = new Database(file, { readonly: true })
-    handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
-    handle.pragma('temp_store = MEMORY')
-    return { handle, sql: sqlOn(handle) }
-  }
-  return {
-    read: (step) =>
-      queue(async () => {
-        opened ??= open()
-        const { handle, sql } = opened
-        // What is read in several statements is of one moment.
-        handle.exec('BEGIN')
-        try {
-          return await step(sql)
-        } finally {
-          if (handle.open && handle.inTransaction) handle.exec('COMMIT')
-        }
-      }),
-    close: () => {
-      isClosed = true
-      opened?.handle.close()
-    },
-  }
-}
-
-interface Prepared {
-  readonly statement: Database.Statement
-  /** `?1`, `?2` may stand more than once; the driver takes them by name. */
-  readonly bind: (values: readonly SqlValue[]) => unknown[]
-}
-
-function sqlOn(handle: Database.Database): Sql {
-  const statements = new Map<string, Prepared>()
-  const prepare = (text: string): Prepared => {
-    let prepared = statements.get(text)
-    if (prepared === undefined) {
-      const statement = handle.prepare(text)
-      if (statement.reader) statement.safeIntegers(true)
-      prepared = { statement, bind: /\?\d/.test(text) ? byNumber : inOrder }
-      statements.set(text, prepared)
-    }
-    return prepared
-  }
-  return {
-    all: async (text, ...values) => {
-      const { statement, bind } = prepare(text)
-      return statement.all(...bind(values)) as Row[]
-    },
-    get: async (text, ...values) => {
-      const { statement, bind } = prepare(text)
-      return statement.get(...bind(values)) as Row | undefined
-    },
-    run: async (text, ...values) => {
-      const { statement, bind } = prepare(text)
-      const { changes, lastInsertRowid } = statement.run(...bind(values))
-      return { changes, lastId: Number(lastInsertRowid) }
-    },
-  }
-}
-
-function inOrder(values: readonly SqlValue[]): unknown[] {
-  return values as unknown[]
-}
-
-function byNumber(values: readonly SqlValue[]): unknown[] {
-  return [Object.fromEntries(values.map((value, index) => [index + 1, value]))]
-}
-
-/** One step after the other, in the order of asking. */
-function createQueue(): <T>(step: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (step) => {
-    const result = last.then(step, step)
-    last = result.catch(() => undefined)
-    return result
-  }
-}
-
-/**
- * Takes SQLite's one write lock; gives way to the event loop while another process has it.
- *
- * @param askedAt - whoever waits behind others that wait does not wait anew
- */
-async function begin(handle: Database.Database, askedAt: number): Promise<void> {
-  let hasWaited = false
-  try {
-    for (;;) {
-      try {
-        handle.exec('BEGIN IMMEDIATE')
-        return
-      } catch (error) {
-        if (!isBusy(error)) throw error
-        if (performance.now() - askedAt > BUSY_TOTAL_MS)
-          throw new DomainError('ledger.busy', 'the ledger is locked by another process; try again', {
-            cause: error,
-          })
-        // From here on the event loop waits no more: it has reads to answer.
-        if (!hasWaited) handle.pragma('busy_timeout = 0')
-        hasWaited = true
-        await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 8))
-      }
-    }
-  } finally {
-    if (hasWaited && handle.open) handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
+  /** @returns what ends it */
+  listen(listener: () => void): () => void
+  close(): void | Promise<void>
 }

@@ -2,11 +2,9 @@ import type { DomainEvent, DomainEventType } from '../../domain/telling/domain-e
 import type { Row, Sql } from './database.ts'
 import { int, text } from './rows.ts'
 
-/** Who waits for events, by the connection that writes them. */
-const listeners = new WeakMap<Sql, Set<() => void>>()
-
 /** Writes an event within the transaction of the change that it tells of: neither is ever without the other. */
 export async function appendDomainEvent(sql: Sql, event: DomainEvent): Promise<void> {
+  await sql.takeTurn('events')
   await sql.run(
     'INSERT INTO domain_event (id, type, at, product, buyer, subscription, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
     event.id,
@@ -17,15 +15,7 @@ export async function appendDomainEvent(sql: Sql, event: DomainEvent): Promise<v
     event.subscription,
     JSON.stringify(event.data),
   )
-  // Before the commit: whoever looks for it asks for a transaction, which waits for this one.
-  for (const listener of listeners.get(sql) ?? []) listener()
-}
-
-/** @returns what ends it */
-export function listenForEvents(sql: Sql, listener: () => void): () => void {
-  const ofConnection = listeners.get(sql) ?? new Set()
-  listeners.set(sql, ofConnection.add(listener))
-  return () => ofConnection.delete(listener)
+  sql.announce()
 }
 
 export function toDomainEvent(row: Row): DomainEvent {

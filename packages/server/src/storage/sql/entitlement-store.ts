@@ -75,14 +75,12 @@ export function createSqlEntitlementStore(database: SqlDatabase): EntitlementSto
  */
 function createEpochs(database: SqlDatabase): EntitlementStore['epochs'] {
   let looking: ReturnType<EntitlementStore['epochs']> | undefined
-  const look = () => {
+  const look = async () => {
     looking = undefined
-    return database.read(async (sql) => {
-      const row = await sql.get(
-        `SELECT (SELECT value FROM ledger WHERE name = 'epoch') AS subscriptions, (SELECT value FROM ledger WHERE name = 'readings') AS readings`,
-      )
-      return { subscriptions: int(row!.subscriptions), readings: int(row!.readings) }
-    })
+    const row = await database.get(
+      `SELECT (SELECT value FROM ledger WHERE name = 'epoch') AS subscriptions, (SELECT value FROM ledger WHERE name = 'readings') AS readings`,
+    )
+    return { subscriptions: int(row!.subscriptions), readings: int(row!.readings) }
   }
   return () => {
     looking ??= new Promise<void>((resolve) => setImmediate(resolve)).then(look)
@@ -130,7 +128,7 @@ async function apply(
   await sql.run(
     `INSERT INTO entitlement_reading (subscription, product, entitlements, read_at, empty_since, failed_at, failure, next_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (subscription) DO UPDATE SET entitlements = excluded.entitlements, read_at = excluded.read_at, empty_since = excluded.empty_since,
-       failed_at = excluded.failed_at, failure = excluded.failure, next_at = IIF(next_at IS NULL, NULL, excluded.next_at)`,
+       failed_at = excluded.failed_at, failure = excluded.failure, next_at = CASE WHEN entitlement_reading.next_at IS NULL THEN NULL ELSE excluded.next_at END`,
     id,
     product,
     JSON.stringify(reading.entitlements),
@@ -161,7 +159,7 @@ async function apply(
     await bumpEpoch(sql)
   }
   for (const event of changes.tell) await appendDomainEvent(sql, event)
-  await sql.run(`UPDATE ledger SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE name = 'readings'`)
+  await sql.run(`UPDATE ledger SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'readings'`)
 }
 
 async function putPeriod(

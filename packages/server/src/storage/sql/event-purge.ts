@@ -102,7 +102,7 @@ async function purgeSlice(sql: Sql, before: Hour): Promise<number | undefined> {
 
 async function setHorizon(sql: Sql, hour: Hour): Promise<void> {
   await sql.run(
-    `UPDATE ledger SET value = ?1 WHERE name = 'horizon' AND CAST(value AS INTEGER) < CAST(?1 AS INTEGER)`,
+    `UPDATE ledger SET value = ?1 WHERE name = 'horizon' AND CAST(value AS BIGINT) < CAST(?1 AS BIGINT)`,
     String(hourStart(hour)),
   )
 }

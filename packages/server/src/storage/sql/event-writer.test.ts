@@ -3,10 +3,10 @@ import { eventKey } from '../../domain/usage/ingest-usage.ts'
 import type { RoutedEvent } from '../../domain/usage/usage-event.ts'
 import type { UsageStore } from '../../domain/usage/usage-store.ts'
 import { aSubscription, utc } from '../contract/fixtures.ts'
-import { openSqlite } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 // Requests that arrive together are written in one transaction: each is told the same as if it had come alone.
 
@@ -20,7 +20,7 @@ let epoch: number
 beforeEach(async () => {
   const database = openSqlite(':memory:')
   await migrate(database)
-  usage = createSqlUsageStore(database)
+  usage = createSqliteUsageStore(database)
   const created = await createSqlSubscriptionStore(database).create(aSubscription(), 'test')
   subscription = created.subscription.id
   epoch = await usage.epoch()

@@ -7,8 +7,9 @@ import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
 import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
 import { RAISE_ALARM } from './alarms.ts'
-import type { SqlDatabase } from './database.ts'
-import { createRecentIds, type RecentIds } from './recent-ids.ts'
+import { createRecentIds } from './recent-ids.ts'
+import type { SqliteDatabase } from './sqlite.ts'
+import type { EventWriter } from './usage-store.ts'
 
 const ACCEPTED = 0
 const LATE = 1
@@ -41,17 +42,12 @@ interface Call {
   reject(error: unknown): void
 }
 
-export interface EventWriter {
-  record(events: readonly RoutedEvent[], now: number, epoch: number): Promise<readonly RecordedEvent[]>
-  readonly recentIds: RecentIds
-}
-
 /**
  * The hot path: events of all requests that wait are written in one transaction and one flush to the disk.
  *
  * Where a group fails, each request is tried alone, so that one cannot fail the others; a locked ledger fails all that wait.
  */
-export function createEventWriter(database: SqlDatabase): EventWriter {
+export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   const statements = prepare(database.handle)
   const recentIds = createRecentIds()
   const meters = new Map<string, number>()
@@ -533,7 +529,9 @@ export function createEventWriter(database: SqlDatabase): EventWriter {
   }
 
   return {
-    recentIds,
+    forget: (horizon) => {
+      for (const day of recentIds.days()) if ((day + 1) * 86_400_000 <= horizon) recentIds.drop(day)
+    },
     record: (events, now, epoch) =>
       new Promise((resolve, reject) => {
         // One call alone is taken whatever its size.

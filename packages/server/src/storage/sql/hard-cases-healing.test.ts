@@ -10,9 +10,9 @@ import { createRegisterBuyer } from '../../domain/subscriptions/register-buyer.t
 import { aContract, nameOf, seats } from '../contract/contract-harness.ts'
 import { aClock, aProduct, utc } from '../contract/fixtures.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
-import { openSqlite } from './database.ts'
 import { ACCOUNT, HOUR, MINUTE, start } from './hard-cases.fixture.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 
 it('goes on under the old subscription’s id when a license is granted anew', async () => {

@@ -7,19 +7,19 @@ import { aProduct, utc } from '../contract/fixtures.ts'
 import { createSqlAuditTrail } from './audit-trail.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
-import { openSqlite, type SqlDatabase } from './database.ts'
 import { createSqlEntitlementStore } from './entitlement-store.ts'
 import { migrate } from './migrations.ts'
 import { text } from './rows.ts'
+import { openSqlite, type SqliteDatabase } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 export const MINUTE = 60_000
 export const HOUR = 3_600_000
 export const DAY = 86_400_000
 export const ACCOUNT = '111122223333'
 
-export async function openStores(): Promise<ContractStores & { database: SqlDatabase }> {
+export async function openStores(): Promise<ContractStores & { database: SqliteDatabase }> {
   const database = openSqlite(':memory:')
   await migrate(database)
   return {
@@ -27,7 +27,7 @@ export async function openStores(): Promise<ContractStores & { database: SqlData
     cases: createSqlBuyerCaseStore(database),
     entitlements: createSqlEntitlementStore(database),
     subscriptions: createSqlSubscriptionStore(database),
-    usage: createSqlUsageStore(database),
+    usage: createSqliteUsageStore(database),
     told: async (subscription: string) =>
       (
         await database.read((sql) =>
@@ -65,9 +65,9 @@ export async function start(product: Product = aProduct(), now = utc('2026-11-21
   }
   return {
     ...ledger,
-    database: (ledger as unknown as { database: SqlDatabase }).database,
-    buyers: createSqlBuyerStore((ledger as unknown as { database: SqlDatabase }).database),
-    trail: createSqlAuditTrail((ledger as unknown as { database: SqlDatabase }).database),
+    database: (ledger as unknown as { database: SqliteDatabase }).database,
+    buyers: createSqlBuyerStore((ledger as unknown as { database: SqliteDatabase }).database),
+    trail: createSqlAuditTrail((ledger as unknown as { database: SqliteDatabase }).database),
     told: (ledger as unknown as ContractStores).told,
     register,
     all: async () => (await subscriptions.list({ limit: 100 })).toReversed(),

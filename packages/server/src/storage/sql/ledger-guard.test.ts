@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { utc } from '../contract/fixtures.ts'
-import { openSqlite } from './database.ts'
 import { createLedgerGuard } from './ledger-guard.ts'
 import { claimLedger } from './ledger-identity.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
 
 let directory = ''
 beforeEach(() => {

@@ -3,8 +3,9 @@ import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:
 import { hourOf } from '../../domain/usage/hour.ts'
 import type { LedgerGuard, LedgerWait } from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
-import type { Sql, SqlDatabase } from './database.ts'
+import type { Sql } from './database.ts'
 import { optionalInt, text } from './rows.ts'
+import type { SqliteDatabase } from './sqlite.ts'
 
 interface Beat {
   readonly ledger: string
@@ -23,7 +24,7 @@ interface Beat {
  * @param onError - told when the small file cannot be written: metering goes on, only a later restore may go unseen
  */
 export async function createLedgerGuard(
-  database: SqlDatabase,
+  database: SqliteDatabase,
   now: number,
   onError: (error: unknown) => void = warn,
 ): Promise<LedgerGuard> {
@@ -65,7 +66,7 @@ export async function createLedgerGuard(
         if (wait === undefined) return undefined
         // The other copy went on to close whatever was open or held here, however old.
         const oldest = await sql.get(
-          'SELECT MIN(hour) AS hour FROM (SELECT MIN(hour) AS hour FROM bucket WHERE status = 0 UNION ALL SELECT MIN(hour) FROM bucket WHERE status = 1)',
+          'SELECT MIN(hour) AS hour FROM (SELECT MIN(hour) AS hour FROM bucket WHERE status = 0 UNION ALL SELECT MIN(hour) FROM bucket WHERE status = 1) oldest',
         )
         const from = Math.min(wait.from, optionalInt(oldest?.hour) ?? wait.from)
         const doubt = { from, to: Math.max(wait.to, hourOf(at)) }

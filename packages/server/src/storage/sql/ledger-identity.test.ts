@@ -3,11 +3,11 @@ import { createProductCatalog } from '../../domain/products/product.ts'
 import type { AggregationPeriod } from '../../domain/usage/aggregation.ts'
 import { aDimension, aProduct } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
-import { openSqlite } from './database.ts'
 import { checkDimensions } from './ledger-identity.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 function productOf(aggregation: 'unique' | 'max' | 'sum', per: AggregationPeriod) {
   return aProduct({ dimensions: [aDimension({ key: 'users', aggregation, per })] })
@@ -18,7 +18,7 @@ async function counted(aggregation: 'unique' | 'max' | 'sum') {
   const database = openSqlite(':memory:')
   await migrate(database)
   const stores = {
-    usage: createSqlUsageStore(database),
+    usage: createSqliteUsageStore(database),
     subscriptions: createSqlSubscriptionStore(database),
   }
   const { subscribe, report } = await startLedger(async () => stores, productOf(aggregation, 'month'))

@@ -20,7 +20,7 @@ export function claimLedger(
     if (mode !== wanted.mode) {
       throw new DomainError(
         'ledger.mode_mismatch',
-        `the ledger at ${database.file} is ${mode} for good; set \`mode: ${mode}\`, or give \`store.url\` another file for ${wanted.mode}`,
+        `the ledger at ${database.name} is ${mode} for good; set \`mode: ${mode}\`, or give \`store.url\` another ${database.engine === 'sqlite' ? 'file' : 'database'} for ${wanted.mode}`,
       )
     }
     if (wanted.accountId !== undefined) {
@@ -28,7 +28,7 @@ export function claimLedger(
       if (account !== wanted.accountId) {
         throw new DomainError(
           'ledger.mode_mismatch',
-          `the ledger at ${database.file} is of AWS account ${account}, the configuration of ${wanted.accountId}`,
+          `the ledger at ${database.name} is of AWS account ${account}, the configuration of ${wanted.accountId}`,
         )
       }
     }

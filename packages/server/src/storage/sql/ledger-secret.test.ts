@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { openSqlite } from './database.ts'
 import { ledgerSecret } from './ledger-secret.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
 
 function aFile(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tollkeeper-secret-'))

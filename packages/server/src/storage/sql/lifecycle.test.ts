@@ -1,10 +1,10 @@
 import { lifecycleContract } from '../contract/lifecycle.contract.ts'
 import { subscriberMeteringContract } from '../contract/subscriber-metering.contract.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
-import { openSqlite } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 const open = async () => {
   const database = openSqlite(':memory:')
@@ -12,7 +12,7 @@ const open = async () => {
   return {
     cases: createSqlBuyerCaseStore(database),
     subscriptions: createSqlSubscriptionStore(database),
-    usage: createSqlUsageStore(database),
+    usage: createSqliteUsageStore(database),
   }
 }
 

@@ -19,7 +19,10 @@ export function createSqlMailbox(database: SqlDatabase): Mailbox {
           mail.text,
           mail.html,
         )
-        await sql.run('DELETE FROM mail WHERE seq <= (SELECT MAX(seq) FROM mail) - ?', MAILS_MAX)
+        await sql.run(
+          'DELETE FROM mail WHERE seq <= (SELECT seq FROM mail ORDER BY seq DESC LIMIT 1 OFFSET ?)',
+          MAILS_MAX,
+        )
       }),
     list: (limit) =>
       database.read(async (sql) =>

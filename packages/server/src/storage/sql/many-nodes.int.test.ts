@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { manyNodesContract } from '../contract/many-nodes.contract.ts'
-import { openSqlite, type SqlDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite, type SqliteDatabase } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 import { createSqlWorkLeases } from './work-leases.ts'
 
 const files = new Map<symbol, string>()
-const databases: SqlDatabase[] = []
+const databases: SqliteDatabase[] = []
 
 afterEach(() => {
   for (const database of databases.splice(0)) database.close()
@@ -26,7 +26,7 @@ for (const slices of [1, 16]) {
     databases.push(database)
     await migrate(database)
     return {
-      usage: createSqlUsageStore(database),
+      usage: createSqliteUsageStore(database),
       subscriptions: createSqlSubscriptionStore(database),
       leases: createSqlWorkLeases(database, slices),
     }

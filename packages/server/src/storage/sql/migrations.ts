@@ -1,5 +1,6 @@
-import { CompiledQuery, Kysely, type Migration, Migrator, SqliteDialect } from 'kysely'
-import type { SqlDatabase } from './database.ts'
+import { SqliteDialect } from 'kysely'
+import { runMigrations } from './migrator.ts'
+import type { SqliteDatabase } from './sqlite.ts'
 
 /**
  * The ledger's tables. Integers only; instants are milliseconds since the epoch, hours are whole hours since it.
@@ -209,36 +210,21 @@ CREATE VIEW meter_usage AS
 }
 
 /** Brings the tables to this version. @returns the names of the migrations that ran */
-export async function migrate(database: SqlDatabase): Promise<readonly string[]> {
-  const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: keepOpen(database) }) })
-  const migrations = Object.fromEntries(
-    Object.entries(MIGRATIONS).map(([name, script]) => [name, migration(script)]),
-  )
-  const migrator = new Migrator({ db: kysely, provider: { getMigrations: async () => migrations } })
+export function migrate(database: SqliteDatabase): Promise<readonly string[]> {
+  const dialect = new SqliteDialect({ database: keepOpen(database) })
+  const migrations = Object.entries(MIGRATIONS).map(([name, script]) => [name, statementsOf(script)])
   // All of it or nothing, and one process after the other: on SQLite, Kysely itself uses neither transaction nor lock.
-  const results = await database.transaction(async () => {
-    const { error, results } = await migrator.migrateToLatest()
-    if (error !== undefined) throw error
-    return results
-  })
-  return (results ?? [])
-    .filter(({ status }) => status === 'Success')
-    .map(({ migrationName }) => migrationName)
+  return database.transaction(() => runMigrations(dialect, Object.fromEntries(migrations)))
 }
 
 /** Statements end at a semicolon that ends a line; a trigger's own do not. */
-function migration(script: string): Migration {
-  const statements = script
+function statementsOf(script: string): readonly string[] {
+  return script
     .split(/;\n/)
     .map((text) => text.trim())
     .filter((text) => text !== '')
-  return {
-    async up(db) {
-      for (const statement of statements) await db.executeQuery(CompiledQuery.raw(statement))
-    },
-  }
 }
 
-function keepOpen(database: SqlDatabase) {
+function keepOpen(database: SqliteDatabase) {
   return { prepare: (text: string) => database.handle.prepare(text) as never, close: () => {} }
 }

@@ -5,10 +5,10 @@ import { afterEach, expect, it } from 'vitest'
 import { deliverDue, fanOutAll } from '../../domain/telling/deliver-due.ts'
 import { aClock, utc } from '../contract/fixtures.ts'
 import { aSink } from '../contract/outbox-harness.ts'
-import { openSqlite } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
 import { migrate } from './migrations.ts'
 import { createSqlOutboxStore } from './outbox-store.ts'
+import { openSqlite } from './sqlite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tollkeeper-outbox-'))
 const closing: (() => void)[] = []

@@ -13,7 +13,7 @@ import { type SinkSpec, wants } from '../../domain/telling/sink.ts'
 import { clearAlarm, raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Row, Sql, SqlDatabase } from './database.ts'
-import { listenForEvents, toDomainEvent } from './domain-events.ts'
+import { toDomainEvent } from './domain-events.ts'
 import { int, optionalInt, optionalText, text } from './rows.ts'
 
 /** A sink that no process has known for so long starts anew: nobody wants last year's welcome mails. */
@@ -27,7 +27,7 @@ const DUE = `delivery d WHERE d.sink = ?1 AND d.state = 'waiting' AND d.next_at 
 const DELIVERY = `SELECT d.event, d.sink, d.subscription, d.state, d.attempts, d.queued_at, d.next_at, d.last_error, d.finished_at, v.id, v.type, v.at, v.product
   FROM delivery d JOIN domain_event v ON v.seq = d.event`
 
-/** SQLite has one writer, so events are numbered in the order of their commits: what a cursor has passed is complete. */
+/** Events are numbered in the order of their commits (see `appendDomainEvent`): what a cursor has passed is complete. */
 export function createSqlOutboxStore(database: SqlDatabase): OutboxStore {
   return {
     register: (sinks, now) =>
@@ -105,21 +105,7 @@ export function createSqlOutboxStore(database: SqlDatabase): OutboxStore {
         )
         return changes
       }),
-    onEvent(listener) {
-      let end: (() => void) | undefined
-      let isOver = false
-      // The connection that writes is known within its transactions only.
-      database
-        .transaction(async (sql) => {
-          if (!isOver) end = listenForEvents(sql, listener)
-        })
-        // Busy or closed: what is written is found by looking.
-        .catch(() => {})
-      return () => {
-        isOver = true
-        end?.()
-      }
-    },
+    onEvent: (listener) => database.listen(listener),
   }
 }
 
@@ -130,7 +116,7 @@ async function newestEvent(sql: Sql): Promise<number> {
 async function registerSink(sql: Sql, name: string, now: number): Promise<void> {
   const known = await sql.get('SELECT seen_at FROM sink WHERE name = ?', name)
   if (known !== undefined && now - int(known.seen_at) < FORGET_SINK_MS) {
-    await sql.run('UPDATE sink SET seen_at = MAX(seen_at, ?) WHERE name = ?', now, name)
+    await sql.run('UPDATE sink SET seen_at = ?1 WHERE name = ?2 AND seen_at < ?1', now, name)
     return
   }
   await sql.run(
@@ -189,7 +175,7 @@ async function fanOutTo(sql: Sql, sink: SinkSpec, now: number, limit: number): P
   }
   const cursor = events.at(-1)?.seq ?? row.cursor!
   await sql.run(
-    'UPDATE sink SET cursor = ?, seen_at = MAX(seen_at, ?) WHERE name = ?',
+    'UPDATE sink SET cursor = ?1, seen_at = CASE WHEN seen_at < ?2 THEN ?2 ELSE seen_at END WHERE name = ?3',
     cursor,
     now,
     sink.name,
@@ -313,7 +299,7 @@ async function queueAnew(sql: Sql, event: Row, sink: string, now: number): Promi
   // A try that is under way loses its claim by its number: the event goes out once more, whatever comes of it.
   await sql.run(
     `INSERT INTO delivery (event, sink, subscription, state, queued_at, next_at) VALUES (?1, ?2, ?3, 'waiting', ?4, ?4)
-     ON CONFLICT (event, sink) DO UPDATE SET state = 'waiting', attempts = attempts + (state = 'waiting'), failures = 0, queued_at = ?4, next_at = ?4, finished_at = NULL`,
+     ON CONFLICT (event, sink) DO UPDATE SET state = 'waiting', attempts = delivery.attempts + CASE WHEN delivery.state = 'waiting' THEN 1 ELSE 0 END, failures = 0, queued_at = ?4, next_at = ?4, finished_at = NULL`,
     event.seq!,
     sink,
     event.subscription!,

@@ -10,15 +10,15 @@ import { startLedger } from '../contract/ledger-harness.ts'
 import { aSink, startOutbox } from '../contract/outbox-harness.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
-import { openSqlite, type SqlDatabase } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
 import { createSqlEntitlementStore } from './entitlement-store.ts'
 import { migrate } from './migrations.ts'
 import { createSqlOutboxStore } from './outbox-store.ts'
+import { openSqlite, type SqliteDatabase } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionHistory } from './subscription-history.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 import { createSqlUsageAccounts } from './usage-accounts.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 // What runs for each request, or every half minute, must not read all that ever happened.
 
@@ -28,7 +28,7 @@ const GROWING =
 const OF_FEW_ROWS =
   /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due|delivery_waiting|delivery_dead)\b/
 
-let database: SqlDatabase
+let database: SqliteDatabase
 let texts: Set<string>
 
 beforeEach(async () => {
@@ -79,7 +79,7 @@ it('scans no history: not to take in, list, close, send, expire, tell the status
     ],
   })
   const stores = {
-    usage: createSqlUsageStore(database),
+    usage: createSqliteUsageStore(database),
     subscriptions: createSqlSubscriptionStore(database),
   }
   const ledger = await startLedger(async () => stores, product)
@@ -152,7 +152,7 @@ it('scans no history to tell what happens: not to hand out, claim, settle, list,
   const sink = aSink('webhook:crm')
   const append = (event: DomainEvent) => database.transaction((sql) => appendDomainEvent(sql, event))
   const outbox = await startOutbox(
-    async () => ({ outbox: createSqlOutboxStore(database), usage: createSqlUsageStore(database), append }),
+    async () => ({ outbox: createSqlOutboxStore(database), usage: createSqliteUsageStore(database), append }),
     [sink],
   )
   const ids = [await outbox.happen('sub_1'), await outbox.happen('sub_1'), await outbox.happen('sub_2')]
@@ -175,7 +175,7 @@ it('scans no history to tell what happens: not to hand out, claim, settle, list,
 
 it('scans no history: not to read entitlements, revoke, or tell who may use what', async () => {
   const stores = {
-    usage: createSqlUsageStore(database),
+    usage: createSqliteUsageStore(database),
     subscriptions: createSqlSubscriptionStore(database),
     cases: createSqlBuyerCaseStore(database),
     entitlements: createSqlEntitlementStore(database),

@@ -23,6 +23,7 @@ import type { Row, Sql, SqlValue } from './database.ts'
 import {
   int,
   optionalInt,
+  placeholders,
   RECORD_COLUMNS,
   RECORD_FROM,
   SUBSCRIPTION_COLUMNS,
@@ -65,16 +66,16 @@ export async function claim(sql: Sql, options: ClaimOptions): Promise<ClaimedBat
   const records = rows.map(toRecord)
   const region = records[0]!.region
   const attempt = `att_${randomUUID()}`
-  const { lastId } = await sql.run(
-    `INSERT INTO attempt (id, product, region, started_at, outcome, request) VALUES (?, ?, ?, ?, 'in_flight', ?)`,
+  const { seq } = (await sql.get(
+    `INSERT INTO attempt (id, product, region, started_at, outcome, request) VALUES (?, ?, ?, ?, 'in_flight', ?) RETURNING seq`,
     attempt,
     product,
     region,
     now,
     await keepRequest(sql, options.requestOf(records)),
-  )
+  ))!
   const sendAt = await takeSlot(sql, region, now, options.spacingMs)
-  for (const row of rows) await takeRecord(sql, row, lastId, sendAt + options.leaseMs, now)
+  for (const row of rows) await takeRecord(sql, row, int(seq), sendAt + options.leaseMs, now)
   if (halt !== undefined)
     await sql.run('UPDATE halt SET probe_at = ? WHERE product = ?', now + options.leaseMs, product)
   return { attempt, product, region, records, alone, probe: halt !== undefined, sendAt }
@@ -111,10 +112,10 @@ async function listCandidates(
   // The halves of a split request go at once: their back-off is not theirs but the whole request's.
   return sql.all(
     `SELECT ${RECORD_COLUMNS} FROM ${RECORD_FROM} WHERE r.product = ?1 AND r.state IN ('ready', 'sent') AND r.deadline > ?2
-       AND (r.attempt IS NULL OR r.lease_until <= ?2) AND r.id IN (SELECT value FROM json_each(?3)) ORDER BY r.deadline, r.seq`,
+       AND (r.attempt IS NULL OR r.lease_until <= ?2) AND r.id IN (${placeholders(only.length, 3)}) ORDER BY r.deadline, r.seq`,
     product,
     now,
-    JSON.stringify(only),
+    ...only,
   )
 }
 

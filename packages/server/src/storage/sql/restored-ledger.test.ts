@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
-import { openSqlite } from './database.ts'
 import { createLedgerGuard } from './ledger-guard.ts'
 import { claimLedger } from './ledger-identity.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 let directory = ''
 beforeEach(() => {
@@ -42,7 +42,10 @@ async function openLedger(name: string, product: ReturnType<typeof aProduct>, no
   const database = openSqlite(join(directory, name))
   await migrate(database)
   await claimLedger(database, { mode: 'simulated', accountId: undefined })
-  const stores = { usage: createSqlUsageStore(database), subscriptions: createSqlSubscriptionStore(database) }
+  const stores = {
+    usage: createSqliteUsageStore(database),
+    subscriptions: createSqlSubscriptionStore(database),
+  }
   return { database, ledger: await startLedger(async () => stores, product, now) }
 }
 

@@ -23,6 +23,11 @@ export function optionalText(value: Row[string] | undefined): string | undefined
   return (value as string | null | undefined) ?? undefined
 }
 
+/** Of a list in a statement whose values have numbers: `?3, ?4, ?5`. */
+export function placeholders(count: number, first: number): string {
+  return Array.from({ length: count }, (_, index) => `?${first + index}`).join(', ')
+}
+
 export const SUBSCRIPTION_COLUMNS = `s.seq AS s_seq, s.id AS s_id, s.product AS s_product, s.plan AS s_plan, s.tenant_id AS s_tenant_id, s.status AS s_status,
   s.license_arn AS s_license_arn, s.customer_aws_account_id AS s_account, s.customer_identifier AS s_customer, s.agreement_id AS s_agreement,
   s.buyer AS s_buyer, s.channel AS s_channel, s.granted_at AS s_granted_at, s.term_end AS s_term_end, s.free_trial AS s_free_trial,

@@ -26,11 +26,10 @@ export function createSqlServiceKeyStore(database: SqlDatabase): ServiceKeyStore
           after: shown(key),
         })
       }),
-    findByHash: (hash) =>
-      database.read(async (sql) => {
-        const row = await sql.get('SELECT * FROM service_key WHERE hash = ?', hash)
-        return row && toKey(row)
-      }),
+    async findByHash(hash) {
+      const row = await database.get('SELECT * FROM service_key WHERE hash = ?', hash)
+      return row && toKey(row)
+    },
     list: () =>
       database.read(async (sql) =>
         (await sql.all('SELECT * FROM service_key ORDER BY created_at')).map(toKey),

@@ -33,7 +33,7 @@ export async function sealSilence(
   const sealed = { ...record, ...(await fixedOf(sql, int(row!.subscription), key.hour)) }
   if ((await isTaken(sql, sealed, key)) || (await isAwaited(sql, sealed, key))) return false
   const { changes } = await sql.run(
-    'INSERT INTO bucket (meter, hour, status) VALUES (?, ?, 2) ON CONFLICT (meter, hour) DO UPDATE SET status = 2 WHERE status = 3',
+    'INSERT INTO bucket (meter, hour, status) VALUES (?, ?, 2) ON CONFLICT (meter, hour) DO UPDATE SET status = 2 WHERE bucket.status = 3',
     int(row!.seq),
     key.hour,
   )

@@ -1,22 +1,12 @@
 import type { Stores } from '../../domain/stores.ts'
-import { createSqlAuditTrail } from './audit-trail.ts'
-import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
-import { createSqlBuyerStore } from './buyer-store.ts'
-import { openSqlite } from './database.ts'
-import { createSqlEntitlementStore } from './entitlement-store.ts'
+import type { UsageStore } from '../../domain/usage/usage-store.ts'
+import { createSqliteEventWriter } from './event-writer.ts'
 import { checkFileSystem, findFileSystem } from './file-system.ts'
 import { createLedgerGuard } from './ledger-guard.ts'
-import { checkDimensions, claimLedger } from './ledger-identity.ts'
-import { ledgerSecret } from './ledger-secret.ts'
-import { createSqlMailbox } from './mailbox.ts'
 import { migrate } from './migrations.ts'
-import { createSqlOutboxStore } from './outbox-store.ts'
-import { createSqlServiceKeyStore } from './service-key-store.ts'
-import { createSqlSubscriptionHistory } from './subscription-history.ts'
-import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageAccounts } from './usage-accounts.ts'
+import { createSqlStores } from './sql-stores.ts'
+import { openSqlite, type SqliteDatabase } from './sqlite.ts'
 import { createSqlUsageStore } from './usage-store.ts'
-import { createSqlWorkLeases } from './work-leases.ts'
 
 /** SQLite has one writer at a time: nodes on one file would gain nothing by working side by side. */
 const SLICES = 1
@@ -32,29 +22,20 @@ export async function openSqliteStores(file: string): Promise<Stores> {
   const database = openSqlite(file)
   try {
     const migrated = await migrate(database)
-    return {
-      usage: createSqlUsageStore(database),
-      usageAccounts: createSqlUsageAccounts(database),
-      subscriptions: createSqlSubscriptionStore(database),
-      history: createSqlSubscriptionHistory(database),
-      buyers: createSqlBuyerStore(database),
-      cases: createSqlBuyerCaseStore(database),
-      entitlements: createSqlEntitlementStore(database),
-      outbox: createSqlOutboxStore(database),
-      mailbox: createSqlMailbox(database),
-      keys: createSqlServiceKeyStore(database),
-      audit: createSqlAuditTrail(database),
-      leases: createSqlWorkLeases(database, SLICES),
+    return createSqlStores(database, {
+      writer: createSqliteEventWriter(database),
+      slices: SLICES,
       migrated,
       warnings: warning === undefined ? [] : [warning],
-      claimLedger: (wanted) => claimLedger(database, wanted),
-      checkDimensions: (catalog) => checkDimensions(database, catalog),
       guardLedger: (now) => createLedgerGuard(database, now),
-      secret: (name, bytes) => ledgerSecret(database, name, bytes),
-      close: async () => database.close(),
-    }
+    })
   } catch (error) {
     database.close()
     throw error
   }
+}
+
+/** The usage ledger alone. */
+export function createSqliteUsageStore(database: SqliteDatabase): UsageStore {
+  return createSqlUsageStore(database, createSqliteEventWriter(database))
 }

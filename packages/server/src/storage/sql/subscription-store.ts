@@ -13,34 +13,40 @@ import { appendAudit } from './audit-trail.ts'
 import { ensureBuyer } from './buyer-store.ts'
 import { notePlan } from './contract-history.ts'
 import type { Sql, SqlDatabase, SqlValue } from './database.ts'
-import { SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
+import { int, SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
 import { handOver, moveOpenBuckets, openFinalBuckets } from './usage-closer.ts'
 
 const MATCHES_MAX = 100
 const CACHE_MAX = 50_000
+const EPOCH = `SELECT value FROM ledger WHERE name = 'epoch'`
 
 /** Look-ups by reference are kept until any subscription changes: every usage event needs one. */
 export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionStore {
   const cache = new Map<string, readonly Subscription[]>()
   let cachedEpoch = -1
 
+  /** Reads go on beside each other: one that began before a change may end after those that saw it. */
+  const keep = (epoch: number, key: string, found: readonly Subscription[]) => {
+    if (epoch < cachedEpoch) return
+    if (epoch > cachedEpoch || cache.size > CACHE_MAX) cache.clear()
+    cachedEpoch = epoch
+    cache.set(key, found)
+  }
+
   return {
     get: (id) => database.read((sql) => getSubscription(sql, id)),
-    findMatching: (product, reference) =>
-      database.read(async (sql) => {
-        const epoch = Number((await sql.get(`SELECT value FROM ledger WHERE name = 'epoch'`))!.value)
-        if (epoch !== cachedEpoch || cache.size > CACHE_MAX) {
-          cache.clear()
-          cachedEpoch = epoch
-        }
-        const key = JSON.stringify([product, reference])
-        let found = cache.get(key)
-        if (found === undefined) {
-          found = await findMatching(sql, product, reference)
-          cache.set(key, found)
-        }
+    async findMatching(product, reference) {
+      const key = JSON.stringify([product, reference])
+      const epoch = int((await database.get(EPOCH))!.value)
+      const known = epoch === cachedEpoch ? cache.get(key) : undefined
+      if (known !== undefined) return known
+      return database.read(async (sql) => {
+        const readEpoch = int((await sql.get(EPOCH))!.value)
+        const found = await findMatching(sql, product, reference)
+        keep(readEpoch, key, found)
         return found
-      }),
+      })
+    },
     list: ({ limit, before, ...filter }) =>
       database.read(async (sql) => {
         const { conditions, values } = conditionsOf(filter)
@@ -262,5 +268,5 @@ export async function insertSubscription(sql: Sql, s: Subscription): Promise<voi
 
 /** Whatever was resolved before this is stale now. */
 export async function bumpEpoch(sql: Sql): Promise<void> {
-  await sql.run(`UPDATE ledger SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE name = 'epoch'`)
+  await sql.run(`UPDATE ledger SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'epoch'`)
 }

@@ -6,13 +6,13 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, expect, it } from 'vitest'
 import { aProduct, aSubscription, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
-import { openSqlite, type SqlDatabase } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite, type SqliteDatabase } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tollkeeper-two-'))
-const databases: SqlDatabase[] = []
+const databases: SqliteDatabase[] = []
 afterEach(() => {
   for (const database of databases.splice(0)) database.close()
   rmSync(folder, { recursive: true, force: true })
@@ -22,7 +22,7 @@ async function open(file: string) {
   const database = openSqlite(file)
   databases.push(database)
   await migrate(database)
-  return { usage: createSqlUsageStore(database), subscriptions: createSqlSubscriptionStore(database) }
+  return { usage: createSqliteUsageStore(database), subscriptions: createSqlSubscriptionStore(database) }
 }
 
 it('finds a repeat, re-stamped or not, that another process took in', async () => {
@@ -50,15 +50,15 @@ it('loses and repeats nothing when processes write to one file at once', async (
   const script = join(folder, 'writer.ts')
   writeFileSync(
     script,
-    `const { openSqlite } = await import(${source('database.ts')})
-     const { createSqlUsageStore } = await import(${source('usage-store.ts')})
+    `const { openSqlite } = await import(${source('sqlite.ts')})
+     const { createSqliteUsageStore } = await import(${source('sqlite-stores.ts')})
      const { createSqlSubscriptionStore } = await import(${source('subscription-store.ts')})
      const { createIngestUsage } = await import(${source('../../domain/usage/ingest-usage.ts')})
      const { createProductCatalog } = await import(${source('../../domain/products/product.ts')})
      const database = openSqlite(${JSON.stringify(file)})
      const [first, buyer, product] = [Number(process.argv[2]), process.argv[3], JSON.parse(process.argv[4])]
      product.dimensions[0].unitSize = 1n
-     const ingest = createIngestUsage({ usage: createSqlUsageStore(database), subscriptions: createSqlSubscriptionStore(database),
+     const ingest = createIngestUsage({ usage: createSqliteUsageStore(database), subscriptions: createSqlSubscriptionStore(database),
        catalog: createProductCatalog([product]), clock: { now: () => ${utc('2026-11-21T10:30')}, sleep: async () => {} },
        limits: { acceptBackMs: 7 * 86400000, acceptAheadMs: 300000 } })
      const counts = {}

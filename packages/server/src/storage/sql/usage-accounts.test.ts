@@ -6,11 +6,11 @@ import { addBalances } from '../../domain/usage/usage-accounts.ts'
 import type { MeterAudit } from '../../domain/usage/usage-store.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
-import { openSqlite } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 import { createSqlUsageAccounts } from './usage-accounts.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 const HOUR = 3_600_000
 const START = utc('2026-11-21T10:30')
@@ -40,7 +40,7 @@ it('comes to what the audit comes to, however it is cut, whatever AWS answers', 
         ],
       })
       const stores = {
-        usage: createSqlUsageStore(database),
+        usage: createSqliteUsageStore(database),
         subscriptions: createSqlSubscriptionStore(database),
       }
       const ledger = await startLedger(async () => stores, product, START)

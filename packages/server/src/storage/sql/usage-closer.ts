@@ -202,7 +202,7 @@ async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, 
   if (carried !== 0n) await sql.run('UPDATE meter SET carry = carry + ? WHERE seq = ?', carried, meter)
   if (closing.included !== undefined) {
     await sql.run(
-      'INSERT INTO included_used VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET used = used + excluded.used',
+      'INSERT INTO included_used VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET used = included_used.used + excluded.used',
       meter,
       closing.included.period,
       closing.included.amount,
@@ -212,7 +212,7 @@ async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, 
   if (closing.openFrom !== undefined) await openBucket(sql, meter, closing.openFrom)
   if (closing.openAt !== undefined)
     await sql.run(
-      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO UPDATE SET status = 0 WHERE status = 3',
+      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO UPDATE SET status = 0 WHERE bucket.status = 3',
       meter,
       closing.openAt,
     )
@@ -234,9 +234,9 @@ export async function insertRecord(
   now: number,
 ): Promise<number> {
   const unanswered = (await isDoubtful(sql, key.hour)) ? 1 : 0
-  const { lastId } = await sql.run(
+  const row = await sql.get(
     `INSERT INTO usage_record (id, product, meter, dimension, hour, region, identity_key, identity, timestamp, quantity, unit_base, allocations,
-       state, deadline, sealed_at, next_attempt_at, unanswered, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?)`,
+       state, deadline, sealed_at, next_attempt_at, unanswered, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?) RETURNING seq`,
     record.id,
     record.product,
     meter,
@@ -255,7 +255,7 @@ export async function insertRecord(
     unanswered,
     unanswered === 1 ? 'may have been sent by another copy of this ledger' : null,
   )
-  return lastId
+  return int(row!.seq)
 }
 
 /** After a restore: another copy of this ledger may have sent this hour's record. */
@@ -297,7 +297,7 @@ export async function insertTransfer(
 export async function openBucket(sql: Sql, meter: number, from: Hour): Promise<Hour | undefined> {
   for (let hour = from; hour < from + OPEN_AHEAD_MAX; hour++) {
     await sql.run(
-      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO UPDATE SET status = 0 WHERE status = 3',
+      'INSERT INTO bucket (meter, hour) VALUES (?, ?) ON CONFLICT (meter, hour) DO UPDATE SET status = 0 WHERE bucket.status = 3',
       meter,
       hour,
     )

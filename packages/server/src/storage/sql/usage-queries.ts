@@ -170,7 +170,7 @@ export async function listAttempts(
   { record, limit, cursor }: Parameters<UsageStore['listAttempts']>[0],
 ): Promise<Page<Attempt>> {
   const rows = await sql.all(
-    `SELECT a.*, q.body, (SELECT json_group_array(o.id) FROM attempt_record x JOIN usage_record o ON o.seq = x.record WHERE x.attempt = a.seq) AS records
+    `SELECT a.*, q.body, (SELECT string_agg(o.id, ' ') FROM attempt_record x JOIN usage_record o ON o.seq = x.record WHERE x.attempt = a.seq) AS records
      FROM usage_record r CROSS JOIN attempt_record ar ON ar.record = r.seq CROSS JOIN attempt a ON a.seq = ar.attempt CROSS JOIN request q ON q.seq = a.request
      WHERE r.id = ? AND ar.attempt > COALESCE((SELECT seq FROM attempt WHERE id = ?), 0) ORDER BY ar.attempt LIMIT ?`,
     record,
@@ -184,7 +184,7 @@ export async function listAttempts(
     startedAt: int(row.started_at),
     finishedAt: optionalInt(row.finished_at),
     outcome: text(row.outcome) as Attempt['outcome'],
-    records: JSON.parse(text(row.records)),
+    records: text(row.records).split(' '),
     request: text(row.body),
     response: optionalText(row.response),
   }))
@@ -202,7 +202,7 @@ export async function listEvents(sql: Sql, key: BucketKey, limit: number): Promi
        SELECT ${EVENT_COLUMNS} FROM usage_event e LEFT JOIN tag_set t ON t.seq = e.tags WHERE e.hour = ?3 AND e.meter = (SELECT seq FROM target) AND e.counted = ?3
        UNION ALL
        SELECT ${EVENT_COLUMNS} FROM usage_event e LEFT JOIN tag_set t ON t.seq = e.tags WHERE e.meter = (SELECT seq FROM target) AND e.counted = ?3 AND e.state <> 0 AND e.hour <> ?3
-     ) ORDER BY time, id LIMIT ?4`,
+     ) found ORDER BY time, id LIMIT ?4`,
     key.subscription,
     key.dimension,
     key.hour,
@@ -295,7 +295,7 @@ export async function readStatus(
       sql,
       mine,
       `(t.source = 'forgiven' OR t.target = 'forgiven')`,
-      `IIF(t.target = 'forgiven', t.amount, -t.amount)`,
+      `CASE WHEN t.target = 'forgiven' THEN t.amount ELSE -t.amount END`,
     ),
     lateAcrossMonths: int(late!.months),
     lateAcrossAgreements: int(late!.agreements),

@@ -2,17 +2,17 @@ import { expect, it } from 'vitest'
 import { utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
 import { upkeepContract } from '../contract/usage-store-upkeep.contract.ts'
-import { openSqlite } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
+import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
-import { createSqlUsageStore } from './usage-store.ts'
 
 async function open() {
   const database = openSqlite(':memory:')
   await migrate(database)
   return {
     database,
-    usage: createSqlUsageStore(database),
+    usage: createSqliteUsageStore(database),
     subscriptions: createSqlSubscriptionStore(database),
   }
 }

@@ -5,13 +5,13 @@ import { clearAlarm, clearPoison, listAlarms, raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { SqlDatabase } from './database.ts'
 import { purgeEvents } from './event-purge.ts'
-import { createEventWriter } from './event-writer.ts'
 import { claim, expire, listSendable, resolveRecord, settle } from './record-sender.ts'
 import {
   BUCKET_COLUMNS,
   BUCKET_FROM,
   int,
   optionalInt,
+  placeholders,
   SUBSCRIPTION_COLUMNS,
   text,
   toBucket,
@@ -32,13 +32,17 @@ import {
 
 const AUDIT_PAGE = 500
 
-/** The usage ledger on SQLite. */
-export function createSqlUsageStore(database: SqlDatabase): UsageStore {
-  const writer = createEventWriter(database)
-  const ledgerValue = (name: string) =>
-    database.read(async (sql) =>
-      Number((await sql.get('SELECT value FROM ledger WHERE name = ?', name))!.value),
-    )
+/** Takes usage events in: the one part of the ledger that each engine does in its own way. */
+export interface EventWriter {
+  record: UsageStore['record']
+  /** Events timed before this are forgotten, ms: what is remembered of them may be, too. */
+  forget(horizon: number): void
+}
+
+/** The usage ledger in SQL. */
+export function createSqlUsageStore(database: SqlDatabase, writer: EventWriter): UsageStore {
+  const ledgerValue = async (name: string) =>
+    Number((await database.get('SELECT value FROM ledger WHERE name = ?', name))!.value)
   return {
     record: (events, now, epoch) => writer.record(events, now, epoch),
     epoch: () => ledgerValue('epoch'),
@@ -49,14 +53,14 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
         const [hour, meter] = (cursor ?? '-1.-1').split('.').map(Number)
         const rows = await sql.all(
           `SELECT b.hour, b.meter, m.dimension, s.id AS subscription FROM bucket b INDEXED BY bucket_open CROSS JOIN meter m ON m.seq = b.meter CROSS JOIN subscription s ON s.seq = m.subscription
-           WHERE b.status = 0 AND b.hour <= ?1 AND b.hour NOT IN (SELECT value FROM json_each(?2)) AND (b.hour, b.meter) > (?3, ?4)
-             AND m.product = ?5 AND (s.access_end IS NULL OR s.access_end > (?1 + 1) * 3600000)${inSlice(slice)} ORDER BY b.hour, b.meter LIMIT ?6`,
+           WHERE b.status = 0 AND b.hour <= ?1 ${except.length === 0 ? '' : `AND b.hour NOT IN (${placeholders(except.length, 6)})`} AND (b.hour, b.meter) > (?2, ?3)
+             AND m.product = ?4 AND (s.access_end IS NULL OR s.access_end > (?1 + 1) * 3600000)${inSlice(slice)} ORDER BY b.hour, b.meter LIMIT ?5`,
           hourMax,
-          JSON.stringify(except),
           hour!,
           meter!,
           product,
           limit,
+          ...except,
         )
         const items = rows.map(
           (row): BucketKey => ({
@@ -160,7 +164,7 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
       database.transaction(async (sql) => {
         // A person's stop is not loosened by an error's.
         await sql.run(
-          `INSERT INTO halt VALUES (?, ?, ?, ?) ON CONFLICT (product) DO UPDATE SET reason = excluded.reason, probe_at = excluded.probe_at WHERE probe_at IS NOT NULL OR excluded.probe_at IS NULL`,
+          `INSERT INTO halt VALUES (?, ?, ?, ?) ON CONFLICT (product) DO UPDATE SET reason = excluded.reason, probe_at = excluded.probe_at WHERE halt.probe_at IS NOT NULL OR excluded.probe_at IS NULL`,
           halt.product,
           halt.reason,
           halt.since,
@@ -206,9 +210,7 @@ export function createSqlUsageStore(database: SqlDatabase): UsageStore {
     audit: (visit) => database.snapshot((sql) => auditMeters(sql, visit, AUDIT_PAGE)),
     async purge(horizon, now) {
       const purged = await purgeEvents(database, horizon, now)
-      const forgotten = await ledgerValue('horizon')
-      for (const day of writer.recentIds.days())
-        if ((day + 1) * 86_400_000 <= forgotten) writer.recentIds.drop(day)
+      writer.forget(await ledgerValue('horizon'))
       return purged
     },
   }

