@@ -117,8 +117,6 @@ export const meterKey = (subscription: string, dimension: string): Key => ({
   pk: meterPartition(subscription, dimension),
   sk: 'META',
 })
-/** What a meter carries by tag set, where its own item has no room for it. */
-export const carryTagsPrefix = 'CARRY#'
 /** What belongs to an hour begins so: buckets `B#shard`, sums of tag sets `T#…`, its record `R`. */
 export const hourPrefix = (hour: number): string => `H#${padded(hour, 8)}#`
 /** After all that belongs to an hour. */
