@@ -169,3 +169,65 @@ export const recordsInState = (product: string, state: string): string =>
 export const metersOfProduct = (product: string): string => `METERS#${part(product)}`
 export const metersThatCarry = (product: string, dimension: string): string =>
   `CARRIED#${part(product)}#${part(dimension)}`
+
+// Usage events and buckets
+
+/** Of an event's 16-byte key: unique within the ledger. */
+export const eventItemKey = (key: Uint8Array): Key => ({
+  pk: `EVENT#${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')}`,
+  sk: 'E',
+})
+export const hourDigits = (hour: number): string => padded(hour, 8)
+/** Buckets of a meter, in order of their hours: one item for each shard of a bucket that something was counted in. */
+export const bucketPrefix = 'B#'
+/** Of one hour: its shards. */
+export const bucketHourPrefix = (hour: number): string => `${bucketPrefix}${hourDigits(hour)}#`
+/** Shard 0 is there wherever any is: it has what the bucket has once, such as the reason of a hold. */
+export const bucketKey = (meterPk: string, hour: number, shard: number): Key => ({
+  pk: meterPk,
+  sk: `${bucketHourPrefix(hour)}${shard}`,
+})
+/** Sums of an hour by tag set. */
+export const tagSumPrefix = (hour: number): string => `T#${hourDigits(hour)}#`
+export const tagSumKey = (meterPk: string, hour: number, tags: string, shard: number): Key => ({
+  pk: meterPk,
+  sk: `${tagSumPrefix(hour)}${createHash('sha256').update(tags).digest('base64url')}#${shard}`,
+})
+/** Base units that a contract's period has used up. */
+export const includedPrefix = 'INCLUDED#'
+export const includedKey = (meterPk: string, period: string): Key => ({
+  pk: meterPk,
+  sk: `${includedPrefix}${part(period)}`,
+})
+export const peakKey = (meterPk: string, period: string): Key => ({
+  pk: meterPk,
+  sk: `PEAK#${part(period)}`,
+})
+export const totalKey = (meterPk: string, source: string): Key => ({
+  pk: meterPk,
+  sk: `TOTAL#${part(source)}`,
+})
+/** One value that a period has seen: in partitions of their own, since there may be millions. */
+export const valueKey = (meterPk: string, period: string, value: Uint8Array): Key => ({
+  pk: `SEEN#${meterPk}#${part(period)}`,
+  sk: Buffer.from(value).toString('hex'),
+})
+/** Events that are counted in another hour than their own, by their own. */
+export const strayPartition = 'STRAYS'
+export const strayKey = (hour: number): Key => ({ pk: strayPartition, sk: hourDigits(hour) })
+
+/** Lists of buckets are cut in slices, by their meter: no index has a hot partition when an hour begins. */
+export const SLICES = 4
+export const sliceOf = (meterPk: string): number =>
+  createHash('sha256').update(meterPk).digest().readUInt8(0) % SLICES
+/** Unsealed buckets of a product, in order of hours: open ones, those of subscriptions with an end, and held ones. */
+export const unsealedPartition = (kind: 'OPEN' | 'ENDED' | 'HELD', product: string, slice: number): string =>
+  `${kind}#${part(product)}#${slice}`
+/** All buckets of a product, in order of hours. */
+export const bucketsPartition = (product: string, slice: number): string =>
+  `BUCKETS#${part(product)}#${slice}`
+/** A bucket's place in these lists. */
+export const bucketPlace = (meterPk: string, hour: number): string => `${hourDigits(hour)}#${meterPk}`
+/** Events by the shard that counts them, in order of time. */
+export const countedPartition = (meterPk: string, hour: number, shard: number): string =>
+  `${meterPk}#${hourDigits(hour)}#${shard}`
