@@ -117,17 +117,14 @@ export const meterKey = (subscription: string, dimension: string): Key => ({
   pk: meterPartition(subscription, dimension),
   sk: 'META',
 })
-/** What belongs to an hour begins so: buckets `B#shard`, sums of tag sets `T#…`, its record `R`. */
-export const hourPrefix = (hour: number): string => `H#${padded(hour, 8)}#`
-/** After all that belongs to an hour. */
-export const hourEnd = (hour: number): string => `${hourPrefix(hour)}~`
 
 // Usage records and what is sent
 
-/** An hour of a meter is sealed once: it has one record at most. */
+/** Records of a meter, in order of their hours: an hour is sealed once, and has one at most. */
+export const recordPrefix = 'R#'
 export const recordKey = (subscription: string, dimension: string, hour: number): Key => ({
   pk: meterPartition(subscription, dimension),
-  sk: `${hourPrefix(hour)}R`,
+  sk: `${recordPrefix}${padded(hour, 8)}`,
 })
 /** Says where the record of an id is; never changes. */
 export const recordIdKey = (id: string): Key => ({ pk: `RECORD#${part(id)}`, sk: 'R' })
@@ -231,3 +228,16 @@ export const bucketPlace = (meterPk: string, hour: number): string => `${hourDig
 /** Events by the shard that counts them, in order of time. */
 export const countedPartition = (meterPk: string, hour: number, shard: number): string =>
   `${meterPk}#${hourDigits(hour)}#${shard}`
+
+// What a person should look at
+
+export const alarmPartition = (kind: string): string => `ALARM#${kind}`
+export const alarmKey = (kind: string, subject: string): Key => ({
+  pk: alarmPartition(kind),
+  sk: part(subject),
+})
+
+// Who did what
+
+export const auditEntryKey = (id: string): Key => ({ pk: `AUDIT#${id}`, sk: 'A' })
+export const auditEntriesOf = (subject: string): string => `AUDITOF#${part(subject)}`

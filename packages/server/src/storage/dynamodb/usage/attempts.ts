@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import type { Attempt, AttemptEnd } from '../../../domain/usage/usage-store.ts'
+import { int, optionalInt, text, texts } from '../fields.ts'
+import { attemptKey } from '../keys.ts'
+import type { Item, Reader, Table } from '../table.ts'
+import { readText, type StoredText, storeText } from './stored-text.ts'
+
+/** Deflated: a call of 25 plain records has some two thousand. */
+const TEXT_INLINE_MAX = 30_000
+
+/** A call that is about to be made. */
+export type NewAttempt = Pick<Attempt, 'id' | 'product' | 'region' | 'startedAt' | 'records' | 'request'>
+
+/** Writes it, or writes over it: durable when it resolves. */
+export async function writeAttempt(table: Table, attempt: NewAttempt): Promise<void> {
+  const { request, ...plain } = attempt
+  const key = attemptKey(attempt.id)
+  const stored = storeText(key.pk, 'request', request, TEXT_INLINE_MAX)
+  await writeParts(table, stored)
+  await table.transaction(async (tx) => {
+    await tx.get(key)
+    tx.put({ ...key, ...plain, ...stored.attributes, outcome: 'in_flight' })
+  })
+}
+
+/** Nothing of it was sent, and no record says that it was. */
+export async function dropAttempt(table: Table, id: string): Promise<void> {
+  const { pk } = attemptKey(id)
+  await table.transaction(async (tx) => {
+    for (const item of await tx.query({ pk })) {
+      await tx.get(item)
+      tx.delete(item)
+    }
+  })
+}
+
+/** Writes how it ended. @returns the ids of its records */
+export async function endAttempt(table: Table, id: string, end: AttemptEnd): Promise<readonly string[]> {
+  const key = attemptKey(id)
+  const stored = storeText(key.pk, 'response', end.response, TEXT_INLINE_MAX)
+  await writeParts(table, stored)
+  return table.transaction(async (tx) => {
+    const item = await tx.get(key)
+    assert(item !== undefined, `attempt ${id} is unknown to the ledger`)
+    tx.put(ended(item, end, stored))
+    return texts(item.records)
+  })
+}
+
+/** The process that made it never said how it ended. */
+export async function endLostAttempt(table: Table, id: string, now: number): Promise<void> {
+  await table.transaction(async (tx) => {
+    const item = await tx.get(attemptKey(id))
+    if (item?.outcome !== 'in_flight') return
+    const response = 'the process that sent it is gone'
+    const end = { outcome: 'unanswered', response, finishedAt: now } as const
+    tx.put(ended(item, end, storeText(item.pk, 'response', response, TEXT_INLINE_MAX)))
+  })
+}
+
+function ended(item: Item, { outcome, finishedAt }: AttemptEnd, response: StoredText): Item {
+  return { ...item, ...response.attributes, outcome, finishedAt }
+}
+
+/** Before the item that names them: parts that no item names are nothing. */
+async function writeParts(table: Table, { parts }: StoredText): Promise<void> {
+  for (const part of parts) {
+    await table.transaction(async (tx) => {
+      await tx.get(part)
+      tx.put(part)
+    })
+  }
+}
+
+/** In the order of the ids. */
+export async function readAttempts(reader: Reader, ids: readonly string[]): Promise<Attempt[]> {
+  const items = await reader.getMany(ids.map(attemptKey))
+  const attempts: Attempt[] = []
+  for (const item of items) if (item !== undefined) attempts.push(await toAttempt(reader, item))
+  return attempts
+}
+
+async function toAttempt(reader: Reader, item: Item): Promise<Attempt> {
+  return {
+    id: text(item.id),
+    product: text(item.product),
+    region: text(item.region),
+    startedAt: int(item.startedAt),
+    finishedAt: optionalInt(item.finishedAt),
+    outcome: text(item.outcome) as Attempt['outcome'],
+    records: texts(item.records),
+    request: (await readText(reader, item, item.pk, 'request')) ?? '',
+    response: await readText(reader, item, item.pk, 'response'),
+  }
+}
