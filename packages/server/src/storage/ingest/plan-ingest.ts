@@ -60,6 +60,8 @@ export interface LoadedLedger<Meter> {
   isSameBuyer(seen: Meter, meter: Meter): boolean
   /** Takes this bucket no usage any more? One that nothing is known of does. */
   isClosed(meter: Meter, hour: Hour): boolean
+  /** Has this bucket no room for what would be added to it, though it is open? Without it, all have. */
+  isFull?(meter: Meter, hour: Hour): boolean
   kinOf(meter: Meter): readonly Meter[]
   peak(meter: Meter, period: string): number | undefined
   hasValue(meter: Meter, period: string, value: Uint8Array): boolean
@@ -130,6 +132,8 @@ export function planIngest<Meter>(
   const byId = new Map<string, Placed<Meter>>()
   const retold = new Set<string>()
 
+  const takes = (meter: Meter, hour: Hour) =>
+    !ledger.isClosed(meter, hour) && ledger.isFull?.(meter, hour) !== true
   const decide = (routed: RoutedEvent, call: IngestCall) => {
     const { event } = routed
     if (event.time < ledger.horizon) return TOO_OLD
@@ -160,7 +164,7 @@ export function planIngest<Meter>(
       state: ACCEPTED,
     }
     do placeNext(place)
-    while (place.state !== UNBILLABLE && ledger.isClosed(meter, place.counted))
+    while (place.state !== UNBILLABLE && !takes(meter, place.counted))
     byId.set(id, place)
     placed.push(place)
     return place

@@ -529,6 +529,7 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   }
 
   return {
+    close: async () => {},
     forget: (horizon) => {
       for (const day of recentIds.days()) if ((day + 1) * 86_400_000 <= horizon) recentIds.drop(day)
     },

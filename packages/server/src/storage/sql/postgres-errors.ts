@@ -24,6 +24,15 @@ export function isConflict(error: unknown): boolean {
   return code === SERIALIZATION_FAILURE || code === DEADLOCK
 }
 
+/** The server could not be reached, or the session ended: whatever was under way is undone, unless it was being committed. */
+export function isUnreachable(error: unknown): boolean {
+  return UNREACHABLE.test(codeOf(error)) || LOST.test(messageOf(error))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /**
  * What waits between the tries of one step: longer each time, and each process differently.
  *
@@ -54,12 +63,13 @@ export function createBackOff(): (error: unknown) => Promise<void> {
 export function toLedgerError(error: unknown, name: string): unknown {
   if (error instanceof DomainError) return error
   const code = codeOf(error)
-  const message = error instanceof Error ? error.message : String(error)
   const busy = (text: string) => new DomainError('ledger.busy', text, { cause: error })
   if (code === '55P03') return busy(`another process holds what this needs in ${name}; try again`)
   if (code === '57014') return busy(`a statement took too long in ${name} and was stopped; try again`)
   if (code === '25P03') return busy(`a change took too long in ${name} and was undone; try again`)
-  if (UNREACHABLE.test(code) || LOST.test(message))
-    return busy(`the database at ${name} is not reached (${code || message}); nothing was changed, try again`)
+  if (isUnreachable(error))
+    return busy(
+      `the database at ${name} is not reached (${code || messageOf(error)}); nothing was changed, try again`,
+    )
   return error
 }

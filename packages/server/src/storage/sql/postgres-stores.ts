@@ -1,9 +1,9 @@
 import type { Stores } from '../../domain/stores.ts'
 import type { LedgerGuard } from '../../domain/usage/ledger-guard.ts'
-import { openPostgres, type PostgresDatabase, type PostgresOptions } from './postgres.ts'
+import { openPostgres, type PostgresOptions } from './postgres.ts'
+import { createPostgresEventWriter } from './postgres-event-writer.ts'
 import { migratePostgres } from './postgres-migrations.ts'
 import { createSqlStores } from './sql-stores.ts'
-import type { EventWriter } from './usage-store.ts'
 
 /** Nodes close and send side by side: more parts than there are nodes, so that each has its share. */
 const SLICES = 16
@@ -15,14 +15,13 @@ const SLICES = 16
  */
 export async function openPostgresStores(
   url: string,
-  options: Partial<PostgresOptions>,
-  createWriter: (database: PostgresDatabase) => EventWriter,
+  options: Partial<PostgresOptions> = {},
 ): Promise<Stores> {
   const database = openPostgres(url, options)
   try {
     const migrated = await migratePostgres(database)
     return createSqlStores(database, {
-      writer: createWriter(database),
+      writer: createPostgresEventWriter(database),
       slices: SLICES,
       migrated,
       warnings: [],

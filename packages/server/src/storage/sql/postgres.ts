@@ -27,13 +27,20 @@ export const POSTGRES_DEFAULTS: PostgresOptions = {
   idleInTransactionTimeoutMs: 60_000,
 }
 
+export interface ConnectionOptions {
+  /** Statements are sent without waiting for the answers to earlier ones. */
+  readonly pipeline?: boolean
+  /** A server that says nothing for this long, ms, is taken for lost. */
+  readonly query_timeout?: number
+}
+
 /** Any number of connections; each step has one of its own. */
 export interface PostgresDatabase extends SqlDatabase {
   readonly engine: 'postgres'
   /** For the hot path, which has transactions of its own kind, and for migrations. */
   readonly pool: pg.Pool
-  /** A connection beside the pool, for what takes long. The caller ends it. */
-  connect(): Promise<pg.Client>
+  /** A connection beside the pool, for what takes long or goes on for ever. The caller ends it. */
+  connect(options?: ConnectionOptions): Promise<pg.Client>
   close(): Promise<void>
 }
 
@@ -64,8 +71,8 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
       throw toLedgerError(error, address.name)
     })
 
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client(config)
+  const connect = async (connectionOptions: ConnectionOptions = {}): Promise<pg.Client> => {
+    const client = new pg.Client({ ...config, ...connectionOptions })
     client.on('error', () => {})
     await named(client.connect())
     return client

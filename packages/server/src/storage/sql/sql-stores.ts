@@ -39,7 +39,10 @@ export function createSqlStores(database: SqlDatabase, { writer, slices, ...own 
     claimLedger: (wanted) => claimLedger(database, wanted),
     checkDimensions: (catalog) => checkDimensions(database, catalog),
     secret: (name, bytes) => ledgerSecret(database, name, bytes),
-    close: async () => database.close(),
+    close: async () => {
+      await writer.close()
+      await database.close()
+    },
     ...own,
   }
 }

@@ -37,6 +37,8 @@ export interface EventWriter {
   record: UsageStore['record']
   /** Events timed before this are forgotten, ms: what is remembered of them may be, too. */
   forget(horizon: number): void
+  /** What is under way has ended by then, or fails. */
+  close(): Promise<void>
 }
 
 /** The usage ledger in SQL. */
