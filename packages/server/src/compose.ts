@@ -190,6 +190,9 @@ export interface Engine {
   /** Started and stopped with the jobs. */
   readonly telling: Telling
   readonly logger: Logger
+  /** From now on `/ready` says 503: this process is about to stop. */
+  leave(): void
+  isLeaving(): boolean
 }
 
 export async function composeEngine(
@@ -308,9 +311,14 @@ export async function composeEngine(
     onError: (queue, error) =>
       logger.error({ queue, err: error }, 'a notification was not taken from its queue'),
   })
+  let leaving = false
   return {
     ledger,
     node,
+    leave: () => {
+      leaving = true
+    },
+    isLeaving: () => leaving,
     clock,
     ingest,
     metering,
@@ -525,6 +533,7 @@ export async function composeServer(
       }),
     ),
     ready: async () => {
+      if (engine.isLeaving()) return { ready: false, checks: { server: 'stops: send requests elsewhere' } }
       try {
         await usage.epoch()
         if (ledger.guard.waiting() !== undefined) await ledger.guard.refresh()

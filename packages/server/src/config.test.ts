@@ -47,7 +47,7 @@ describe('a configuration', () => {
         file: undefined,
         mode: 'simulated',
         log: { level: 'info' },
-        server: { host: '127.0.0.1', port: 4000, publicUrl: undefined, trustProxy: [] },
+        server: { host: '127.0.0.1', port: 4000, publicUrl: undefined, trustProxy: [], drainMs: 0 },
         store: {
           kind: 'sqlite',
           url: 'sqlite:/etc/toll/tollkeeper.db',
@@ -314,6 +314,7 @@ describe('the environment', () => {
       port: 5000,
       publicUrl: 'https://a.example/x',
       trustProxy: [],
+      drainMs: 0,
     })
     expect(parse(text, { PORT: '5000', HOST: 'b.example' }).server.publicUrl).toBe('https://b.example/x')
     expect(problemsOf(text)[0]).toContain('server.port needs PORT, which is not set in the environment')

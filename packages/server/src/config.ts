@@ -32,6 +32,8 @@ export interface Config {
     readonly publicUrl: string | undefined
     /** Addresses or ranges of proxies whose word about the caller's address is believed. */
     readonly trustProxy: readonly string[]
+    /** From being told to stop until it listens no more: it still answers, and `/ready` says 503. */
+    readonly drainMs: number
   }
   readonly store: StoreConfig
   readonly aws: {
@@ -116,6 +118,8 @@ export const MARKETPLACE_FILE = 'marketplace-config.json'
 /** The metering service that simulated mode talks to unless told otherwise. */
 export const SIMULATOR_ENDPOINT = 'http://127.0.0.1:4010'
 
+/** Balancers ask for health every few seconds, and believe the second answer. */
+const DRAIN_SECONDS = 5
 const DAY_MS = 24 * 60 * MINUTE_MS
 const FILE_BYTES_MAX = 1_000_000
 
@@ -222,6 +226,7 @@ export function parseConfig(
       port: file.server.port,
       publicUrl: file.server.publicUrl?.replace(/\/+$/, ''),
       trustProxy: file.server.trustProxy,
+      drainMs: (file.server.drainSeconds ?? (store.kind === 'sqlite' ? 0 : DRAIN_SECONDS)) * 1000,
     },
     store,
     aws: {

@@ -3,10 +3,15 @@ import { createServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../compose.ts'
 
-/** How long requests in progress may take to end when the process is asked to stop. */
-const DRAIN_MS = 10_000
+/** Besides a call to AWS that is under way, requests and jobs may take so long to end. */
+const STOP_MS = 10_000
+const CLOSE_IDLE_EVERY_MS = 50
 
-/** Runs until SIGINT or SIGTERM, then ends requests and jobs in progress, and closes the ledger. */
+/**
+ * Runs until SIGINT or SIGTERM, then stops so that nobody notices: says so to the balancer, answers on for as long as that
+ * needs, ends requests and jobs in progress, gives its leases back and closes the ledger. What does not end in time is
+ * named in the log and cut: all that was accepted is on disk, and what was begun goes on elsewhere or at the next start.
+ */
 export async function runUntilStopped(
   engine: Engine,
   app: FastifyInstance | undefined,
@@ -16,12 +21,41 @@ export async function runUntilStopped(
     // Ctrl-C may come twice, from the terminal and from the process that started this one: the second must not end us.
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve())
   })
-  const tooLong = setTimeout(() => process.exit(1), DRAIN_MS).unref()
-  await app?.close()
-  await Promise.all([engine.poller.stop(), engine.jobs.stop()])
-  await onStop()
-  await engine.ledger.close()
+  const { config } = engine.ledger
+  const unfinished = new Set<string>()
+  const end = async (what: string, work: () => Promise<unknown>) => {
+    unfinished.add(what)
+    await work()
+    unfinished.delete(what)
+  }
+  const drainMs = app === undefined ? 0 : config.server.drainMs
+  const tooLong = setTimeout(
+    () => {
+      engine.logger.error({ unfinished: [...unfinished] }, 'stopped before everything had ended')
+      process.exit(1)
+    },
+    drainMs + STOP_MS + config.aws.timeoutMs,
+  ).unref()
+  engine.leave()
+  await Promise.all([
+    app && end('requests', () => drain(app, drainMs)),
+    end('queues', () => engine.poller.stop()),
+    // At once: others take over while this one still answers.
+    end('jobs', () => engine.jobs.stop()),
+  ])
+  await end('what runs beside', onStop)
+  await end('store', () => engine.ledger.close())
   clearTimeout(tooLong)
+}
+
+/** Answers on, and has each client ask elsewhere next; then listens no more, and ends what it is answering. */
+async function drain(app: FastifyInstance, drainMs: number): Promise<void> {
+  app.server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'))
+  await new Promise((resolve) => setTimeout(resolve, drainMs))
+  // A connection whose request began before is kept open for a next one, for longer than we wait.
+  const closing = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
+  await app.close()
+  clearInterval(closing)
 }
 
 /**

@@ -494,6 +494,14 @@ export const ConfigSchema = Type.Object(
               'Proxies before this server whose `X-Forwarded-For` is believed. Behind a proxy that is not named here, all buyers share one rate limit.',
           },
         ),
+        drainSeconds: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 600,
+            description:
+              'How long a server that is told to stop goes on answering while `/ready` says 503: as long as the balancer before it needs to see that and send requests elsewhere. Default: 5, and 0 with a ledger in a SQLite file.',
+          }),
+        ),
       },
       { ...CLOSED, default: {}, description: 'The HTTP server.' },
     ),

@@ -63,6 +63,8 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     genReqId: createRequestId(),
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // Whoever stops this server has told the balancer before; a request that comes all the same is answered.
+    return503OnClosing: false,
     trustProxy: deps.trustProxy === undefined ? false : [...deps.trustProxy],
     routerOptions: { maxParamLength: 255 },
     ajv: {

@@ -25,7 +25,7 @@ export function rehearsedConfig(config: Config, product: Product, stage: Stage):
   return {
     ...config,
     mode: 'simulated',
-    server: { host: '127.0.0.1', port: 0, publicUrl: undefined, trustProxy: ['127.0.0.1'] },
+    server: { host: '127.0.0.1', port: 0, publicUrl: undefined, trustProxy: ['127.0.0.1'], drainMs: 0 },
     store: sqliteStore(file),
     aws: { ...config.aws, accountId: undefined, endpoint, timeoutMs: CALL_TIMEOUT_MS, assumeRole: undefined },
     notifications: {
