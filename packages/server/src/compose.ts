@@ -99,6 +99,11 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
 
 async function openStores({ store }: Config): Promise<Stores> {
   if (store.kind === 'sqlite') return openSqliteStores(store.file)
+  if (store.kind === 'postgres') {
+    const { openPostgresStores } = await import('./storage/sql/postgres-stores.ts')
+    const { url, poolMax, connectTimeoutMs, statementTimeoutMs } = store
+    return openPostgresStores(url, { poolMax, connectTimeoutMs, statementTimeoutMs })
+  }
   throw new DomainError('request.invalid', `this version has no ${store.kind} store`)
 }
 
