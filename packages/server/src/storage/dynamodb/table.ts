@@ -128,8 +128,11 @@ export interface Table extends Reader {
   /** So many items, and no more, are written by one `TransactWriteItems`: AWS takes 100, the test engine 10. */
   readonly transactionItemsMax: number
   /**
-   * Runs a step until it was committed against what it read; so it does nothing else than read and write here. All of it is durable when it resolves, or none of it happened;
-   * what no single `TransactWriteItems` holds goes through a journal.
+   * Runs a step until it was committed against what it read; so it does nothing else than read and write here. All of it
+   * is durable when it resolves, or none of it happened; what no single `TransactWriteItems` holds goes through a journal.
+   *
+   * @throws {DomainError} `ledger.busy` where others, or DynamoDB, left no room for it in time
+   * @throws {AdditionRefused}
    */
   transaction<T>(step: (tx: Transaction) => Promise<T>): Promise<T>
   /** Pages of a range, for what is too long to be held. */

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto'
+import { describe, inject, onTestFinished } from 'vitest'
+// For what it provides.
+import type {} from '../../../../../e2e/dynamodb-local.setup.ts'
+import { awsClientConfig } from '../../marketplace/aws-client.ts'
+import { type DynamoClient, openDynamoClient } from './client.ts'
+import { createDynamoTable, type DynamoTable, type TableSettings } from './dynamo-table.ts'
+import type { Requests } from './requests.ts'
+import { ensureTable } from './table-definition.ts'
+
+const IS_THERE = inject('dynamoLocal') !== ''
+
+/** A suite that needs DynamoDB Local: where there is no Java it is left out, and the run says so at its end. */
+export const describeOnDynamo = describe.skipIf(!IS_THERE)
+
+/** The engine's address: one for the whole run, started by whoever asks first. */
+export async function dynamoEndpoint(): Promise<string> {
+  const answer = await fetch(inject('dynamoLocal'))
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(text)
+  return text
+}
+
+/** An empty table on the test engine, gone when the test ends. @returns what opens it */
+export async function aDynamoPlace() {
+  const place = {
+    region: 'us-east-1',
+    table: `t-${randomUUID()}`,
+    client: awsClientConfig(
+      { mode: 'simulated', endpoint: await dynamoEndpoint(), timeoutMs: 10_000 },
+      'DynamoDB',
+    ),
+  }
+  const client = await aClient(place)
+  await ensureTable(client, place.table)
+  onTestFinished(async () => {
+    const { DeleteTableCommand } = await import('@aws-sdk/client-dynamodb')
+    await client.sdk.send(new DeleteTableCommand({ TableName: place.table }))
+  })
+  return place
+}
+
+async function aClient(place: Parameters<typeof openDynamoClient>[0]): Promise<DynamoClient> {
+  const client = await openDynamoClient(place)
+  onTestFinished(() => client.close())
+  return client
+}
+
+export type Place = Awaited<ReturnType<typeof aDynamoPlace>>
+
+/**
+ * A table on the test engine as one process has it open.
+ *
+ * @param options.place - of another process's; else it is a new one
+ * @param options.through - stands between the table and the engine
+ */
+export async function aDynamoTable(
+  options: Partial<TableSettings> & {
+    readonly place?: Place
+    readonly through?: (requests: Requests) => Requests
+  } = {},
+): Promise<DynamoTable> {
+  const { place = await aDynamoPlace(), through = (requests) => requests, ...settings } = options
+  const client = await aClient(place)
+  return createDynamoTable(through(client), {
+    table: place.table,
+    shards: 2,
+    transactionItems: 10,
+    graceMs: 200,
+    ...settings,
+  })
+}
