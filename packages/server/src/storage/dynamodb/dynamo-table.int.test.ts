@@ -22,7 +22,7 @@ describeOnDynamo('a table on DynamoDB', () => {
       yes: true,
       bytes: new Uint8Array([1, 2]),
       names: new Set(['b', 'a']),
-      list: ['x', 1n, { deep: false }],
+      parts: ['x', 1n, { deep: false }],
       nothing: undefined,
       none: new Set<string>(),
     }
