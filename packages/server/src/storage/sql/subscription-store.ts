@@ -159,7 +159,7 @@ async function checkSuccessor(sql: Sql, before: Subscription, successor: string)
     )
   }
   const leadsBack = await sql.get(
-    `WITH RECURSIVE heir (id) AS (SELECT ?1 UNION SELECT s.successor FROM heir h JOIN subscription s ON s.id = h.id WHERE s.successor IS NOT NULL)
+    `WITH RECURSIVE heir (id) AS (SELECT id FROM subscription WHERE id = ?1 UNION SELECT s.successor FROM heir h JOIN subscription s ON s.id = h.id WHERE s.successor IS NOT NULL)
      SELECT 1 AS one FROM heir WHERE id = ?2`,
     successor,
     before.id,
