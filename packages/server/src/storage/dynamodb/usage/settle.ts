@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { DomainError } from '../../../domain/error.ts'
+import type { Subscription } from '../../../domain/subscriptions/subscription.ts'
+import type { UsageRecord } from '../../../domain/usage/usage-record.ts'
+import type { AttemptEnd, Judgement, RecordAnswer } from '../../../domain/usage/usage-store.ts'
+import { clearAlarm } from '../alarms.ts'
+import { appendAudit } from '../audit-trail.ts'
+import { padded, recordKey, subscriptionKey } from '../keys.ts'
+import { toSubscription } from '../subscription-items.ts'
+import type { Key, Table, Transaction } from '../table.ts'
+import { endAttempt } from './attempts.ts'
+import { slicesOf } from './claim.ts'
+import { applyJudgement, type OpenBucket } from './judgements.ts'
+import { type RecordRow, readRecord, readRecords, toUsageRecord } from './record-items.ts'
+import { findRecordKeys } from './records.ts'
+import { readTotals } from './totals.ts'
+
+export type Judge = (record: UsageRecord, subscription: Subscription, answer: RecordAnswer) => Judgement
+
+/**
+ * Ends an attempt. Where another process has taken a record over meanwhile, only a `Success` still says something.
+ *
+ * The answer is on disk first, then the records are judged in small transactions. After a crash in between, what is not
+ * judged is still in flight: its lease runs out, the attempt counts as unanswered for it, and it is sent again.
+ */
+export async function settle(
+  table: Table,
+  attempt: string,
+  end: AttemptEnd,
+  answers: ReadonlyMap<string, RecordAnswer>,
+  judge: Judge,
+  openBucket: OpenBucket,
+): Promise<UsageRecord[]> {
+  const ids = (await endAttempt(table, attempt, end)).filter((id) => answers.has(id))
+  const keys = (await findRecordKeys(table, ids)).filter((key) => key !== undefined)
+  const rows = await readRecords(
+    table,
+    (await table.getMany(keys)).filter((item) => item !== undefined),
+  )
+  const settled = new Map<string, UsageRecord>()
+  const left: RecordRow[] = []
+  for (const slice of slicesOf(rows, table.transactionItemsMax)) {
+    const step = await table.transaction((tx) => settleRows(tx, slice, false))
+    for (const record of step.settled) settled.set(record.id, record)
+    left.push(...step.left)
+  }
+  // Each of these also changes what its meter carries, and opens a bucket.
+  for (const row of left)
+    for (const record of (await table.transaction((tx) => settleRows(tx, [row], true))).settled)
+      settled.set(record.id, record)
+  return ids.flatMap((id) => settled.get(id) ?? [])
+
+  async function settleRows(tx: Transaction, slice: readonly RecordRow[], mayCarry: boolean) {
+    const done: UsageRecord[] = []
+    const leave: RecordRow[] = []
+    const items = await tx.getMany(slice.map(keyOfRow))
+    for (const row of await readRecords(
+      tx,
+      items.filter((item) => item !== undefined),
+    )) {
+      const answer = answers.get(row.id)!
+      const isSuccess = answer.kind === 'result' && answer.status === 'Success'
+      if (row.attempt !== attempt && !(isSuccess && row.state !== 'accepted')) continue
+      const judgement = judge(toUsageRecord(row), await subscriptionOf(tx, row, mayCarry), answer)
+      if (judgement.state === 'carried' && !mayCarry) leave.push(row)
+      else done.push(toUsageRecord(await applyJudgement(tx, row, judgement, end.finishedAt, openBucket)))
+    }
+    return { settled: done, left: leave }
+  }
+}
+
+/**
+ * Unchecked, a change that comes meanwhile comes after the judgement: it could as well have. Where the amount goes on to
+ * another hour, that hour must be one that the subscription still has when it does.
+ */
+async function subscriptionOf(
+  tx: Transaction,
+  { subscription }: RecordRow,
+  isChecked: boolean,
+): Promise<Subscription> {
+  const key = subscriptionKey(subscription)
+  const item = await (isChecked ? tx.get(key) : tx.peek(key))
+  assert(item !== undefined, `subscription ${subscription} is missing`)
+  return toSubscription(item)
+}
+
+/** Unsettled records whose deadline is past and that are not in flight: each in a step of its own. */
+export async function expire(
+  table: Table,
+  now: number,
+  limit: number,
+  judge: (record: UsageRecord, subscription: Subscription) => Judgement,
+  openBucket: OpenBucket,
+): Promise<UsageRecord[]> {
+  const expired: UsageRecord[] = []
+  for (const product of await productsWithPending(table)) {
+    const range = { pk: product, to: `${padded(now)}~` }
+    for await (const page of table.entries('PendingMeteringRecordsIndex', range)) {
+      for (const key of page) {
+        const record = await table.transaction((tx) => expireOne(tx, key))
+        if (record !== undefined) expired.push(record)
+        if (expired.length === limit) return expired
+      }
+    }
+  }
+  return expired
+
+  async function expireOne(tx: Transaction, key: Key): Promise<UsageRecord | undefined> {
+    const item = await tx.get(key)
+    if (item === undefined) return undefined
+    const row = await readRecord(tx, item)
+    const isPending = row.state === 'ready' || row.state === 'sent'
+    const isInFlight = row.attempt !== undefined && (row.leaseUntil ?? 0) > now
+    if (!isPending || row.deadline > now || isInFlight) return undefined
+    // A call that its process never ended went unanswered, too.
+    const counted = { ...row, unanswered: row.unanswered + (row.attempt === undefined ? 0 : 1) }
+    const judgement = judge(toUsageRecord(counted), await subscriptionOf(tx, row, true))
+    return toUsageRecord(await applyJudgement(tx, counted, judgement, now, openBucket))
+  }
+}
+
+/** Products that have records to send, in order of their names. */
+export async function productsWithPending(table: Table): Promise<readonly string[]> {
+  const pending = (await readTotals(table, undefined)).filter(
+    (totals) => totals.of('ready') + totals.of('sent') > 0n,
+  )
+  return [...new Set(pending.map(({ product }) => product))]
+}
+
+/** A person, or a reconciliation, ends a doubt. */
+export async function resolveRecord(
+  table: Table,
+  id: string,
+  verdict: 'accepted' | 'refused',
+  actor: string,
+  now: number,
+  openBucket: OpenBucket,
+): Promise<UsageRecord> {
+  return table.transaction(async (tx) => {
+    const [key] = await findRecordKeys(tx, [id])
+    const item = key && (await tx.get(key))
+    if (item === undefined) throw new DomainError('record.not_found', `no usage record ${id}`)
+    const before = await readRecord(tx, item)
+    if (before.state !== 'in_doubt' && before.state !== 'assumed' && before.state !== 'conflict') {
+      throw new DomainError(
+        'record.not_in_doubt',
+        `${id} is ${before.state}; only a record in doubt, assumed or in conflict can be resolved`,
+      )
+    }
+    const note = `resolved as ${verdict} by ${actor}`
+    const judgement = { state: verdict, unanswered: before.unanswered, note }
+    const after = await applyJudgement(tx, before, judgement, now, openBucket)
+    await appendAudit(tx, {
+      at: now,
+      actor,
+      action: 'record.resolve',
+      subject: id,
+      before: { state: before.state },
+      after: { state: after.state },
+    })
+    for (const kind of ['in_doubt', 'conflict'] as const) await clearAlarm(tx, kind, id)
+    return toUsageRecord(after)
+  })
+}
+
+function keyOfRow(row: RecordRow): Key {
+  return recordKey(row.subscription, row.dimension, row.hour)
+}
