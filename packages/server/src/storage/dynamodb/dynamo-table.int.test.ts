@@ -1,10 +1,9 @@
 import { expect, it } from 'vitest'
-import type { DynamoTable } from './dynamo-table.ts'
 import { aDynamoTable, describeOnDynamo } from './dynamodb.fixture.ts'
-import { AdditionRefused, type Item, type Key } from './table.ts'
+import { AdditionRefused, type Item, type Key, type Table } from './table.ts'
 
 const at = (sk: string, pk = 'p'): Key => ({ pk, sk })
-const increment = (table: DynamoTable, key: Key) =>
+const increment = (table: Table, key: Key) =>
   table.transaction(async (tx) => {
     const item = await tx.get(key)
     tx.put({ ...key, n: ((item?.n as bigint | undefined) ?? 0n) + 1n })

@@ -29,11 +29,6 @@ export interface TableSettings {
   readonly graceMs?: number
 }
 
-export interface DynamoTable extends Table {
-  /** Ends the journals of those who died. @returns how many */
-  recover(): Promise<number>
-}
-
 const PATIENCE_MS = 15_000
 const GRACE_MS = 3_000
 /** AWS: 4 MB for all items of a transaction (2026-07). */
@@ -44,7 +39,7 @@ export function createDynamoTable(
   requests: Requests,
   settings: TableSettings,
   close: () => void = () => {},
-): DynamoTable {
+): Table {
   const { table, shards, transactionItems, patienceMs = PATIENCE_MS, graceMs = GRACE_MS } = settings
   const journal = createJournal({ requests, table, graceMs })
   const patience = () => createPatience(patienceMs)

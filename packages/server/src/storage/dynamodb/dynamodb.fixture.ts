@@ -4,8 +4,9 @@ import { describe, inject, onTestFinished } from 'vitest'
 import type {} from '../../../../../e2e/dynamodb-local.setup.ts'
 import { awsClientConfig } from '../../marketplace/aws-client.ts'
 import { type DynamoClient, openDynamoClient } from './client.ts'
-import { createDynamoTable, type DynamoTable, type TableSettings } from './dynamo-table.ts'
+import { createDynamoTable, type TableSettings } from './dynamo-table.ts'
 import type { Requests } from './requests.ts'
+import type { Table } from './table.ts'
 import { ensureTable } from './table-definition.ts'
 
 const IS_THERE = inject('dynamoLocal') !== ''
@@ -59,7 +60,7 @@ export async function aDynamoTable(
     readonly place?: Place
     readonly through?: (requests: Requests) => Requests
   } = {},
-): Promise<DynamoTable> {
+): Promise<Table> {
   const { place = await aDynamoPlace(), through = (requests) => requests, ...settings } = options
   const client = await aClient(place)
   return createDynamoTable(through(client), {

@@ -241,3 +241,23 @@ export const alarmKey = (kind: string, subject: string): Key => ({
 
 export const auditEntryKey = (id: string): Key => ({ pk: `AUDIT#${id}`, sk: 'A' })
 export const auditEntriesOf = (subject: string): string => `AUDITOF#${part(subject)}`
+
+// Keys of services, mail, who works on what, and what a dimension is counted in
+
+export const serviceKeysPartition = 'KEYS'
+/** In the list of all; says its hash. */
+export const serviceKeyIdKey = (id: string): Key => ({ pk: serviceKeysPartition, sk: part(id) })
+export const serviceKeyKey = (hash: string): Key => ({ pk: `KEY#${part(hash)}`, sk: 'K' })
+
+export const mailPartition = 'MAIL'
+export const mailKey = (number: number | bigint): Key => ({ pk: mailPartition, sk: padded(number) })
+export const mailIdKey = (id: string): Key => ({ pk: `MAILID#${part(id)}`, sk: 'M' })
+
+export const leasePartition = 'LEASE'
+export const leaseKey = (name: string): Key => ({ pk: leasePartition, sk: part(name) })
+
+export const dimensionPartition = 'DIMENSION'
+export const dimensionKey = (product: string, dimension: string): Key => ({
+  pk: dimensionPartition,
+  sk: `${part(product)}#${part(dimension)}`,
+})

@@ -139,5 +139,7 @@ export interface Table extends Reader {
   pages(range: Range, index?: IndexName): AsyncIterable<readonly Item[]>
   /** Pages of an index as it stands, without reading the items: hints, to choose from many or to count them. */
   entries(index: IndexName, range: Range): AsyncIterable<readonly IndexEntry[]>
+  /** Finishes the large steps of processes that died within one. @returns how many */
+  recover(): Promise<number>
   close(): void
 }

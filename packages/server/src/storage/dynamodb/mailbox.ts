@@ -1,0 +1,43 @@
+import type { KeptMail, Mailbox } from '../../domain/telling/mail.ts'
+import { int, text } from './fields.ts'
+import { ledgerKey, mailIdKey, mailKey, mailPartition } from './keys.ts'
+import type { Item, Table } from './table.ts'
+
+/** Pretended mail is for looking at, not for keeping. */
+const MAILS_MAX = 1_000
+
+export function createDynamoMailbox(table: Table): Mailbox {
+  return {
+    keep: (mail) =>
+      table.transaction(async (tx) => {
+        if ((await tx.get(mailIdKey(mail.id))) !== undefined) return
+        const counter = await tx.get(ledgerKey('mails'))
+        const number = int(counter?.value ?? 0) + 1
+        tx.put({ ...ledgerKey('mails'), value: number })
+        tx.put({ ...mailIdKey(mail.id), number })
+        tx.put({ ...mailKey(number), ...mail })
+        const old = await tx.get(mailKey(Math.max(0, number - MAILS_MAX)))
+        if (old === undefined) return
+        tx.delete(old)
+        tx.delete(mailIdKey(text(old.id)))
+      }),
+    list: async (limit) => (await table.query({ pk: mailPartition, reverse: true, limit })).map(toMail),
+    async find(id) {
+      const known = await table.get(mailIdKey(id))
+      const item = known && (await table.get(mailKey(int(known.number))))
+      return item && toMail(item)
+    },
+  }
+}
+
+function toMail(item: Item): KeptMail {
+  return {
+    id: text(item.id),
+    at: int(item.at),
+    from: text(item.from),
+    to: text(item.to),
+    subject: text(item.subject),
+    text: text(item.text),
+    html: text(item.html),
+  }
+}
