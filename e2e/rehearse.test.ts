@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RehearsalReport } from '../packages/server/src/cli/rehearse/bill.ts'
+import { startPostgresServer } from '../packages/server/src/storage/sql/postgres-server.fixture.ts'
 
 const run = promisify(execFile)
 const MAIN = join(import.meta.dirname, '../packages/server/src/cli/main.ts')
@@ -68,6 +70,43 @@ describe('a real access log', () => {
     // What AWS took is at most what was accepted or is in doubt: nothing is billed twice.
     expect(Number(outage.dimensions.requests!.billed)).toBeGreaterThanOrEqual(Number(accounts.accepted))
     expect(Number(outage.dimensions.requests!.billed)).toBeLessThanOrEqual(10_000)
+  })
+})
+
+describe('a part of it', () => {
+  let directory = ''
+  let log = ''
+  let onSqlite: RehearsalReport
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'tollkeeper-e2e-'))
+    log = join(directory, 'part.log')
+    const lines = gunzipSync(await readFile(ACCESS_LOG))
+      .toString()
+      .split('\n')
+    await writeFile(log, lines.slice(0, 1_000).join('\n'))
+    onSqlite = await rehearse(log, ...ACCESS_LOG_OPTIONS)
+  })
+  afterAll(() => rm(directory, { recursive: true, force: true }))
+
+  it('has the same bill on PostgreSQL, also when all goes wrong, and leaves nothing there', async () => {
+    const server = await startPostgresServer()
+    try {
+      const store = ['--store', await server.createEmpty()]
+      const before = await server.databases()
+      expect(await rehearse(log, ...ACCESS_LOG_OPTIONS, ...store)).toEqual(onSqlite)
+      const faulted = await rehearse(log, ...ACCESS_LOG_OPTIONS, '--faults', ...store)
+      expect({ ...faulted, faults: {} }).toEqual(onSqlite)
+      expect(await server.databases()).toEqual(before)
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('is not rehearsed beyond this machine', async () => {
+    const store = 'postgres://me@db.example.com/ledger'
+    await expect(rehearse(log, ...ACCESS_LOG_OPTIONS, '--store', store)).rejects.toMatchObject({
+      stderr: expect.stringContaining('--store must be on this machine'),
+    })
   })
 })
 

@@ -16,6 +16,8 @@ export interface PostgresServer {
   createLedger(): Promise<string>
   /** Makes one without tables. @returns its address */
   createEmpty(): Promise<string>
+  /** Names of all that are there. */
+  databases(): Promise<readonly string[]>
   drop(url: string): Promise<void>
   stop(): Promise<void>
 }
@@ -89,6 +91,10 @@ export async function startPostgresServer({ fsync = false } = {}): Promise<Postg
       return create(`TEMPLATE ${TEMPLATE}`)
     },
     createEmpty: () => create(''),
+    databases: async () => {
+      const { rows } = await admin.query('SELECT datname FROM pg_database ORDER BY datname')
+      return rows.map(({ datname }) => datname)
+    },
     drop: async (of) => {
       await admin.query(`DROP DATABASE IF EXISTS ${new URL(of).pathname.slice(1)} WITH (FORCE)`)
     },
