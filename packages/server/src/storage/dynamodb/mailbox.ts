@@ -30,7 +30,7 @@ export function createDynamoMailbox(table: Table): Mailbox {
   }
 }
 
-function toMail(item: Item): KeptMail {
+export function toMail(item: Item): KeptMail {
   return {
     id: text(item.id),
     at: int(item.at),

@@ -139,6 +139,7 @@ export function createTableReader(options: {
     range: Range,
     patience: () => Patience,
   ): AsyncGenerator<FoundItem[]> {
+    if (isEmpty(range)) return
     const { partition, sort } = INDEXES[index]
     let left = range.limit ?? Number.POSITIVE_INFINITY
     // In pages of what is asked for: some of them may no longer belong into the range.
