@@ -6,6 +6,8 @@ export interface LedgerWait {
   /** Hours in which another copy of this ledger may have sent records. */
   readonly from: Hour
   readonly to: Hour
+  /** It is being moved to another store, or was. */
+  readonly copy?: { readonly id: string; readonly to: string; readonly isFinished: boolean } | undefined
 }
 
 /**
@@ -20,6 +22,14 @@ export interface LedgerGuard {
   refresh(): Promise<void>
   /** Says that this copy is alive, and sees whether a person has let it go on. */
   beat(now: number): Promise<void>
+  /**
+   * Makes it wait: a person says that it was restored, or it is moved elsewhere. Every process sees it with its next beat, and
+   * none takes usage or sends from here on. What waits already stays as it is, but for
+   * copyings: one may begin anew until it has ended.
+   *
+   * @returns what it waits for now
+   */
+  hold(wait: Pick<LedgerWait, 'reason' | 'copy'>, actor: string, now: number): Promise<LedgerWait>
   /** @returns what it waited for; undefined where it did not wait */
   release(actor: string, now: number): Promise<LedgerWait | undefined>
 }

@@ -309,6 +309,8 @@ export interface Alarm {
     | 'delivery_dead'
     /** Notifications of AWS Marketplace do not come or cannot be read. */
     | 'notifications'
+    /** A standby of the database took over. */
+    | 'failover'
   readonly subject: string
   readonly message: string
   readonly at: number

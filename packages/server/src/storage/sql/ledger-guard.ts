@@ -1,48 +1,72 @@
-import { randomUUID } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hourOf } from '../../domain/usage/hour.ts'
 import type { LedgerGuard, LedgerWait } from '../../domain/usage/ledger-guard.ts'
+import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
-import type { Sql } from './database.ts'
+import type { Sql, SqlDatabase } from './database.ts'
 import { optionalInt, text } from './rows.ts'
-import type { SqliteDatabase } from './sqlite.ts'
 
-interface Beat {
+/** What an engine knows about where a ledger is: a copy is somewhere else, or set back. */
+export interface Place {
+  /** Reads where the ledger is now; outside of a transaction, since it may fail. */
+  look(): Promise<Sighting>
+}
+
+export interface Sighting {
+  /**
+   * What the ledger's own word, and whatever the engine knows beside it, say of how it came here. `failover`: a standby took
+   * over and may lack the last that was written, for as long as nobody noticed.
+   */
+  judge(sql: Sql): Promise<{ readonly kind: 'restored' | 'failover'; readonly reason: string } | undefined>
+  /** Writes down that the ledger is here. */
+  note(sql: Sql): Promise<void>
+  /** Beats that were counted beside the ledger, whatever the ledger says itself. */
+  readonly beatsBeside: number
+  /** The ledger has counted a beat, and that is on disk. */
+  keepBeat(beat: Beat): void
+}
+
+export interface Beat {
   readonly ledger: string
-  /** Grows with each beat, in the ledger first and in the file beside it after that. */
+  /** Grows with each beat. */
   readonly beats: number
 }
 
-/**
- * Two marks tell a copy: the file's own number on its disk, which a copy does not have, and a count of beats in a small
- * file beside the ledger, which is ahead of a ledger that was put back in place.
- *
- * Limit: a snapshot of the whole volume or machine brings the small file and the file's number along. Set back like
- * this, a ledger cannot be told from one that merely stood still. The host's name is no help: a container gets another
- * one at each start.
- *
- * @param onError - told when the small file cannot be written: metering goes on, only a later restore may go unseen
- */
-export async function createLedgerGuard(
-  database: SqliteDatabase,
+/** A standby that took over while somebody was alive lacks no more than this. */
+const FAILOVER_MAX_MS = 5 * 60_000
+
+/** Sees whether this ledger was restored or copied, now and with every beat. */
+export async function createSqlLedgerGuard(
+  database: SqlDatabase,
+  place: Place,
   now: number,
-  onError: (error: unknown) => void = warn,
 ): Promise<LedgerGuard> {
-  if (database.file === ':memory:') return NEVER_COPIED
-  const beatFile = `${database.file}.beat`
-  let waiting = await database.transaction(async (sql) => {
+  let waiting: LedgerWait | undefined
+  /** What waits stays as it is; what is elsewhere than it was begins to wait. */
+  const check = async (sql: Sql, sighting: Sighting, at: number): Promise<LedgerWait | undefined> => {
     const known = await readWait(sql)
     if (known !== undefined) return known
-    const reason = await whyCopied(sql, database.file, beatFile)
-    if (reason === undefined) {
-      await write(sql, 'place', placeOf(database.file))
+    const found = await sighting.judge(sql)
+    if (found === undefined) {
+      await sighting.note(sql)
       return undefined
     }
-    const aliveAt = Number((await read(sql, 'alive_at')) ?? now)
-    const wait: LedgerWait = { reason, from: Math.min(hourOf(aliveAt), hourOf(now)), to: hourOf(now) }
-    await write(sql, 'waiting', JSON.stringify(wait))
+    const aliveAt = Number((await readName(sql, 'alive_at')) ?? at)
+    if (found.kind === 'failover' && at - aliveAt <= FAILOVER_MAX_MS) {
+      await doubtAfterFailover(sql, found.reason, aliveAt, at)
+      await sighting.note(sql)
+      return undefined
+    }
+    const wait: LedgerWait = {
+      reason: found.reason,
+      from: Math.min(hourOf(aliveAt), hourOf(at)),
+      to: hourOf(at),
+    }
+    await writeName(sql, 'waiting', JSON.stringify(wait))
     return wait
-  })
+  }
+
+  const first = await place.look()
+  waiting = await database.transaction((sql) => check(sql, first, now))
 
   return {
     waiting: () => waiting,
@@ -50,33 +74,43 @@ export async function createLedgerGuard(
       waiting = await database.read(readWait)
     },
     async beat(at) {
-      const beat = await database.transaction(async (sql) => {
-        waiting = await readWait(sql)
-        if (waiting !== undefined) return undefined
-        const beats = Number((await read(sql, 'beats')) ?? 0) + 1
-        await write(sql, 'beats', String(beats))
-        await write(sql, 'alive_at', String(at))
-        return { ledger: (await read(sql, 'id')) ?? '', beats }
+      const sighting = await place.look()
+      const { wait, beat } = await database.transaction(async (sql) => {
+        const wait = await check(sql, sighting, at)
+        return { wait, beat: wait === undefined ? await countBeat(sql, at) : undefined }
       })
-      if (beat !== undefined) writeBeat(beatFile, beat, onError)
+      waiting = wait
+      if (beat !== undefined) sighting.keepBeat(beat)
+    },
+    async hold({ reason, copy }, actor, at) {
+      waiting = await database.transaction(async (sql) => {
+        const known = await readWait(sql)
+        if (known !== undefined && !mayReplace(known, copy)) return known
+        const aliveAt = Number((await readName(sql, 'alive_at')) ?? at)
+        const from = known?.from ?? Math.min(hourOf(aliveAt), hourOf(at))
+        const wait: LedgerWait = { reason, from, to: hourOf(at), ...(copy && { copy }) }
+        await writeName(sql, 'waiting', JSON.stringify(wait))
+        if (known === undefined)
+          await appendAudit(sql, {
+            at,
+            actor,
+            action: 'ledger.hold',
+            subject: 'ledger',
+            before: undefined,
+            after: wait,
+          })
+        return wait
+      })
+      return waiting
     },
     async release(actor, at) {
-      const beat = await database.transaction(async (sql) => {
+      const sighting = await place.look()
+      const released = await database.transaction(async (sql) => {
         const wait = await readWait(sql)
         if (wait === undefined) return undefined
-        // The other copy went on to close whatever was open or held here, however old.
-        const oldest = await sql.get(
-          'SELECT MIN(hour) AS hour FROM (SELECT MIN(hour) AS hour FROM bucket WHERE status = 0 UNION ALL SELECT MIN(hour) FROM bucket WHERE status = 1) oldest',
-        )
-        const from = Math.min(wait.from, optionalInt(oldest?.hour) ?? wait.from)
-        const doubt = { from, to: Math.max(wait.to, hourOf(at)) }
+        const doubt = await beginDoubt(sql, wait.from, Math.max(wait.to, hourOf(at)))
         await sql.run(`DELETE FROM ledger WHERE name = 'waiting'`)
-        await write(sql, 'doubt', JSON.stringify(doubt))
-        await write(sql, 'place', placeOf(database.file))
-        // What is sealed and unsent here may have been sent by the other copy, at any time since the backup.
-        await sql.run(
-          `UPDATE usage_record SET unanswered = unanswered + 1, note = 'may have been sent by another copy of this ledger' WHERE state IN ('ready', 'sent')`,
-        )
+        await sighting.note(sql)
         await appendAudit(sql, {
           at,
           actor,
@@ -85,82 +119,77 @@ export async function createLedgerGuard(
           before: wait,
           after: { doubt },
         })
-        const beats = Math.max(Number((await read(sql, 'beats')) ?? 0), readBeat(beatFile)?.beats ?? 0) + 1
-        await write(sql, 'beats', String(beats))
-        return { wait, beat: { ledger: (await read(sql, 'id')) ?? '', beats } }
+        return { wait, beat: await countBeat(sql, at, sighting.beatsBeside) }
       })
-      if (beat === undefined) return undefined
-      writeBeat(beatFile, beat.beat, onError)
       waiting = undefined
-      return beat.wait
+      if (released === undefined) return undefined
+      sighting.keepBeat(released.beat)
+      return released.wait
     },
   }
 }
 
-const NEVER_COPIED: LedgerGuard = {
-  waiting: () => undefined,
-  refresh: async () => {},
-  beat: async () => {},
-  release: async () => undefined,
+/** A copying may begin anew until it has ended; only the last one that began may end. */
+function mayReplace(known: LedgerWait, copy: LedgerWait['copy']): boolean {
+  if (known.copy === undefined || copy === undefined) return false
+  return known.copy.id === copy.id || !(known.copy.isFinished || copy.isFinished)
 }
 
-async function whyCopied(sql: Sql, file: string, beatFile: string): Promise<string | undefined> {
-  const place = await read(sql, 'place')
-  if (place !== undefined && place !== placeOf(file)) return 'the ledger was copied or moved from elsewhere'
-  const beside = readBeat(beatFile)
-  const beats = Number((await read(sql, 'beats')) ?? 0)
-  if (beside !== undefined && beside.ledger === (await read(sql, 'id')) && beside.beats > beats) {
-    return 'the ledger was restored from a backup'
-  }
-  return undefined
+/** @param beside - beats known elsewhere, which it goes on from where they are more */
+async function countBeat(sql: Sql, at: number, beside = 0): Promise<Beat> {
+  const beats = Math.max(Number((await readName(sql, 'beats')) ?? 0), beside) + 1
+  await writeName(sql, 'beats', String(beats))
+  await writeName(sql, 'alive_at', String(at))
+  return { ledger: (await readName(sql, 'id')) ?? '', beats }
 }
 
-/** A file's number on its disk: stays with the file, also when it is renamed, and is another for each copy. */
-function placeOf(file: string): string {
-  return String(statSync(file).ino)
+/** From here on, AWS's `DuplicateRecord` for these hours is taken for our own. */
+async function beginDoubt(sql: Sql, since: number, to: number): Promise<{ from: number; to: number }> {
+  // The other copy went on to close whatever was open or held here, however old.
+  const oldest = await sql.get(
+    'SELECT MIN(hour) AS hour FROM (SELECT MIN(hour) AS hour FROM bucket WHERE status = 0 UNION ALL SELECT MIN(hour) FROM bucket WHERE status = 1) oldest',
+  )
+  const doubt = { from: Math.min(since, optionalInt(oldest?.hour) ?? since), to }
+  await writeName(sql, 'doubt', JSON.stringify(doubt))
+  // What is sealed and unsent here may have been sent by the other copy, at any time since the backup.
+  await sql.run(
+    `UPDATE usage_record SET unanswered = unanswered + 1, note = 'may have been sent by another copy of this ledger' WHERE state IN ('ready', 'sent')`,
+  )
+  return doubt
 }
 
-function readBeat(file: string): Beat | undefined {
-  try {
-    const beat = JSON.parse(readFileSync(file, 'utf8')) as Beat
-    return typeof beat.beats === 'number' && typeof beat.ledger === 'string' ? beat : undefined
-  } catch {
-    // Not there, or torn: it can only warn, never vouch.
-    return undefined
-  }
+async function doubtAfterFailover(sql: Sql, reason: string, aliveAt: number, at: number): Promise<void> {
+  const doubt = await beginDoubt(sql, Math.min(hourOf(aliveAt), hourOf(at)), hourOf(at))
+  await appendAudit(sql, {
+    at,
+    actor: 'system',
+    action: 'ledger.failover',
+    subject: 'ledger',
+    before: undefined,
+    after: { reason, doubt },
+  })
+  await raiseAlarm(sql, {
+    kind: 'failover',
+    subject: 'ledger',
+    message: `${reason}: hours since ${new Date(doubt.from * 3_600_000).toISOString()} are sent as in doubt, and usage that was acknowledged in the last moments before it may be missing unless replication is synchronous`,
+    at,
+  })
 }
 
-function warn(error: unknown): void {
-  const reason = error instanceof Error ? error.message : String(error)
-  process.emitWarning(`the file beside the ledger that would tell a restore cannot be written: ${reason}`)
-}
-
-/** Under a name of its own first: another process may write at the same time. */
-function writeBeat(file: string, beat: Beat, onError: (error: unknown) => void): void {
-  const own = `${file}.${randomUUID()}`
-  try {
-    writeFileSync(own, JSON.stringify(beat), { mode: 0o600 })
-    renameSync(own, file)
-  } catch (error) {
-    rmSync(own, { force: true })
-    onError(error)
-  }
-}
-
-async function read(sql: Sql, name: string): Promise<string | undefined> {
+export async function readName(sql: Sql, name: string): Promise<string | undefined> {
   const row = await sql.get('SELECT value FROM ledger WHERE name = ?', name)
   return row === undefined ? undefined : text(row.value)
 }
 
-async function write(sql: Sql, name: string, value: string): Promise<void> {
+export async function writeName(sql: Sql, name: string, value: string): Promise<void> {
   await sql.run(
-    'INSERT INTO ledger VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    'INSERT INTO ledger (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
     name,
     value,
   )
 }
 
 async function readWait(sql: Sql): Promise<LedgerWait | undefined> {
-  const json = await read(sql, 'waiting')
+  const json = await readName(sql, 'waiting')
   return json === undefined ? undefined : (JSON.parse(json) as LedgerWait)
 }

@@ -1,8 +1,9 @@
 import type { Stores } from '../../domain/stores.ts'
-import type { LedgerGuard } from '../../domain/usage/ledger-guard.ts'
+import { createSqlLedgerGuard } from './ledger-guard.ts'
 import { openPostgres, type PostgresOptions } from './postgres.ts'
 import { createPostgresEventWriter } from './postgres-event-writer.ts'
 import { migratePostgres } from './postgres-migrations.ts'
+import { createPostgresPlace } from './postgres-place.ts'
 import { createSqlStores } from './sql-stores.ts'
 
 /** Nodes close and send side by side: more parts than there are nodes, so that each has its share. */
@@ -25,17 +26,10 @@ export async function openPostgresStores(
       slices: SLICES,
       migrated,
       warnings: [],
-      guardLedger: async () => NEVER_COPIED,
+      guardLedger: (now) => createSqlLedgerGuard(database, createPostgresPlace(database), now),
     })
   } catch (error) {
     await database.close()
     throw error
   }
-}
-
-const NEVER_COPIED: LedgerGuard = {
-  waiting: () => undefined,
-  refresh: async () => {},
-  beat: async () => {},
-  release: async () => undefined,
 }

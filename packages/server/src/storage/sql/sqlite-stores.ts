@@ -2,10 +2,10 @@ import type { Stores } from '../../domain/stores.ts'
 import type { UsageStore } from '../../domain/usage/usage-store.ts'
 import { createSqliteEventWriter } from './event-writer.ts'
 import { checkFileSystem, findFileSystem } from './file-system.ts'
-import { createLedgerGuard } from './ledger-guard.ts'
 import { migrate } from './migrations.ts'
 import { createSqlStores } from './sql-stores.ts'
 import { openSqlite, type SqliteDatabase } from './sqlite.ts'
+import { createLedgerGuard } from './sqlite-place.ts'
 import { createSqlUsageStore } from './usage-store.ts'
 
 /** SQLite has one writer at a time: nodes on one file would gain nothing by working side by side. */
