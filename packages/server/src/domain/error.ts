@@ -36,6 +36,9 @@ export type DomainErrorCode =
   | 'ledger.mode_mismatch'
   | 'ledger.waiting_for_release'
   | 'ledger.dimension_changed'
+  /** A ledger that `db copy` has not finished filling. */
+  | 'ledger.half_copied'
+  | 'ledger.copy_refused'
   | 'ledger.network_file_system'
 
 export class DomainError extends Error {

@@ -1,6 +1,7 @@
 import type { AuditTrail } from './audit/audit-trail.ts'
 import type { EntitlementStore } from './entitlements/entitlement-store.ts'
 import type { ServiceKeyStore } from './keys/service-key.ts'
+import type { LedgerCopy } from './moving/ledger-copy.ts'
 import type { ProductCatalog } from './products/product.ts'
 import type { BuyerStore } from './subscriptions/buyer.ts'
 import type { BuyerCaseStore } from './subscriptions/buyer-case.ts'
@@ -55,5 +56,7 @@ export interface Stores {
    * @param bytes - its length; of an existing one it changes nothing
    */
   secret(name: string, bytes: number): Promise<Uint8Array>
+  /** Moves it to another store, or from one. Works before `claimLedger`, too. */
+  readonly copy?: LedgerCopy
   close(): Promise<void>
 }

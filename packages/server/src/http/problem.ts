@@ -65,6 +65,8 @@ const STATUS = {
   'ledger.mode_mismatch': 503,
   'ledger.waiting_for_release': 503,
   'ledger.dimension_changed': 503,
+  'ledger.half_copied': 503,
+  'ledger.copy_refused': 409,
   'ledger.network_file_system': 503,
   'server.overloaded': 503,
   'server.failed': 500,

@@ -4,6 +4,7 @@ import type { ProductCatalog } from '../../domain/products/product.ts'
 import type { LedgerMode } from '../../domain/stores.ts'
 import { aggregatedPer } from '../../domain/usage/aggregation.ts'
 import type { Sql, SqlDatabase } from './database.ts'
+import { readFilling } from './ledger-copy.ts'
 import { int, optionalText, text } from './rows.ts'
 
 /**
@@ -16,6 +17,12 @@ export function claimLedger(
   wanted: { mode: LedgerMode; accountId: string | undefined },
 ): Promise<void> {
   return database.transaction(async (sql) => {
+    const filling = await readFilling(sql)
+    if (filling !== undefined)
+      throw new DomainError(
+        'ledger.half_copied',
+        `the ledger at ${database.name} is half filled from ${filling.from}: run \`tollkeeper db copy\` again to its end, or name another store`,
+      )
     const mode = await claim(sql, 'mode', wanted.mode)
     if (mode !== wanted.mode) {
       throw new DomainError(

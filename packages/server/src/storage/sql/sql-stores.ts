@@ -4,6 +4,7 @@ import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
 import type { SqlDatabase } from './database.ts'
 import { createSqlEntitlementStore } from './entitlement-store.ts'
+import { createSqlLedgerCopy } from './ledger-copy.ts'
 import { checkDimensions, claimLedger } from './ledger-identity.ts'
 import { ledgerSecret } from './ledger-secret.ts'
 import { createSqlMailbox } from './mailbox.ts'
@@ -38,6 +39,7 @@ export function createSqlStores(database: SqlDatabase, { writer, slices, ...own 
     leases: createSqlWorkLeases(database, slices),
     claimLedger: (wanted) => claimLedger(database, wanted),
     checkDimensions: (catalog) => checkDimensions(database, catalog),
+    copy: createSqlLedgerCopy(database),
     secret: (name, bytes) => ledgerSecret(database, name, bytes),
     close: async () => {
       await writer.close()

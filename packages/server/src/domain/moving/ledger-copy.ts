@@ -1,0 +1,41 @@
+import type { CopyRow, LedgerKind, LedgerKindName } from './ledger-kinds.ts'
+
+/** How far a ledger has been filled from another one. */
+export interface Filling {
+  /** Names this copying from its beginning to its end, on both sides. */
+  readonly copy: string
+  /** Where it comes from, for people. */
+  readonly from: string
+  readonly since: number
+  /** What is written next; undefined: all is. */
+  readonly next: { readonly kind: LedgerKindName; readonly cursor: string | undefined } | undefined
+}
+
+export interface CopyPage {
+  readonly rows: readonly CopyRow[]
+  /** Opaque; undefined at the end of the kind. */
+  readonly next: string | undefined
+}
+
+/** What moving a ledger asks of a store, on either side. */
+export interface LedgerCopy {
+  /** How often processes have said that they are alive: it stands still where none has this ledger open. */
+  beats(): Promise<number>
+  /** Rows of a kind, each once, in an order that stays as it is while nobody writes. */
+  read(kind: LedgerKind, cursor: string | undefined, limit: number): Promise<CopyPage>
+
+  /** Nobody has made a ledger of it. */
+  isEmpty(): Promise<boolean>
+  /** Undefined where it is not being filled. */
+  filling(): Promise<Filling | undefined>
+  /**
+   * From here on it opens for nothing but copying, until `finish`.
+   *
+   * @throws {DomainError} `ledger.copy_refused` where it holds anything, or is being filled by another copying
+   */
+  begin(filling: Filling): Promise<void>
+  /** Writes rows and how far it got. The same rows written again change nothing. */
+  write(kind: LedgerKind, rows: readonly CopyRow[], filling: Filling): Promise<void>
+  /** It is whole, and opens like any other. */
+  finish(actor: string, now: number): Promise<void>
+}

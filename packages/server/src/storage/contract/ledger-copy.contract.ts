@@ -1,0 +1,228 @@
+import { describe, expect, it } from 'vitest'
+import { digestLedger } from '../../domain/moving/compare-ledgers.ts'
+import { type CopySide, copyLedger } from '../../domain/moving/copy-ledger.ts'
+import type { LedgerCopy } from '../../domain/moving/ledger-copy.ts'
+import type { Stores } from '../../domain/stores.ts'
+import { fanOutAll } from '../../domain/telling/deliver-due.ts'
+import { aClock, utc } from './fixtures.ts'
+import { startLedger } from './ledger-harness.ts'
+import { aWholeProduct, fillLedger } from './whole-ledger.ts'
+
+/** A store that can be opened again and again: each time with nothing of what a process remembers. */
+export type OpenStores = () => Promise<Stores>
+
+const NOW = utc('2026-12-01T05:00')
+const HOUR = 3_600_000
+
+function sideOf(stores: Stores, name: string): CopySide {
+  return { copy: stores.copy!, usage: stores.usage, name }
+}
+
+async function copyBetween(
+  from: Stores,
+  to: Stores,
+  more: { clock?: ReturnType<typeof aClock>; copy?: LedgerCopy } = {},
+) {
+  const clock = more.clock ?? aClock(NOW)
+  return copyLedger({
+    from: { ...sideOf(from, 'the source'), guard: await from.guardLedger(clock.now()) },
+    to: { ...sideOf(to, 'the target'), ...(more.copy && { copy: more.copy }) },
+    fanOut: () =>
+      fanOutAll({ outbox: from.outbox, clock }, [{ name: 'webhook:crm', product: undefined, types: [] }]),
+    actor: 'test',
+    clock,
+    isBusyAfterMs: 1,
+  })
+}
+
+async function guarded(stores: Stores, now = NOW) {
+  await stores.claimLedger({ mode: 'simulated', accountId: undefined })
+  return stores.guardLedger(now)
+}
+
+/**
+ * What moving a ledger from one store to another promises.
+ *
+ * @param create - empty stores to copy from, and to
+ */
+export function ledgerCopyContract(
+  name: string,
+  create: { readonly from: () => Promise<OpenStores>; readonly to: () => Promise<OpenStores> },
+): void {
+  describe(`${name}: moving a ledger`, () => {
+    const open = async () => {
+      const [from, to] = [await create.from(), await create.to()]
+      return { from: await from(), to: await to() }
+    }
+
+    it('copies every kind to the last row, and goes on there', async () => {
+      const { from, to } = await open()
+      const { buyer } = await fillLedger(from)
+      const before = await digestLedger(from.copy!, from.usage)
+      const empty = Object.entries(before.kinds).filter(([, { rows }]) => rows === 0)
+      expect(empty).toEqual([])
+
+      const report = await copyBetween(from, to)
+      expect(report.differences).toEqual([])
+      expect(report.to.records).toEqual(before.records)
+      expect(report.to.balances).toEqual(before.balances)
+
+      expect((await from.guardLedger(NOW)).waiting()).toMatchObject({
+        reason: expect.stringContaining('was moved to the target'),
+      })
+      expect((await guarded(to)).waiting()).toBeUndefined()
+      const target = await startLedger(async () => to, aWholeProduct(), NOW)
+      expect(
+        await target.report(buyer, 'tagged-now', 2.22, {
+          time: utc('2026-12-01T03:20'),
+          tags: { team: 'c' },
+        }),
+      ).toMatchObject({ status: 'duplicate' })
+      expect(await target.report(buyer, 'tagged-now', 2.23, { time: utc('2026-12-01T03:20') })).toMatchObject(
+        {
+          status: 'conflict',
+        },
+      )
+      expect(
+        await target.report(buyer, 'ada-again', 0, { dimension: 'users', quantity: undefined, value: 'ada' }),
+      ).toMatchObject({ status: 'accepted' })
+      expect(
+        await target.report(buyer, 'late', 5, { time: utc('2026-11-30T10:00'), tags: { team: 'b' } }),
+      ).toMatchObject({ status: 'late' })
+      await to.usage.resume('demo', 'test', NOW)
+      target.clock.set(NOW + 2 * HOUR)
+      await target.close()
+      await target.submit()
+      const sent = target.aws.calls.flat().map(({ id }) => id)
+      expect(sent.length).toBeGreaterThan(0)
+      const known = new Map((await target.records()).map((record) => [record.id, record.state]))
+      expect(sent.filter((id) => known.get(id) !== 'accepted')).toEqual([])
+      // What AWS had been sent before is not sent again.
+      const settled = (await from.usage.listRecords({ limit: 100 })).items
+        .filter(({ state }) => state === 'accepted' || state === 'assumed')
+        .map(({ id }) => id)
+      expect(settled.length).toBeGreaterThan(0)
+      expect(sent.filter((id) => settled.includes(id))).toEqual([])
+      expect(await target.audit()).toMatchObject({ balanced: true, discrepancies: [] })
+      await to.usage.purge(NOW + 40 * 24 * HOUR)
+      expect(await target.audit()).toMatchObject({ balanced: true, discrepancies: [] })
+    })
+
+    it('goes on where it was cut, whatever it was doing', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      let writes = 0
+      for (let cutAt = 0; ; cutAt += 7) {
+        writes = 0
+        const cut: LedgerCopy = {
+          ...to.copy!,
+          write: async (kind, rows, filling) => {
+            // Every other time what it wrote is there, but nobody was told.
+            if (writes++ === cutAt) {
+              if (cutAt % 2 === 0) await to.copy!.write(kind, rows, filling)
+              throw new Error('cut')
+            }
+            await to.copy!.write(kind, rows, filling)
+          },
+        }
+        const ended = await copyBetween(from, to, { copy: cut }).catch((error: Error) => error)
+        if (!(ended instanceof Error)) {
+          expect(ended).toMatchObject({ isResumed: true, differences: [] })
+          break
+        }
+        expect(ended.message).toBe('cut')
+        await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
+        expect((await from.guardLedger(NOW)).waiting()).toMatchObject({
+          reason: expect.stringContaining('is being copied to the target'),
+        })
+      }
+      expect((await guarded(to)).waiting()).toBeUndefined()
+    })
+
+    it('writes the same rows again without changing anything', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      const twice: LedgerCopy = {
+        ...to.copy!,
+        write: async (kind, rows, filling) => {
+          await to.copy!.write(kind, rows, filling)
+          await to.copy!.write(kind, rows, filling)
+        },
+      }
+      expect(await copyBetween(from, to, { copy: twice })).toMatchObject({ differences: [] })
+    })
+
+    it('leaves both as they are when the source was marked as moved and the target not yet opened', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      const cut: LedgerCopy = { ...to.copy!, finish: () => Promise.reject(new Error('cut')) }
+      await expect(copyBetween(from, to, { copy: cut })).rejects.toThrow('cut')
+      await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
+      expect((await from.guardLedger(NOW)).waiting()).toBeDefined()
+      expect(await copyBetween(from, to)).toMatchObject({ differences: [] })
+      expect((await guarded(to)).waiting()).toBeUndefined()
+    })
+
+    it('does not begin with a ledger that is in use, one that waits, or one that was moved', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      const guard = await from.guardLedger(NOW)
+      const clock = aClock(NOW)
+      clock.sleep = () => guard.beat(NOW)
+      await expect(copyBetween(from, to, { clock })).rejects.toThrow('is in use')
+      expect((await from.guardLedger(NOW)).waiting()).toBeUndefined()
+
+      await guard.hold({ reason: 'a person said so' }, 'test', NOW)
+      await expect(copyBetween(from, to)).rejects.toThrow('usage resolve ledger')
+      await guard.release('test', NOW)
+      await copyBetween(from, to)
+      await expect(copyBetween(from, to)).rejects.toThrow('was moved to the target already')
+      expect(await to.copy!.filling()).toBeUndefined()
+    })
+
+    it('does not go on with a source that a person let go on, nor fill a ledger that is one', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      const cut: LedgerCopy = { ...to.copy!, write: () => Promise.reject(new Error('cut')) }
+      await expect(copyBetween(from, to, { copy: cut })).rejects.toThrow('cut')
+      await (await from.guardLedger(NOW)).release('test', NOW)
+      await expect(copyBetween(from, to)).rejects.toThrow('is half filled from the source')
+
+      const other = await (await create.to())()
+      await other.claimLedger({ mode: 'simulated', accountId: undefined })
+      await expect(copyBetween(from, other)).rejects.toThrow('holds a ledger')
+      expect((await from.guardLedger(NOW)).waiting()).toBeUndefined()
+    })
+
+    it('does not end what an earlier copying began to fill, once it has gone on elsewhere', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      const cut: LedgerCopy = { ...to.copy!, finish: () => Promise.reject(new Error('cut')) }
+      await expect(copyBetween(from, to, { copy: cut })).rejects.toThrow('cut')
+      await (await from.guardLedger(NOW)).release('test', NOW)
+      const other = await (await create.to())()
+      expect(await copyBetween(from, other)).toMatchObject({ differences: [] })
+      await expect(copyBetween(from, to)).rejects.toThrow('half filled')
+      await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
+    })
+
+    it('says what differs, and lets neither go on', async () => {
+      const { from, to } = await open()
+      const { report, buyer, clock } = await fillLedger(from)
+      const meddled: LedgerCopy = {
+        ...to.copy!,
+        write: async (kind, rows, filling) => {
+          await to.copy!.write(kind, rows, filling)
+          // Somebody still takes usage into the source: after its events were read.
+          if (kind.name === 'mail') await report(buyer, 'meanwhile', 1, { time: clock.now() })
+        },
+      }
+      const { differences } = await copyBetween(from, to, { copy: meddled })
+      expect(differences).toContainEqual(expect.stringMatching(/^usageEvent: \d+ rows in the source/))
+      await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
+      expect((await from.guardLedger(NOW)).waiting()).toMatchObject({
+        reason: expect.stringContaining('is being copied'),
+      })
+    })
+  })
+}
