@@ -111,9 +111,9 @@ function refuseForeign(
 }
 
 async function refuseBusy({ from, clock, isBusyAfterMs }: Parameters<typeof copyLedger>[0]): Promise<void> {
-  const before = await from.copy.beats()
+  const before = await from.copy.signOfLife()
   await clock.sleep(isBusyAfterMs)
-  if ((await from.copy.beats()) === before) return
+  if ((await from.copy.signOfLife()) === before) return
   throw new DomainError(
     'ledger.copy_refused',
     `${from.name} is in use: stop every \`tollkeeper serve\` and \`worker\` that has it open, and run this again`,

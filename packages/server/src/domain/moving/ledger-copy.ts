@@ -19,8 +19,8 @@ export interface CopyPage {
 
 /** What moving a ledger asks of a store, on either side. */
 export interface LedgerCopy {
-  /** How often processes have said that they are alive: it stands still where none has this ledger open. */
-  beats(): Promise<number>
+  /** Changes whenever a process says that it is alive: it stands still where none has this ledger open. */
+  signOfLife(): Promise<string>
   /** Rows of a kind, each once, in an order that stays as it is while nobody writes. */
   read(kind: LedgerKind, cursor: string | undefined, limit: number): Promise<CopyPage>
 

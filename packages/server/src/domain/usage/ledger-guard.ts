@@ -33,3 +33,9 @@ export interface LedgerGuard {
   /** @returns what it waited for; undefined where it did not wait */
   release(actor: string, now: number): Promise<LedgerWait | undefined>
 }
+
+/** A copying may begin anew until it has ended; only the last one that began may end. */
+export function mayReplace(known: LedgerWait, copy: LedgerWait['copy']): boolean {
+  if (known.copy === undefined || copy === undefined) return false
+  return known.copy.id === copy.id || !(known.copy.isFinished || copy.isFinished)
+}

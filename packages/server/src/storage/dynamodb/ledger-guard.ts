@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Hour, hourOf } from '../../domain/usage/hour.ts'
-import type { LedgerGuard, LedgerWait } from '../../domain/usage/ledger-guard.ts'
+import { type LedgerGuard, type LedgerWait, mayReplace } from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
 import { optionalText, text } from './fields.ts'
 import { ledgerKey } from './keys.ts'
@@ -64,6 +64,32 @@ export async function createDynamoLedgerGuard(
       // A step that writes without reading may be one of an older clock, and harms nothing: it is minutes at most.
       await table.transaction((tx) => write(tx, 'alive_at', String(at)))
     },
+    async hold({ reason, copy }, actor, at) {
+      waiting = await table.transaction(async (tx) => {
+        const known = await readWait(tx)
+        if (known !== undefined && !mayReplace(known, copy)) return known
+        const aliveAt = Number((await read(tx, 'alive_at')) ?? at)
+        const wait: NotedWait = {
+          id: known?.id ?? randomUUID(),
+          reason,
+          from: known?.from ?? Math.min(hourOf(aliveAt), hourOf(at)),
+          to: hourOf(at),
+          ...(copy && { copy }),
+        }
+        await write(tx, 'waiting', JSON.stringify(wait))
+        if (known === undefined)
+          await appendAudit(tx, {
+            at,
+            actor,
+            action: 'ledger.hold',
+            subject: 'ledger',
+            before: undefined,
+            after: shown(wait),
+          })
+        return wait
+      })
+      return shown(waiting)
+    },
     async release(actor, at) {
       const known = await readWait(table)
       if (known === undefined) return undefined
@@ -95,8 +121,8 @@ export async function createDynamoLedgerGuard(
   }
 }
 
-function shown({ reason, from, to }: NotedWait): LedgerWait {
-  return { reason, from, to }
+function shown({ id: _, ...wait }: NotedWait): LedgerWait {
+  return wait
 }
 
 async function read(reader: Pick<Reader, 'get'>, name: string): Promise<string | undefined> {

@@ -9,7 +9,7 @@ import { readName, writeName } from './ledger-guard.ts'
 /** Copies rows by table. How far it got is written in the transaction that writes the rows. */
 export function createSqlLedgerCopy(database: SqlDatabase): LedgerCopy {
   return {
-    beats: () => database.read(async (sql) => Number((await readName(sql, 'beats')) ?? 0)),
+    signOfLife: () => database.read(async (sql) => (await readName(sql, 'beats')) ?? ''),
     read: (kind, cursor, limit) =>
       database.read((sql) => readRows(sql, database.engine, kind, cursor, limit)),
     // Whoever opens a ledger claims it first.

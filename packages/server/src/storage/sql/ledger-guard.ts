@@ -1,5 +1,5 @@
 import { hourOf } from '../../domain/usage/hour.ts'
-import type { LedgerGuard, LedgerWait } from '../../domain/usage/ledger-guard.ts'
+import { type LedgerGuard, type LedgerWait, mayReplace } from '../../domain/usage/ledger-guard.ts'
 import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Sql, SqlDatabase } from './database.ts'
@@ -127,12 +127,6 @@ export async function createSqlLedgerGuard(
       return released.wait
     },
   }
-}
-
-/** A copying may begin anew until it has ended; only the last one that began may end. */
-function mayReplace(known: LedgerWait, copy: LedgerWait['copy']): boolean {
-  if (known.copy === undefined || copy === undefined) return false
-  return known.copy.id === copy.id || !(known.copy.isFinished || copy.isFinished)
 }
 
 /** @param beside - beats known elsewhere, which it goes on from where they are more */
