@@ -33,6 +33,7 @@ const ALARM_KINDS = Object.keys({
   access_overdue: true,
   delivery_dead: true,
   notifications: true,
+  failover: true,
 } satisfies Record<Alarm['kind'], true>) as Alarm['kind'][]
 
 export function createDynamoSubscriptionHistory(
