@@ -27,6 +27,8 @@ export interface TableSettings {
   readonly patienceMs?: number
   /** So long may another's journal be undecided before it is ended, ms. */
   readonly graceMs?: number
+  /** Told why a large step of this process is left to others, who finish it or clear it away. */
+  readonly onLeft?: (error: unknown) => void
 }
 
 const PATIENCE_MS = 15_000
@@ -41,7 +43,7 @@ export function createDynamoTable(
   close: () => void = () => {},
 ): Table {
   const { table, shards, transactionItems, patienceMs = PATIENCE_MS, graceMs = GRACE_MS } = settings
-  const journal = createJournal({ requests, table, graceMs })
+  const journal = createJournal({ requests, table, graceMs, onLeft: settings.onLeft ?? warn })
   const patience = () => createPatience(patienceMs)
   const reader = createTableReader({ requests, table, journal, patience })
 
@@ -175,4 +177,9 @@ function busyAfterLoss(cause: unknown): Error {
     'the answer to a write was lost, and others have written since: ask again whether it was done',
     { cause },
   )
+}
+
+function warn(error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error)
+  process.emitWarning(`a large step of the ledger is left for later: ${reason}`)
 }

@@ -73,9 +73,11 @@ export interface JournalOptions {
   readonly table: string
   /** So long may a journal be `prepared` before others end it, ms. Its owner needs moments. */
   readonly graceMs: number
+  /** Told why a journal of our own is left to others, who finish it or clear it away. */
+  readonly onLeft: (error: unknown) => void
 }
 
-export function createJournal({ requests, table, graceMs }: JournalOptions): Journal {
+export function createJournal({ requests, table, graceMs, onLeft }: JournalOptions): Journal {
   /** When each journal that is not ours was first seen prepared, by the machine's steady clock: no two agree on the time. */
   const preparedSince = new Map<string, number>()
 
@@ -236,7 +238,7 @@ export function createJournal({ requests, table, graceMs }: JournalOptions): Jou
       await turn(id, 'committed', 'done', patience)
       await clear(id, parts, patience)
     } catch (error) {
-      process.emitWarning(`a step of the ledger is finished later: ${messageOf(error)}`)
+      onLeft(error)
     }
   }
 
@@ -297,9 +299,7 @@ export function createJournal({ requests, table, graceMs }: JournalOptions): Jou
       await inParallel(locked, PARALLEL_MAX, ({ key }) => unlock(id, key, patience))
       await clear(id, parts, patience)
     } catch (error) {
-      process.emitWarning(
-        `a step of the ledger that was not taken is cleared away later: ${messageOf(error)}`,
-      )
+      onLeft(error)
     }
   }
 
@@ -468,8 +468,4 @@ function headerKey(id: string): Wire {
 
 function partKey(id: string, index: number): Wire {
   return wireKey({ pk: `${JOURNAL}#${id}`, sk: String(index).padStart(4, '0') })
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
