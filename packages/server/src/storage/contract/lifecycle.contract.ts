@@ -23,8 +23,12 @@ const NOON = utc('2026-11-21T12:00')
 const MINUTE = 60_000
 const HOUR = 3_600_000
 
-/** What subscriptions make of AWS's notifications, on any store. */
-export function lifecycleContract(name: string, open: () => Promise<LifecycleStores>): void {
+/**
+ * What subscriptions make of AWS's notifications, on any store.
+ *
+ * @param ordersMax - of the orders in which a renewal may be told, so many; fewer where a step takes long
+ */
+export function lifecycleContract(name: string, open: () => Promise<LifecycleStores>, ordersMax = 24): void {
   describe(`${name}: the life of a subscription`, () => {
     let stores: LifecycleStores
     let clock: ReturnType<typeof aClock>
@@ -221,7 +225,8 @@ export function lifecycleContract(name: string, open: () => Promise<LifecycleSto
         'goes on without a registration, %s, in whatever order it is told',
         async (_, previousAgreementId) => {
           const orders = permutations(['created', 'granted', 'ended', 'withdrawn'] as const)
-          for (const order of orders) {
+          const every = Math.ceil(orders.length / ordersMax)
+          for (const order of orders.filter((_, index) => index % every === 0)) {
             stores = await open()
             receive = createReceiveEvent({ cases: stores.cases, catalog, clock })
             at(NOON)
