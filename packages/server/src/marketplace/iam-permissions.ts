@@ -15,6 +15,7 @@ export interface Permission {
 /** AWS knows no resources for Marketplace's metering, entitlements and agreements. */
 const ANY = ['*']
 const ACCOUNT = '123456789012'
+const LEDGER = `arn:aws:dynamodb:us-east-1:${ACCOUNT}:table/tollkeeper`
 
 export const PERMISSIONS: readonly Permission[] = [
   {
@@ -74,6 +75,30 @@ export const PERMISSIONS: readonly Permission[] = [
     resources: [`arn:aws:events:us-east-1:${ACCOUNT}:event-bus/default`],
   },
   {
+    feature: 'The ledger on DynamoDB',
+    when: 'with `store.url: dynamodb://…`',
+    sid: 'Ledger',
+    actions: [
+      'dynamodb:DescribeTable',
+      'dynamodb:DescribeContinuousBackups',
+      'dynamodb:GetItem',
+      'dynamodb:BatchGetItem',
+      'dynamodb:Query',
+      'dynamodb:PutItem',
+      'dynamodb:UpdateItem',
+      'dynamodb:DeleteItem',
+      'dynamodb:ConditionCheckItem',
+    ],
+    resources: [LEDGER, `${LEDGER}/index/*`],
+  },
+  {
+    feature: 'Making that table',
+    when: 'for its first start, if your infrastructure does not make it; `tollkeeper rehearse --store dynamodb://…` makes and deletes one beside it',
+    sid: 'LedgerSetUp',
+    actions: ['dynamodb:CreateTable', 'dynamodb:UpdateTimeToLive', 'dynamodb:DeleteTable'],
+    resources: [LEDGER, `${LEDGER}-rehearsal-*`],
+  },
+  {
     feature: 'Import from DynamoDB',
     when: 'while you run `subscription import dynamodb://…`; take it away afterwards',
     sid: 'Import',
@@ -123,7 +148,7 @@ const MAY_ASSUME = {
 
 /** `docs/iam.md`. */
 export function iamPage(): string {
-  const standing = PERMISSIONS.filter(({ sid }) => sid !== 'Import')
+  const standing = PERMISSIONS.filter(({ sid }) => sid !== 'Import' && sid !== 'LedgerSetUp')
   const rows = PERMISSIONS.map(
     ({ feature, when, actions }) =>
       `| ${feature} | ${when} | ${actions.map((action) => `\`${action}\``).join(', ')} |`,
@@ -155,6 +180,12 @@ What is not permitted and not needed is missed nowhere. Without the agreements, 
 
 \`\`\`json
 ${JSON.stringify(iamPolicy(standing), null, 2)}
+\`\`\`
+
+Whoever makes the ledger's table on DynamoDB, as long as it takes:
+
+\`\`\`json
+${JSON.stringify(iamPolicy(PERMISSIONS.filter(({ sid }) => sid === 'LedgerSetUp')), null, 2)}
 \`\`\`
 
 For an import from DynamoDB, as long as it takes:

@@ -1,5 +1,5 @@
 import type { DynamoDBClient, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb'
-import type { Requests } from './requests.ts'
+import type { Operations, Requests } from './requests.ts'
 
 /** Where a table is, and how it is reached. */
 export interface DynamoPlace {
@@ -22,21 +22,21 @@ export interface DynamoClient extends Requests {
 export async function openDynamoClient({ region, client: config }: DynamoPlace): Promise<DynamoClient> {
   const sdk = await import('@aws-sdk/client-dynamodb')
   const client = new sdk.DynamoDBClient({ region, ...config, maxAttempts: 1 })
-  const commands = {
-    GetItem: sdk.GetItemCommand,
-    BatchGetItem: sdk.BatchGetItemCommand,
-    Query: sdk.QueryCommand,
-    PutItem: sdk.PutItemCommand,
-    UpdateItem: sdk.UpdateItemCommand,
-    DeleteItem: sdk.DeleteItemCommand,
-    TransactWriteItems: sdk.TransactWriteItemsCommand,
+  const commands: { readonly [Name in keyof Operations]: (input: Operations[Name]['input']) => object } = {
+    GetItem: (input) => new sdk.GetItemCommand(input),
+    BatchGetItem: (input) => new sdk.BatchGetItemCommand(input),
+    Query: (input) => new sdk.QueryCommand(input),
+    PutItem: (input) => new sdk.PutItemCommand(input),
+    UpdateItem: (input) => new sdk.UpdateItemCommand(input),
+    DeleteItem: (input) => new sdk.DeleteItemCommand(input),
+    TransactWriteItems: (input) => new sdk.TransactWriteItemsCommand(input),
   }
-  type Send = (input: object) => Promise<never>
   return {
-    send: (name, input) => {
-      const Command = commands[name] as unknown as new (input: object) => Parameters<typeof client.send>[0]
-      return client.send(new Command(input)) as ReturnType<Send>
-    },
+    // The SDK's `send` has no type for a command that is chosen at run time.
+    send: <Name extends keyof Operations>(name: Name, input: Operations[Name]['input']) =>
+      client.send(commands[name](input) as Parameters<typeof client.send>[0]) as Promise<
+        Operations[Name]['output']
+      >,
     sdk: client,
     close: () => client.destroy(),
   }

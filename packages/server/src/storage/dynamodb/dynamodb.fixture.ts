@@ -7,7 +7,7 @@ import { type DynamoClient, openDynamoClient } from './client.ts'
 import { createDynamoTable, type TableSettings } from './dynamo-table.ts'
 import type { Requests } from './requests.ts'
 import type { Table } from './table.ts'
-import { ensureTable } from './table-definition.ts'
+import { deleteTable, ensureTable } from './table-definition.ts'
 
 const IS_THERE = inject('dynamoLocal') !== ''
 
@@ -34,10 +34,7 @@ export async function aDynamoPlace() {
   }
   const client = await aClient(place)
   await ensureTable(client, place.table)
-  onTestFinished(async () => {
-    const { DeleteTableCommand } = await import('@aws-sdk/client-dynamodb')
-    await client.sdk.send(new DeleteTableCommand({ TableName: place.table }))
-  })
+  onTestFinished(() => deleteTable(client, place.table))
   return place
 }
 

@@ -64,6 +64,32 @@ export async function ensureTable(client: DynamoClient, table: string): Promise<
   return { id: state?.TableId ?? '', wasCreated }
 }
 
+/** What a person should know of the table, before real usage stands on it. What nobody may look at is not known. */
+export async function tableWarnings(client: DynamoClient, table: string): Promise<string[]> {
+  const sdk = await import('@aws-sdk/client-dynamodb')
+  const warnings: string[] = []
+  const { Table: state } = await client.sdk.send(new sdk.DescribeTableCommand({ TableName: table }))
+  if (state?.DeletionProtectionEnabled === false) {
+    warnings.push(`the table ${table} is not protected against deletion: see docs/dynamodb.md`)
+  }
+  try {
+    const command = new sdk.DescribeContinuousBackupsCommand({ TableName: table })
+    const { ContinuousBackupsDescription: backups } = await client.sdk.send(command)
+    if (backups?.PointInTimeRecoveryDescription?.PointInTimeRecoveryStatus === 'DISABLED') {
+      warnings.push(`the table ${table} has no point-in-time recovery: see docs/dynamodb.md`)
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'AccessDeniedException') throw error
+  }
+  return warnings
+}
+
+/** Deletes a table, whatever is in it. */
+export async function deleteTable(client: DynamoClient, table: string): Promise<void> {
+  const { DeleteTableCommand } = await import('@aws-sdk/client-dynamodb')
+  await client.sdk.send(new DeleteTableCommand({ TableName: table }))
+}
+
 /** What `CreateTable` is asked for. */
 export function tableDefinition(table: string): CreateTableCommandInput {
   const indexed = Object.values(INDEXES).flatMap(({ partition, sort }) => [partition, sort])
