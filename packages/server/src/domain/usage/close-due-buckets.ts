@@ -211,10 +211,15 @@ async function closeKeys(run: Run, product: Product, keys: readonly BucketKey[])
     },
   )
   for (const [index, outcome] of outcomes.entries()) {
+    const key = keys[index]!
+    if (typeof outcome === 'object') {
+      await attempt(run, `${key.subscription}/${key.dimension}/${hourText(key.hour)}`, () =>
+        Promise.reject(outcome.error),
+      )
+    }
     if (outcome === 'held') run.report.held++
     if (outcome !== 'closed') continue
     run.report.closed++
-    const key = keys[index]!
     noteLoss(run, product.id, key.dimension, closings.get(nameOf(key)))
   }
 }

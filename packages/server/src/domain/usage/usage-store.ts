@@ -366,13 +366,16 @@ export interface UsageStore {
     product: string | undefined,
     limit: number,
   ): Promise<readonly { bucket: UsageBucket; subscription: Subscription }[]>
-  /** Closes buckets one after the other in one transaction; `undefined` leaves a bucket as it is. */
+  /**
+   * Closes buckets one after the other; `undefined` leaves a bucket as it is. A store closes either all in one transaction,
+   * and throws where one fails, or each in its own, and gives the error in the place of its outcome; of one alone it throws.
+   */
   close(
     keys: readonly BucketKey[],
     now: number,
     decide: (state: ClosingState) => Closing | undefined,
     needs: ClosingNeeds,
-  ): Promise<readonly ('closed' | 'held' | 'unchanged')[]>
+  ): Promise<readonly ('closed' | 'held' | 'unchanged' | { readonly error: unknown })[]>
   /**
    * Subscriptions and hours without any usage of a dimension, for the zero that AWS recommends.
    * Seals an empty bucket with a record of zero, unless the hour already has a bucket or AWS's key is taken.

@@ -209,9 +209,16 @@ export const valueKey = (meterPk: string, period: string, value: Uint8Array): Ke
   pk: `SEEN#${meterPk}#${part(period)}`,
   sk: Buffer.from(value).toString('hex'),
 })
-/** Events that are counted in another hour than their own, by their own. */
+/** How many events are counted in another hour than their own, by their own; in shards. */
 export const strayPartition = 'STRAYS'
-export const strayKey = (hour: number): Key => ({ pk: strayPartition, sk: hourDigits(hour) })
+export const strayKey = (hour: number, shard: number): Key => ({
+  pk: strayPartition,
+  sk: `${hourDigits(hour)}#${shard}`,
+})
+
+/** Products that have meters. */
+export const productsPartition = 'PRODUCTS'
+export const productKey = (product: string): Key => ({ pk: productsPartition, sk: part(product) })
 
 /** Lists of buckets are cut in slices, by their meter: no index has a hot partition when an hour begins. */
 export const SLICES = 4
