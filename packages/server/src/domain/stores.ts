@@ -16,7 +16,12 @@ import type { WorkLeases } from './work-leases.ts'
 
 export type LedgerMode = 'simulated' | 'shadow' | 'live'
 
-/** Every port on one open store, whose tables are of this version. */
+/**
+ * Every port on one open store, whose tables are of this version.
+ *
+ * A step that others get in the way of is run again: a function that decides within it may be asked more than once, and
+ * its last answer is what counts.
+ */
 export interface Stores {
   readonly usage: UsageStore
   readonly usageAccounts: UsageAccounts

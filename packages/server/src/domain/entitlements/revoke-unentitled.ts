@@ -124,6 +124,7 @@ async function end(
   await cases.settleOf(
     id,
     (buyerCase) => {
+      isEnded = false
       const agreements = buyerCase.agreements.filter(
         (agreement) => subscriptionOf(agreement, buyerCase.subscriptions)?.id === id,
       )

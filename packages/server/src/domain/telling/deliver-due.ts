@@ -78,12 +78,12 @@ async function deliverBatch(
     const judge = (state: Parameters<typeof judgeDelivery>[2]) =>
       judgeDelivery(claimed, outcome, state, now, jitter)
     let state: 'delivered' | 'waiting' | 'dead' | undefined
-    await outbox.settle(claimed, now, (found) => {
+    const isSettled = await outbox.settle(claimed, now, (found) => {
       const verdict = judge(found)
       state = verdict.state
       return verdict
     })
-    if (state !== undefined) report[state]++
+    if (isSettled && state !== undefined) report[state]++
   }
 }
 

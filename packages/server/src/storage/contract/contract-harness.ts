@@ -32,8 +32,8 @@ export function seats(units: number, expiresAt?: number): Entitlement {
 }
 
 /** The ledger with contracts, and an AWS that grants what it is told. */
-export async function startContracts(
-  open: () => Promise<ContractStores>,
+export async function startContracts<S extends ContractStores = ContractStores>(
+  open: () => Promise<S>,
   product: Product = aContract(),
   now?: number,
 ) {

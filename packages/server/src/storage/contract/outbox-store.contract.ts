@@ -551,5 +551,5 @@ export function outboxStoreContract(name: string, open: () => Promise<OutboxStor
       ),
       { numRuns: runs },
     )
-  })
+  }, 60_000)
 }

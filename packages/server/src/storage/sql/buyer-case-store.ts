@@ -15,7 +15,13 @@ import { countContacts, ensureBuyer, findBuyer, putContact, toBuyer } from './bu
 import type { Row, Sql, SqlDatabase, SqlValue } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
 import { int, optionalText, SUBSCRIPTION_COLUMNS, text, toSubscription } from './rows.ts'
-import { bumpEpoch, getSubscription, insertSubscription, patchSubscription } from './subscription-store.ts'
+import {
+  bumpEpoch,
+  getSubscription,
+  insertSubscription,
+  patchSubscription,
+  SUBSCRIPTION_STEP,
+} from './subscription-store.ts'
 
 /** A message for a person to look at. */
 const REJECTED_BYTES_MAX = 262_144
@@ -23,16 +29,19 @@ const REJECTED_BYTES_MAX = 262_144
 export function createSqlBuyerCaseStore(database: SqlDatabase): BuyerCaseStore {
   return {
     receive: (event, product, decide, now) =>
-      database.transaction((sql) => receive(sql, event, product, decide, now)),
+      database.transaction((sql) => receive(sql, event, product, decide, now), SUBSCRIPTION_STEP),
     settle: (key, decide, actor, now, contact) =>
-      database.transaction(async (sql) => settle(sql, await loadCase(sql, key), decide, actor, now, contact)),
+      database.transaction(
+        async (sql) => settle(sql, await loadCase(sql, key), decide, actor, now, contact),
+        SUBSCRIPTION_STEP,
+      ),
     settleOf: (id, decide, actor, now, contact) =>
       database.transaction(async (sql) => {
         const subscription = await getSubscription(sql, id)
         const after = await settle(sql, await loadCase(sql, keyOf(subscription)), decide, actor, now)
         if (contact !== undefined) await putContact(sql, subscription.buyer, contact, actor)
         return after
-      }),
+      }, SUBSCRIPTION_STEP),
     adopt: (productCode, product) =>
       database.transaction(async (sql) => {
         const found = await sql.all(

@@ -12,7 +12,7 @@ import { readContractHistory } from './contract-history.ts'
 import type { Row, Sql, SqlDatabase } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
 import { int, optionalInt, optionalText, SUBSCRIPTION_COLUMNS, text, toSubscription } from './rows.ts'
-import { bumpEpoch, getSubscription, patchSubscription } from './subscription-store.ts'
+import { bumpEpoch, getSubscription, patchSubscription, SUBSCRIPTION_STEP } from './subscription-store.ts'
 
 /** Renewals followed back from one agreement to an earlier one: one a year. */
 const PREDECESSORS_MAX = 100
@@ -27,13 +27,18 @@ export function createSqlEntitlementStore(database: SqlDatabase): EntitlementSto
         history: await readContractHistory(sql, id),
       })),
     findServing: (id) => database.read((sql) => findServing(sql, id)),
-    settle: (id, decide, actor, now) =>
-      database.transaction(async (sql) => {
+    async settle(id, decide, actor, now) {
+      const settle = async (sql: Sql, mayChangeSubscription: boolean) => {
         const state = await getState(sql, id)
         const changes = decide(state)
+        if (changes !== undefined && changesSubscription(changes) && !mayChangeSubscription) return undefined
         if (changes !== undefined) await apply(sql, state, changes, actor, now)
         return getSubscription(sql, id)
-      }),
+      }
+      // Nearly all readings say what the last one said: usage is not to wait for them.
+      const settled = await database.transaction((sql) => settle(sql, false))
+      return settled ?? (await database.transaction((sql) => settle(sql, true), SUBSCRIPTION_STEP))!
+    },
     claimDue: async (product, now, leaseMs, limit) => {
       const isAny = await database.read((sql) =>
         sql.get(
@@ -116,6 +121,10 @@ async function findServing(sql: Sql, id: string): Promise<EntitlementReading | u
   return reading
 }
 
+function changesSubscription({ patch }: ReadingChanges): boolean {
+  return patch !== undefined && Object.keys(patch).length > 0
+}
+
 async function apply(
   sql: Sql,
   { subscription, reading: before }: EntitlementState,
@@ -154,7 +163,7 @@ async function apply(
       before: before?.entitlements ?? [],
       after: reading.entitlements,
     })
-  if (patch !== undefined && Object.keys(patch).length > 0) {
+  if (patch !== undefined && changesSubscription(changes)) {
     await patchSubscription(sql, id, patch, actor, now, changes.planFrom)
     await bumpEpoch(sql)
   }

@@ -1,9 +1,8 @@
 import { HOUR_MS, type Hour, hourOf, hourStart, monthStart } from '../../domain/usage/hour.ts'
 import type { Sql, SqlDatabase } from './database.ts'
-import { int, text } from './rows.ts'
+import { FORGETTING } from './forgetting.ts'
+import { int, optionalInt, text } from './rows.ts'
 
-/** Events forgotten in one transaction: requests wait for it. */
-const SLICE_EVENTS = 5_000
 /** Meters, and tag sets, looked at in one transaction. */
 const SLICE_METERS = 200
 const SLICE_TAG_SETS = 2_000
@@ -13,8 +12,6 @@ const SLICES_MAX = 200
 const TRUST_AFTER_MS = 24 * HOUR_MS
 /** How often the clock is written down. */
 const NOTE_CLOCK_MS = 10 * 60_000
-/** After every key: keys are 16 bytes. */
-const KEYS_END = new Uint8Array(17).fill(255)
 
 /**
  * Forgets events timed before the horizon's hour, oldest first; what they counted stays in their buckets. Others
@@ -28,11 +25,19 @@ export async function purgeEvents(
   now: number | undefined,
 ): Promise<number> {
   if (now !== undefined && !(await database.transaction((sql) => trustsClock(sql, now)))) return 0
+  const before = hourOf(horizon)
+  const { oldest, forgetSlice } = FORGETTING[database.engine]
   let purged = 0
   for (let slice = 0; slice < SLICES_MAX; slice++) {
-    const events = await database.transaction((sql) => purgeSlice(sql, hourOf(horizon)))
-    if (events === undefined) break
-    purged += events
+    // What never was cannot be forgotten: an import may still reach back further than events do.
+    const hour = optionalInt((await database.get(oldest))?.hour)
+    if (hour === undefined || hour >= before) {
+      if (purged > 0) await moveHorizon(database, before)
+      break
+    }
+    // Before the first of its events is gone, or a repeat of what is forgotten would count again.
+    await moveHorizon(database, hour + 1)
+    purged += await database.transaction((sql) => forgetSlice(sql, hour))
     await breathe()
   }
   await purgePeriods(database)
@@ -60,50 +65,17 @@ async function trustsClock(sql: Sql, now: number): Promise<boolean> {
   return now - since >= TRUST_AFTER_MS
 }
 
-/** @returns how many events were forgotten; undefined where there is no older hour */
-async function purgeSlice(sql: Sql, before: Hour): Promise<number | undefined> {
-  // What never was cannot be forgotten: an import may still reach back further than events do.
-  const oldest = await sql.get('SELECT hour FROM event_hour WHERE hour < ? ORDER BY hour LIMIT 1', before)
-  if (oldest === undefined) return undefined
-  const hour = int(oldest.hour)
-  // From its first slice on, or a repeat of what is forgotten would count again.
-  await setHorizon(sql, hour + 1)
-  const next = await sql.get(
-    'SELECT key FROM usage_event WHERE hour = ? ORDER BY key LIMIT 1 OFFSET ?',
-    hour,
-    SLICE_EVENTS,
-  )
-  const end = (next?.key as Uint8Array | undefined) ?? KEYS_END
-  for (const [column, condition] of [
-    ['purged', 'state < 2'],
-    ['purged_unbillable', 'state = 2'],
-  ] as const) {
-    for (const { meter, counted, delta } of await sql.all(
-      `SELECT meter, counted, SUM(delta) AS delta FROM usage_event WHERE hour = ? AND key < ? AND ${condition} GROUP BY meter, counted`,
-      hour,
-      end,
-    )) {
-      await sql.run(
-        `UPDATE bucket SET ${column} = ${column} + ? WHERE meter = ? AND hour = ?`,
-        delta!,
-        meter!,
-        counted!,
-      )
-    }
-  }
-  const { changes } = await sql.run('DELETE FROM usage_event WHERE hour = ? AND key < ?', hour, end)
-  if (next === undefined) {
-    await sql.run('DELETE FROM event_hour WHERE hour = ?', hour)
-    const more = await sql.get('SELECT 1 AS one FROM event_hour WHERE hour < ? LIMIT 1', before)
-    if (more === undefined) await setHorizon(sql, before)
-  }
-  return changes
-}
-
-async function setHorizon(sql: Sql, hour: Hour): Promise<void> {
-  await sql.run(
-    `UPDATE ledger SET value = ?1 WHERE name = 'horizon' AND CAST(value AS BIGINT) < CAST(?1 AS BIGINT)`,
-    String(hourStart(hour)),
+/** From here on, what is timed before that hour is refused. */
+async function moveHorizon(database: SqlDatabase, hour: Hour): Promise<void> {
+  const known = await database.get(`SELECT value FROM ledger WHERE name = 'horizon'`)
+  if (Number(text(known!.value)) >= hourStart(hour)) return
+  await database.transaction(
+    (sql) =>
+      sql.run(
+        `UPDATE ledger SET value = ?1 WHERE name = 'horizon' AND CAST(value AS BIGINT) < CAST(?1 AS BIGINT)`,
+        String(hourStart(hour)),
+      ),
+    { excludesIngest: true },
   )
 }
 

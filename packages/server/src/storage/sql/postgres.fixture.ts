@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import type { OpenStores } from '../contract/open-stores.ts'
 import { openPostgres, type PostgresDatabase, type PostgresOptions } from './postgres.ts'
 import { type PostgresServer, startPostgresServer } from './postgres-server.fixture.ts'
+import { openPostgresStores } from './postgres-stores.ts'
 
 /** One server for all tests of a file, and a ledger of its own for each of them. */
 export function usePostgres() {
@@ -14,7 +16,19 @@ export function usePostgres() {
     onTestFinished(() => server.drop(url))
     return url
   }
+  const ledgers = new Map<symbol, Promise<string>>()
+  const ledgerOf = (ledger: symbol): Promise<string> => {
+    const url = ledgers.get(ledger) ?? createLedger()
+    ledgers.set(ledger, url)
+    return url
+  }
+  const openStores: OpenStores = async (ledger) => {
+    const stores = await openPostgresStores(await (ledger === undefined ? createLedger() : ledgerOf(ledger)))
+    onTestFinished(() => stores.close())
+    return stores
+  }
   return {
+    openStores,
     server: () => server,
     /** @returns the address of a ledger without anything in it, which is gone when the test ends */
     createLedger,

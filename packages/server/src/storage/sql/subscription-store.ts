@@ -12,12 +12,14 @@ import { hourOf } from '../../domain/usage/hour.ts'
 import { appendAudit } from './audit-trail.ts'
 import { ensureBuyer } from './buyer-store.ts'
 import { notePlan } from './contract-history.ts'
-import type { Sql, SqlDatabase, SqlValue } from './database.ts'
+import type { Sql, SqlDatabase, SqlValue, StepOptions } from './database.ts'
 import { int, SUBSCRIPTION_COLUMNS, toSubscription } from './rows.ts'
 import { handOver, moveOpenBuckets, openFinalBuckets } from './usage-closer.ts'
 
 const MATCHES_MAX = 100
 const CACHE_MAX = 50_000
+/** What changes subscriptions, or moves what was counted under them. */
+export const SUBSCRIPTION_STEP: StepOptions = { excludesIngest: true }
 const EPOCH = `SELECT value FROM ledger WHERE name = 'epoch'`
 
 /** Look-ups by reference are kept until any subscription changes: every usage event needs one. */
@@ -77,7 +79,7 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
           after: subscription,
         })
         return { subscription: await getSubscription(sql, subscription.id), created: true }
-      }),
+      }, SUBSCRIPTION_STEP),
     change: (id, decide, actor, now) =>
       database.transaction(async (sql) => {
         const before = await getSubscription(sql, id)
@@ -87,7 +89,7 @@ export function createSqlSubscriptionStore(database: SqlDatabase): SubscriptionS
         await patchSubscription(sql, id, patch, actor, now)
         await bumpEpoch(sql)
         return getSubscription(sql, id)
-      }),
+      }, SUBSCRIPTION_STEP),
   }
 }
 

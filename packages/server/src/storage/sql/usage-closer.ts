@@ -38,7 +38,7 @@ const HISTORY =
  * subscriptions of one agreement that was withdrawn and granted anew.
  */
 const INCLUDED_OF_KIN = `WITH RECURSIVE kin (id) AS (
-    SELECT ?1 UNION SELECT n.id FROM kin k JOIN subscription o ON o.id = k.id JOIN subscription n ON n.id = o.successor OR n.successor = o.id
+    SELECT id FROM subscription WHERE id = ?1 UNION SELECT n.id FROM kin k JOIN subscription o ON o.id = k.id JOIN subscription n ON n.id = o.successor OR n.successor = o.id
   ) SELECT u.period, SUM(u.used) AS used FROM kin k CROSS JOIN subscription s ON s.id = k.id CROSS JOIN meter m ON m.subscription = s.seq AND m.dimension = ?2
     CROSS JOIN included_used u ON u.meter = m.seq
   WHERE s.id = ?1 OR length(u.period) = 7 OR s.agreement_id = (SELECT agreement_id FROM subscription WHERE id = ?1) GROUP BY u.period`

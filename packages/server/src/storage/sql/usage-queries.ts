@@ -19,7 +19,7 @@ import type {
   UsageStatus,
   UsageStore,
 } from '../../domain/usage/usage-store.ts'
-import type { Row, Sql, SqlValue } from './database.ts'
+import type { Row, Sql, SqlDatabase, SqlValue } from './database.ts'
 import {
   BUCKET_COLUMNS,
   EVENT_STATE,
@@ -259,7 +259,7 @@ export async function readStatus(
 ): Promise<UsageStatus> {
   const mine = product ?? null
   const counts = await sql.all(
-    'SELECT product, dimension, state, records, units FROM record_count WHERE (?1 IS NULL OR product = ?1) ORDER BY product, dimension',
+    'SELECT product, dimension, state, SUM(records) AS records, SUM(units) AS units FROM record_count WHERE (?1 IS NULL OR product = ?1) GROUP BY product, dimension, state ORDER BY product, dimension',
     mine,
   )
   const records = Object.fromEntries(RECORD_STATES.map((state) => [state, 0])) as Record<RecordState, number>
@@ -435,10 +435,12 @@ async function readLost(
  */
 export async function auditMeters(
   sql: Sql,
+  engine: SqlDatabase['engine'],
   visit: (meters: readonly MeterAudit[]) => void | Promise<void>,
   pageSize: number,
 ): Promise<void> {
-  const measured = await sumEvents(sql)
+  // Where events lie in the order of time, one pass over all of them; else those of each page's meters.
+  const all = engine === 'sqlite' ? await sumEvents(sql, ALL_METERS) : undefined
   let after = 0
   for (;;) {
     const meters = await sql.all(
@@ -448,11 +450,13 @@ export async function auditMeters(
       pageSize,
     )
     if (meters.length === 0) return
+    const last = int(meters.at(-1)!.seq)
+    const measured = all ?? (await sumEvents(sql, { after, last }))
     const page: MeterAudit[] = []
     for (const meter of meters)
       page.push(await auditMeter(sql, meter, measured.get(int(meter.seq)) ?? new Map()))
     await visit(page)
-    after = int(meters.at(-1)!.seq)
+    after = last
   }
 }
 
@@ -461,11 +465,18 @@ interface EventSums {
   unbillable: bigint
 }
 
-/** One pass over all events: what they say that each bucket counts. */
-async function sumEvents(sql: Sql): Promise<Map<number, Map<number, EventSums>>> {
+const ALL_METERS = { after: 0, last: Number.MAX_SAFE_INTEGER }
+
+/** What events say that each bucket counts. */
+async function sumEvents(
+  sql: Sql,
+  { after, last }: typeof ALL_METERS,
+): Promise<Map<number, Map<number, EventSums>>> {
   const sums = new Map<number, Map<number, EventSums>>()
   const rows = await sql.all(
-    `SELECT meter, counted, state = 2 AS lost, ${exactSum('delta', 'delta')} FROM usage_event GROUP BY meter, counted, state = 2`,
+    `SELECT meter, counted, state = 2 AS lost, ${exactSum('delta', 'delta')} FROM usage_event WHERE meter > ? AND meter <= ? GROUP BY meter, counted, state = 2`,
+    after,
+    last,
   )
   for (const row of rows) {
     const meter = int(row.meter)

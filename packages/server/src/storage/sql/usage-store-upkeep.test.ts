@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest'
 import { utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
-import { upkeepContract } from '../contract/usage-store-upkeep.contract.ts'
 import { migrate } from './migrations.ts'
 import { openSqlite } from './sqlite.ts'
 import { createSqliteUsageStore } from './sqlite-stores.ts'
@@ -16,8 +15,6 @@ async function open() {
     subscriptions: createSqlSubscriptionStore(database),
   }
 }
-
-upkeepContract('SQLite', open)
 
 it('keeps neither the tag shares of closed hours, nor forgotten tag sets, nor a request twice', async () => {
   const stores = await open()

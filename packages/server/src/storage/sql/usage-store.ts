@@ -209,7 +209,7 @@ export function createSqlUsageStore(database: SqlDatabase, writer: EventWriter):
     listEvents: (key, limit) => database.read((sql) => listEvents(sql, key, limit)),
     listTransfers: (key) => database.read((sql) => listTransfers(sql, key)),
     status: (product, at) => database.read((sql) => readStatus(sql, product, at)),
-    audit: (visit) => database.snapshot((sql) => auditMeters(sql, visit, AUDIT_PAGE)),
+    audit: (visit) => database.snapshot((sql) => auditMeters(sql, database.engine, visit, AUDIT_PAGE)),
     async purge(horizon, now) {
       const purged = await purgeEvents(database, horizon, now)
       writer.forget(await ledgerValue('horizon'))

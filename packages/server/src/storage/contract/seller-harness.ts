@@ -2,44 +2,22 @@ import type { Product } from '../../domain/products/product.ts'
 import { lookAfterSubscriptions } from '../../domain/subscriptions/look-after.ts'
 import { createRegisterBuyer } from '../../domain/subscriptions/register-buyer.ts'
 import type { SubscriptionReference } from '../../domain/subscriptions/subscription.ts'
-import { type ContractStores, startContracts } from '../contract/contract-harness.ts'
-import { aProduct, utc } from '../contract/fixtures.ts'
-import { createSqlAuditTrail } from './audit-trail.ts'
-import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
-import { createSqlBuyerStore } from './buyer-store.ts'
-import { createSqlEntitlementStore } from './entitlement-store.ts'
-import { migrate } from './migrations.ts'
-import { text } from './rows.ts'
-import { openSqlite, type SqliteDatabase } from './sqlite.ts'
-import { createSqliteUsageStore } from './sqlite-stores.ts'
-import { createSqlSubscriptionStore } from './subscription-store.ts'
+import { startContracts } from './contract-harness.ts'
+import { aProduct, utc } from './fixtures.ts'
+import { type OpenStores, openTelling } from './open-stores.ts'
 
 export const MINUTE = 60_000
 export const HOUR = 3_600_000
 export const DAY = 86_400_000
 export const ACCOUNT = '111122223333'
 
-export async function openStores(): Promise<ContractStores & { database: SqliteDatabase }> {
-  const database = openSqlite(':memory:')
-  await migrate(database)
-  return {
-    database,
-    cases: createSqlBuyerCaseStore(database),
-    entitlements: createSqlEntitlementStore(database),
-    subscriptions: createSqlSubscriptionStore(database),
-    usage: createSqliteUsageStore(database),
-    told: async (subscription: string) =>
-      (
-        await database.read((sql) =>
-          sql.all('SELECT type FROM domain_event WHERE subscription = ? ORDER BY seq', subscription),
-        )
-      ).map((row) => text(row.type)),
-  }
-}
-
 /** A whole seller: one product, AWS's notifications, jobs, usage. */
-export async function start(product: Product = aProduct(), now = utc('2026-11-21T10:05')) {
-  const ledger = await startContracts(openStores, product, now)
+export async function startSeller(
+  open: OpenStores,
+  product: Product = aProduct(),
+  now = utc('2026-11-21T10:05'),
+) {
+  const ledger = await startContracts(() => openTelling(open), product, now)
   const { cases, catalog, clock, ingest, subscriptions, usage } = ledger
   let number = 0
   const sold = () => catalog.list()[0]!
@@ -65,10 +43,6 @@ export async function start(product: Product = aProduct(), now = utc('2026-11-21
   }
   return {
     ...ledger,
-    database: (ledger as unknown as { database: SqliteDatabase }).database,
-    buyers: createSqlBuyerStore((ledger as unknown as { database: SqliteDatabase }).database),
-    trail: createSqlAuditTrail((ledger as unknown as { database: SqliteDatabase }).database),
-    told: (ledger as unknown as ContractStores).told,
     register,
     all: async () => (await subscriptions.list({ limit: 100 })).toReversed(),
     alarms: async () => (await usage.listAlarms(100)).map(({ kind, subject }) => ({ kind, subject })),

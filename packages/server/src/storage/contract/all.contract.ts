@@ -1,0 +1,59 @@
+import { consumptionContract } from './consumption.contract.ts'
+import { entitlementStoreContract } from './entitlement-store.contract.ts'
+import { hardAccessCases } from './hard-cases-access.contract.ts'
+import { hardFollowingCases } from './hard-cases-following.contract.ts'
+import { hardHealingCases } from './hard-cases-healing.contract.ts'
+import { hardMeteringCases } from './hard-cases-metering.contract.ts'
+import { hardOrderCases } from './hard-cases-order.contract.ts'
+import { ledgerContract } from './ledger.contract.ts'
+import { lifecycleContract } from './lifecycle.contract.ts'
+import { meteringRulesContract } from './metering-rules.contract.ts'
+import { type OpenStores, openTelling } from './open-stores.ts'
+import { outboxStoreContract } from './outbox-store.contract.ts'
+import { recordsContract } from './records.contract.ts'
+import { subscriberMeteringContract } from './subscriber-metering.contract.ts'
+import { usageAccountsContract } from './usage-accounts.contract.ts'
+import { usageStoreContract } from './usage-store.contract.ts'
+import { goodbyeContract } from './usage-store-goodbye.contract.ts'
+import { upkeepContract } from './usage-store-upkeep.contract.ts'
+import { workLeasesContract } from './work-leases.contract.ts'
+
+// Every store passes all of them; in three parts, so that they run side by side.
+
+/** How often what is random is tried: of a server less, since its steps take longer. */
+export interface ContractRuns {
+  readonly outbox: number
+  readonly accounts: number
+}
+
+const MANY: ContractRuns = { outbox: 150, accounts: 60 }
+export const FEW: ContractRuns = { outbox: 8, accounts: 6 }
+
+/** @param name - of the engine */
+export function usageContracts(name: string, open: OpenStores, runs = MANY): void {
+  usageStoreContract(name, open)
+  meteringRulesContract(name, open)
+  goodbyeContract(name, open)
+  upkeepContract(name, open)
+  usageAccountsContract(name, open, runs.accounts)
+  hardMeteringCases(name, open)
+}
+
+export function subscriptionContracts(name: string, open: OpenStores): void {
+  const openWithEvents = () => openTelling(open)
+  lifecycleContract(name, open)
+  subscriberMeteringContract(name, open)
+  entitlementStoreContract(name, openWithEvents)
+  consumptionContract(name, openWithEvents)
+  hardAccessCases(name, open)
+  hardFollowingCases(name, open)
+  hardHealingCases(name, open)
+  hardOrderCases(name, open)
+}
+
+export function ledgerContracts(name: string, open: OpenStores, runs = MANY): void {
+  outboxStoreContract(name, () => openTelling(open), runs.outbox)
+  recordsContract(name, open)
+  ledgerContract(name, open)
+  workLeasesContract(name, async () => (await open()).leases)
+}

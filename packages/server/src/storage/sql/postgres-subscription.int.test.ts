@@ -1,0 +1,4 @@
+import { subscriptionContracts } from '../contract/all.contract.ts'
+import { usePostgres } from './postgres.fixture.ts'
+
+subscriptionContracts('PostgreSQL', usePostgres().openStores)

@@ -1,0 +1,4 @@
+import { ledgerContracts } from '../contract/all.contract.ts'
+import { openSqliteForTest } from './sqlite.fixture.ts'
+
+ledgerContracts('SQLite', openSqliteForTest)

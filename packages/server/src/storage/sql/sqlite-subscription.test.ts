@@ -1,0 +1,4 @@
+import { subscriptionContracts } from '../contract/all.contract.ts'
+import { openSqliteForTest } from './sqlite.fixture.ts'
+
+subscriptionContracts('SQLite', openSqliteForTest)
