@@ -3,11 +3,13 @@ import { describe, inject, onTestFinished } from 'vitest'
 // For what it provides.
 import type {} from '../../../../../e2e/dynamodb-local.setup.ts'
 import { awsClientConfig } from '../../marketplace/aws-client.ts'
+import type { Wire } from './attributes.ts'
 import { type DynamoClient, openDynamoClient } from './client.ts'
 import { createDynamoTable, type TableSettings } from './dynamo-table.ts'
-import type { Requests } from './requests.ts'
+import type { Operations, Requests } from './requests.ts'
 import type { Table } from './table.ts'
 import { deleteTable, ensureTable } from './table-definition.ts'
+import { writeUnits } from './write-units.ts'
 
 const IS_THERE = inject('dynamoLocal') !== ''
 
@@ -67,4 +69,39 @@ export async function aDynamoTable(
     graceMs: 200,
     ...settings,
   })
+}
+
+/** Counts requests, and the write units that AWS would charge for them: the items are looked at before and after. */
+export function meterWrites(table: string) {
+  const meter = { requests: new Map<string, number>(), units: 0, through }
+  return meter
+
+  function through(requests: Requests): Requests {
+    const read = async (key: Wire) =>
+      (await requests.send('GetItem', { TableName: table, Key: key, ConsistentRead: true })).Item
+    return {
+      async send(name, input) {
+        meter.requests.set(name, (meter.requests.get(name) ?? 0) + 1)
+        const keys = writtenKeys(name, input)
+        const before = await Promise.all(keys.map(read))
+        const answer = await requests.send(name, input)
+        const after = await Promise.all(keys.map(read))
+        const options = { inTransaction: name === 'TransactWriteItems' }
+        for (const index of keys.keys()) meter.units += writeUnits(before[index], after[index], options)
+        return answer
+      },
+    }
+  }
+}
+
+function writtenKeys(name: keyof Operations, input: Operations[keyof Operations]['input']): Wire[] {
+  const keyOf = ({ Item, Key }: { Item?: Wire | undefined; Key?: Wire | undefined }): Wire => {
+    const { pk, sk } = (Item ?? Key)!
+    return { pk: pk!, sk: sk! }
+  }
+  if (name === 'TransactWriteItems') {
+    const { TransactItems = [] } = input as Operations['TransactWriteItems']['input']
+    return TransactItems.map((one) => keyOf((one.Put ?? one.Update ?? one.Delete ?? one.ConditionCheck)!))
+  }
+  return ['PutItem', 'UpdateItem', 'DeleteItem'].includes(name) ? [keyOf(input as { Key: Wire })] : []
 }

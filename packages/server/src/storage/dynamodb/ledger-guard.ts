@@ -61,7 +61,6 @@ export async function createDynamoLedgerGuard(
       await refresh()
       if (waiting !== undefined) return
       await table.recover()
-      // A step that writes without reading may be one of an older clock, and harms nothing: it is minutes at most.
       await table.transaction((tx) => write(tx, 'alive_at', String(at)))
     },
     async hold({ reason, copy }, actor, at) {
