@@ -20,7 +20,7 @@ export interface NodeStores extends Stores {
 const MINUTE = 60_000
 const TIMEOUT_MS = 1_000
 /** Each with as many hours as there are dimensions: more than one node closes in one step. */
-const BUYERS = 60
+const BUYERS = 52
 const DIMENSIONS = ['a', 'b', 'c', 'd']
 const SPACING_MS = Math.ceil(1000 / MARGINS.callsPerSecond)
 
@@ -66,8 +66,10 @@ export function manyNodesContract(name: string, open: (ledger: symbol) => Promis
     /** Usage of so many buyers in each dimension, in an hour that is then due. */
     const fill = async (product: string, buyers: number) => {
       const reports = []
+      const subscriptions: string[] = []
       for (let buyer = 0; buyer < buyers; buyer++) {
         const { subscription } = await one.subscriptions.create(aSubscription({ product }), 'test')
+        subscriptions.push(subscription.id)
         for (const dimension of DIMENSIONS)
           reports.push({
             reference: { subscriptionId: subscription.id },
@@ -79,9 +81,10 @@ export function manyNodesContract(name: string, open: (ledger: symbol) => Promis
           })
       }
       for (const { status } of await ingest(reports)) expect(status).toBe('accepted')
+      return subscriptions
     }
     const isDue = () => clock.set(utc('2026-11-21T11:16'))
-    return { one, two, aNode, fill, isDue, clock, sends }
+    return { one, two, aNode, fill, isDue, clock, sends, ingest }
   }
 
   describe(`${name}: many nodes`, () => {
@@ -97,6 +100,40 @@ export function manyNodesContract(name: string, open: (ledger: symbol) => Promis
       expect(items).toHaveLength(closed)
       expect(await auditUsage(two.usage)).toMatchObject({ balanced: true })
       expect(await one.leases.list()).toEqual([])
+    })
+
+    it('closes hours that late usage comes in for all the time', async () => {
+      const { one, two, fill, isDue, clock, ingest } = await startNodes('demo')
+      const subscriptions = await fill('demo', BUYERS / 4)
+      isDue()
+      let closing = true
+      let late = 0
+      const reporting = (async () => {
+        for (let turn = 0; closing; turn++) {
+          const reports = subscriptions.flatMap((subscriptionId) =>
+            DIMENSIONS.map((dimension) => ({
+              reference: { subscriptionId },
+              product: 'demo',
+              dimension,
+              id: `late/${turn}/${subscriptionId}/${dimension}`,
+              time: utc('2026-11-21T10:59'),
+              quantity: 1,
+            })),
+          )
+          const outcomes = await ingest(reports)
+          late += outcomes.filter(({ status }) => status === 'accepted' || status === 'late').length
+        }
+      })()
+      const reports = await Promise.all([one.close(), two.close()])
+      closing = false
+      await reporting
+      expect(reports.reduce((sum, { closed }) => sum + closed, 0)).toBe(
+        subscriptions.length * DIMENSIONS.length,
+      )
+      expect(late).toBeGreaterThan(0)
+      clock.set(utc('2026-11-21T12:16'))
+      await one.close()
+      expect(await auditUsage(two.usage)).toMatchObject({ balanced: true })
     })
 
     it('goes round what a node that died was closing, and takes that over when its lease is over', async () => {

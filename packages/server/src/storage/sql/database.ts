@@ -27,6 +27,8 @@ export interface StepOptions {
    * it sees all that was.
    */
   readonly excludesIngest?: boolean
+  /** Steps of the same turn run one after the other, in all processes: they all want the same, and would undo one another. */
+  readonly turn?: 'sending'
 }
 
 export interface SqlDatabase {

@@ -23,3 +23,23 @@ it('takes values of every kind, and gives whole numbers back as such, whatever t
     sum: 9_223_372_036_854_775_808n,
   })
 })
+
+it('does alone what others undo again and again', async () => {
+  const url = await postgres.createLedger()
+  const [mine, theirs] = [await postgres.open(url), await postgres.open(url)]
+  const touch = `UPDATE ledger SET value = value WHERE name = 'epoch'`
+  let isDone = false
+  const busy = (async () => {
+    while (!isDone) await theirs.transaction((sql) => sql.run(touch))
+  })()
+  let tries = 0
+  await mine.transaction(async (sql) => {
+    tries++
+    await sql.get(`SELECT value FROM ledger WHERE name = 'epoch'`)
+    await sql.get('SELECT pg_sleep(0.1)')
+    await sql.run(touch)
+  })
+  isDone = true
+  await busy
+  expect(tries).toBe(4)
+})

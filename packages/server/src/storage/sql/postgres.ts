@@ -44,9 +44,23 @@ export interface PostgresDatabase extends SqlDatabase {
   close(): Promise<void>
 }
 
-const BEGIN = 'BEGIN ISOLATION LEVEL SERIALIZABLE'
-/** Its first statement: a lock is taken before the transaction's snapshot is, so that the step sees all that was taken in. */
-const BEGIN_WITHOUT_INGEST = `${BEGIN}; LOCK TABLE ingest_gate IN EXCLUSIVE MODE`
+/**
+ * How a transaction begins. Its first statement is a lock, which is taken before its snapshot is: so it sees all that was done
+ * by those it waited for. What takes usage in has the table in ROW SHARE MODE, so `withoutIngest` keeps it out, and `alone`
+ * keeps everybody out.
+ */
+const BEGIN = {
+  beside: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN ACCESS SHARE MODE',
+  withoutIngest: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN EXCLUSIVE MODE',
+  alone: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN ACCESS EXCLUSIVE MODE',
+} as const
+/** Only steps of the turn write to the table. */
+const TURN = { sending: 'LOCK TABLE rate IN EXCLUSIVE MODE' } as const
+/**
+ * A step that was undone so often is done alone: usage that comes in all the time would else keep an hour from being closed,
+ * and many small steps a large one.
+ */
+const TRIES_BESIDE = 3
 const BEGIN_READ = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
 /** It may take its time; nobody waits for it. */
 const BEGIN_SNAPSHOT = `${BEGIN_READ}; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`
@@ -84,11 +98,12 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
     pool,
     connect,
     listen: listeners.listen,
-    async transaction(step, stepOptions) {
+    async transaction(step, stepOptions = {}) {
       const backOff = createBackOff()
-      for (;;) {
+      for (let tries = 1; ; tries++) {
         try {
-          const { result, isAnnounced } = await writeOnce(pool, step, stepOptions)
+          const begin = beginning(stepOptions, tries)
+          const { result, isAnnounced } = await writeOnce(pool, step, begin)
           if (isAnnounced) listeners.tell()
           return result
         } catch (error) {
@@ -109,6 +124,12 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
     },
     close: () => pool.end(),
   }
+}
+
+function beginning({ excludesIngest = false, turn }: StepOptions, tries: number): string {
+  if (tries > TRIES_BESIDE) return BEGIN.alone
+  const begin = excludesIngest ? BEGIN.withoutIngest : BEGIN.beside
+  return turn === undefined ? begin : `${begin}; ${TURN[turn]}`
 }
 
 function configOf(address: PostgresAddress, options: PostgresOptions): pg.PoolConfig {
@@ -155,10 +176,10 @@ async function onClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promi
 function writeOnce<T>(
   pool: pg.Pool,
   step: (sql: Sql) => Promise<T>,
-  { excludesIngest = false }: StepOptions = {},
+  begin: string,
 ): Promise<{ result: T; isAnnounced: boolean }> {
   return onClient(pool, async (client) => {
-    await client.query(excludesIngest ? BEGIN_WITHOUT_INGEST : BEGIN)
+    await client.query(begin)
     let isAnnounced = false
     const sql = sqlOn(client, () => {
       isAnnounced = true

@@ -137,10 +137,11 @@ export function createSqlUsageStore(database: SqlDatabase, writer: EventWriter):
       database.transaction((sql) => sealSilence(sql, key, kind, record, now)),
 
     listSendable: (now) => database.read((sql) => listSendable(sql, now)),
-    claim: (options) => database.transaction((sql) => claim(sql, options)),
+    claim: (options) => database.transaction((sql) => claim(sql, options), { turn: 'sending' }),
     settle: (attempt, end, answers, judge) =>
       database.transaction((sql) => settle(sql, attempt, end, answers, judge)),
-    expire: (now, limit, judge) => database.transaction((sql) => expire(sql, now, limit, judge)),
+    expire: (now, limit, judge) =>
+      database.transaction((sql) => expire(sql, now, limit, judge), { turn: 'sending' }),
     resolve: (record, verdict, actor, now) =>
       database.transaction(async (sql) => {
         const resolved = await resolveRecord(sql, record, verdict, actor, now)
