@@ -11,7 +11,7 @@ import { type Benchmark, isReached, type Row } from './harness/row.ts'
 import { renderTable } from './harness/table.ts'
 import { check } from './rows/check.ts'
 import { growth, growthTen } from './rows/growth.ts'
-import { meter, usage } from './rows/ingest.ts'
+import { meter, meterPostgres, usage, usagePostgres } from './rows/ingest.ts'
 import { seal } from './rows/seal.ts'
 import { simulator } from './rows/simulator.ts'
 import { start } from './rows/start.ts'
@@ -20,6 +20,8 @@ import { submit } from './rows/submit.ts'
 const BENCHMARKS: readonly Benchmark[] = [
   meter,
   usage,
+  meterPostgres,
+  usagePostgres,
   check,
   growth,
   growthTen,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { startPostgresServer } from '../../packages/server/src/storage/sql/postgres-server.fixture.ts'
 import { type Child, startChild } from '../harness/child.ts'
 import { median, ROUNDS, rounds, spread } from '../harness/rounds.ts'
 import type { Benchmark, Row, Setup } from '../harness/row.ts'
@@ -9,6 +10,7 @@ import type { Load } from '../load/bodies.ts'
 import type { Saturation } from '../load/client.ts'
 import { type Latency, medianLatency } from '../load/latency.ts'
 import type { RawOptions } from '../servers/raw-ledger.ts'
+import type { RawPostgresOptions } from '../servers/raw-postgres.ts'
 import type { ServerUsage, TollkeeperOptions } from '../servers/tollkeeper.ts'
 
 const BUYERS = 200
@@ -25,7 +27,7 @@ export const meter: Benchmark = {
   name: 'meter',
   about: 'POST /meter: one event a request, 50 connections, on disk before the answer',
   byDefault: true,
-  run: (setup) => measure(setup, { name: 'meter', path: '/meter', connections: 50, size: 1, aim: 0.75 }),
+  run: (setup) => measure(setup, { ...METER, name: 'meter', onPostgres: false }),
 }
 
 /** Batches: what a product does that buffers. */
@@ -33,11 +35,30 @@ export const usage: Benchmark = {
   name: 'usage',
   about: 'POST /usage: batches of 500, deduplicated and on disk before the answer',
   byDefault: true,
-  run: (setup) => measure(setup, { name: 'usage', path: '/usage', connections: 4, size: 500, aim: 0.5 }),
+  run: (setup) => measure(setup, { ...USAGE, name: 'usage', aim: 0.5, onPostgres: false }),
 }
 
+export const meterPostgres: Benchmark = {
+  name: 'meter-postgres',
+  about: 'POST /meter on PostgreSQL, which waits for the disk: one event a request, 50 connections',
+  byDefault: true,
+  run: (setup) => measure(setup, { ...METER, name: 'meter-postgres', onPostgres: true }),
+}
+
+export const usagePostgres: Benchmark = {
+  name: 'usage-postgres',
+  about: 'POST /usage on PostgreSQL, which waits for the disk: batches of 500',
+  byDefault: true,
+  run: (setup) => measure(setup, { ...USAGE, name: 'usage-postgres', aim: 0.6, onPostgres: true }),
+}
+
+const METER = { kind: 'meter', path: '/meter', connections: 50, size: 1, aim: 0.75 } as const
+const USAGE = { kind: 'usage', path: '/usage', connections: 4, size: 500 } as const
+
 interface Plan {
-  readonly name: 'meter' | 'usage'
+  readonly name: string
+  readonly kind: 'meter' | 'usage'
+  readonly onPostgres: boolean
   readonly path: string
   readonly connections: number
   /** Events in one request. */
@@ -61,18 +82,23 @@ async function measure({ directory, progress }: Setup, plan: Plan): Promise<read
     return made
   }
   const children: Child[] = []
-  const begin = async (script: string, core: 'server' | 'client', given: unknown) => {
+  const begin: Begin = async (script, core, given) => {
     const child = await startChild(script, core, given)
     children.push(child)
     return child
   }
+  const postgres = plan.onPostgres ? await startPostgresServer({ fsync: true }) : undefined
   try {
-    const ledgerOptions: TollkeeperOptions = { directory: place('ledger'), buyers: BUYERS, decides: true }
+    const ledgerOptions: TollkeeperOptions = {
+      directory: place('ledger'),
+      store: await postgres?.createLedger(),
+      buyers: BUYERS,
+      decides: true,
+    }
     const ledger = await begin('servers/tollkeeper.ts', 'server', ledgerOptions)
     const nothingOptions: TollkeeperOptions = { directory: place('nothing'), buyers: 0, decides: false }
     const nothing = await begin('servers/tollkeeper.ts', 'server', nothingOptions)
-    const rawOptions: RawOptions = { directory: place('raw'), buyers: BUYERS }
-    const raw = await begin('servers/raw-ledger.ts', 'server', rawOptions)
+    const raw = await startRaw(begin, place('raw'), await postgres?.createLedger())
     const client = await begin('load/client.ts', 'client', undefined)
     await connect(client, 'ledger', ledger, plan)
     await connect(client, 'nothing', nothing, plan)
@@ -118,7 +144,7 @@ async function measure({ directory, progress }: Setup, plan: Plan): Promise<read
         latency,
       }
       progress(
-        `${plan.path} round ${index + 1}: ${count(round.ledger)} events/s; no-op ${count(round.nothing)}, raw ${count(round.raw)} in groups of ${group}`,
+        `${plan.name} round ${index + 1}: ${count(round.ledger)} events/s; no-op ${count(round.nothing)}, raw ${count(round.raw)} in groups of ${group}`,
       )
       return round
     })
@@ -128,13 +154,25 @@ async function measure({ directory, progress }: Setup, plan: Plan): Promise<read
     return [toRow(plan, measured)]
   } finally {
     for (const child of children) await child.stop()
+    await postgres?.stop()
   }
+}
+
+type Begin = (script: string, core: 'server' | 'client', given: unknown) => Promise<Child>
+
+function startRaw(begin: Begin, directory: string, url: string | undefined): Promise<Child> {
+  const options: RawOptions = { directory, buyers: BUYERS }
+  const postgresOptions: RawPostgresOptions | undefined =
+    url === undefined ? undefined : { url, buyers: BUYERS }
+  return postgresOptions === undefined
+    ? begin('servers/raw-ledger.ts', 'server', options)
+    : begin('servers/raw-postgres.ts', 'server', postgresOptions)
 }
 
 async function connect(client: Child, name: string, server: Child, plan: Plan): Promise<void> {
   const { url, secret } = await server.ask<{ url: string; secret: string }>('listen')
   const load: Load = {
-    kind: plan.name,
+    kind: plan.kind,
     path: plan.path,
     headers: { authorization: `Bearer ${secret}` },
     size: plan.size,
@@ -144,14 +182,14 @@ async function connect(client: Child, name: string, server: Child, plan: Plan): 
 }
 
 function toRow(plan: Plan, measured: readonly Round[]): Row {
-  const limitOf = ({ nothing, raw }: Round) => (plan.name === 'meter' ? 1 / (1 / nothing + 1 / raw) : raw)
+  const limitOf = ({ nothing, raw }: Round) => (plan.kind === 'meter' ? 1 / (1 / nothing + 1 / raw) : raw)
   const ratios = measured.map((round) => round.ledger / limitOf(round))
   const of = (pick: (round: Round) => number) => count(median(measured.map(pick)))
   return {
     name: plan.name,
-    what: `POST ${plan.path}, ${plan.size === 1 ? 'single events' : `batches of ${plan.size}`}, ${plan.connections} connections`,
+    what: `POST ${plan.path}${plan.onPostgres ? ' on PostgreSQL' : ''}, ${plan.size === 1 ? 'single events' : `batches of ${plan.size}`}, ${plan.connections} connections`,
     limit:
-      plan.name === 'meter'
+      plan.kind === 'meter'
         ? `${of(limitOf)}/s (no-op ${of(({ nothing }) => nothing)}, raw ${of(({ raw }) => raw)} in groups of ${of(({ group }) => group)})`
         : `${of(limitOf)} events/s (raw in groups of ${of(({ group }) => group)}; no-op ${of(({ nothing }) => nothing)})`,
     ratio: median(ratios),

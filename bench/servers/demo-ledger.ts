@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { sqliteStore } from '../../packages/server/src/config/store.ts'
+import { readStoreUrl, sqliteStore } from '../../packages/server/src/config/store.ts'
 import { type Config, demoConfig } from '../../packages/server/src/config.ts'
 import { type Product, USAGE_PRODUCT } from '../../packages/server/src/domain/products/product.ts'
 import {
@@ -72,14 +72,19 @@ export function aSubscription(
 /** The product's own settings, but for where its ledger and the simulator are. */
 export function aConfig(options: {
   directory: string
+  /** Where the ledger is, if not in a SQLite file in the directory. */
+  store?: string | undefined
   products: readonly Product[]
   endpoint?: string
 }): Config {
   const base = demoConfig()
+  const { directory, store: url } = options
+  const store = url === undefined ? sqliteStore(join(directory, 'ledger.db')) : readStoreUrl(url, directory)
+  if (typeof store === 'string') throw new Error(`${url}: ${store}`)
   return {
     ...base,
     log: { level: 'silent' },
-    store: sqliteStore(join(options.directory, 'ledger.db')),
+    store,
     products: options.products,
     ...(options.endpoint !== undefined && { aws: { ...base.aws, endpoint: options.endpoint } }),
   }

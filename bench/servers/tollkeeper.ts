@@ -6,10 +6,13 @@ import type { IngestUsage } from '../../packages/server/src/domain/usage/ingest-
 import { systemClock } from '../../packages/server/src/system-clock.ts'
 import { answerQuestions } from '../harness/child.ts'
 import { aConfig, aProduct, aSubscription, DIMENSION } from './demo-ledger.ts'
+import { watchPostgres } from './watch-postgres.ts'
 import { watchSqlite } from './watch-sqlite.ts'
 
 export interface TollkeeperOptions {
   readonly directory: string
+  /** A PostgreSQL database; without it, a SQLite file in the directory. */
+  readonly store?: string | undefined
   readonly buyers: number
   /** `false`: nothing is looked up and nothing written. */
   readonly decides: boolean
@@ -29,11 +32,11 @@ const decideNothing: IngestUsage = async (reports) =>
   }))
 
 const DAY_MS = 86_400_000
-const watch = watchSqlite()
+const watches = { sqlite: watchSqlite(), postgres: watchPostgres() }
 let engine: Engine | undefined
 
 async function start(options: TollkeeperOptions): Promise<void> {
-  const config = aConfig({ directory: options.directory, products: [aProduct([DIMENSION])] })
+  const config = aConfig({ ...options, products: [aProduct([DIMENSION])] })
   const ledger = await openLedger(config, systemClock)
   for (let index = 0; index < options.buyers; index++) {
     await ledger.subscriptions.create(aSubscription(index, Date.now() - DAY_MS), 'bench')
@@ -55,13 +58,15 @@ async function listen(): Promise<{ url: string; secret: string }> {
 
 function usage(): ServerUsage {
   const { user, system } = process.cpuUsage()
-  return { cpuUs: user + system, commits: watch.commits() }
+  return { cpuUs: user + system, commits: watches.sqlite.commits() + watches.postgres.commits() }
 }
 
 /** Is every event that was answered counted? Buckets and events are two views of it. */
 async function check(): Promise<{ events: number }> {
   assert(engine !== undefined)
-  watch.assertDurable()
+  const { store } = engine.ledger.config
+  if (store.kind === 'postgres') await watches.postgres.assertDurable(store.url)
+  else watches.sqlite.assertDurable()
   let events = 0
   let cursor: string | undefined
   do {

@@ -9,6 +9,8 @@ const GROUP_EVENTS_MAX = 4_000
 const WAITING_EVENTS_MAX = 100_000
 const WAITING_CALLS_MAX = 10_000
 
+export type WriteGroup = (calls: readonly IngestCall[]) => Promise<readonly (readonly RecordedEvent[])[]>
+
 interface WaitingCall extends IngestCall {
   resolve(outcomes: readonly RecordedEvent[]): void
   reject(error: unknown): void
@@ -20,16 +22,14 @@ interface WaitingCall extends IngestCall {
  * Where a group fails, each call is tried alone, so that one cannot fail the others; a ledger that is busy (`ledger.busy`)
  * fails all that wait.
  *
- * @param write - writes all of it or nothing; the outcomes of each call, in order
+ * @param lanes - each writes all of a group or nothing of it, one group after the other; the outcomes of each call, in order
  */
-export function groupCalls(
-  write: (calls: readonly IngestCall[]) => Promise<readonly (readonly RecordedEvent[])[]>,
-): UsageStore['record'] {
+export function groupCalls(...lanes: readonly WriteGroup[]): UsageStore['record'] {
   let waiting: WaitingCall[] = []
   let waitingEvents = 0
-  let isScheduled = false
+  const idle = [...lanes]
 
-  const flush = async () => {
+  const flush = async (write: WriteGroup) => {
     while (waiting.length > 0) {
       const group = takeGroup()
       try {
@@ -38,14 +38,14 @@ export function groupCalls(
       } catch (error) {
         if (isBusy(error)) for (const call of [...group, ...takeAll()]) call.reject(error)
         else if (group.length === 1) group[0]!.reject(error)
-        else for (const call of group) await alone(call)
+        else for (const call of group) await alone(call, write)
       }
     }
     // Not before: what comes while the ledger is locked waits here, where it is counted.
-    isScheduled = false
+    idle.push(write)
   }
 
-  const alone = async (call: WaitingCall) => {
+  const alone = async (call: WaitingCall, write: WriteGroup) => {
     try {
       const [outcomes] = await write([call])
       call.resolve(outcomes!)
@@ -87,11 +87,9 @@ export function groupCalls(
       }
       waiting.push({ events, now, epoch, resolve, reject })
       waitingEvents += events.length
-      if (!isScheduled) {
-        isScheduled = true
-        // After the poll phase: every request that arrived in this turn joins the group.
-        setImmediate(() => void flush())
-      }
+      const lane = idle.pop()
+      // After the poll phase: every request that arrived in this turn joins the group.
+      if (lane !== undefined) setImmediate(() => void flush(lane))
     })
 }
 

@@ -71,6 +71,24 @@ describe('several nodes on one database', () => {
   })
 })
 
+it('looks events up by their keys for as long as it runs, though it planned to while there were none', async () => {
+  const url = await postgres.createLedger()
+  const stores = await openPostgresStores(url)
+  const node = await startLedger(async () => stores, PRODUCT)
+  const buyer = await node.subscribe()
+  for (let index = 0; index < 10; index++) await node.report(buyer, `e${index}`, 1)
+  // The server counts what a session did when it ends.
+  await stores.close()
+  const { pool } = await postgres.open(url)
+  const { rows } = await pool.query(
+    `SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('usage_event', 'bucket') ORDER BY relname`,
+  )
+  expect(rows).toEqual([
+    { relname: 'bucket', seq_scan: 0n },
+    { relname: 'usage_event', seq_scan: 0n },
+  ])
+})
+
 describe('a connection that is lost', () => {
   it.each(['request', 'answer'] as const)(
     'while a commit’s %s is on its way: counts once, and tells what was recorded',

@@ -4,7 +4,7 @@ import { AWS_RULES } from '../../domain/usage/aws-rules.ts'
 import type { Hour } from '../../domain/usage/hour.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
 import type { RecordedEvent } from '../../domain/usage/usage-event.ts'
-import { groupCalls } from '../ingest/group-calls.ts'
+import { groupCalls, type WriteGroup } from '../ingest/group-calls.ts'
 import { BUCKET_MAX, LATE, OVERFLOW } from '../ingest/outcomes.ts'
 import { type BucketAddition, foldByBucket, foldLateAcross, type Placed } from '../ingest/place-event.ts'
 import {
@@ -24,6 +24,8 @@ import { createSession } from './postgres-session.ts'
 import { int, text } from './rows.ts'
 import type { EventWriter } from './usage-store.ts'
 
+/** While one group waits for the disk, the next is planned and written. */
+const LANES = 2
 /** Longer than any statement of it may take on the server: one that is not answered by then never will be. */
 const QUERY_TIMEOUT_MS = 45_000
 
@@ -49,10 +51,26 @@ interface Obstacles {
  * Nothing is written twice: it may be tried as often as needed, also where nobody knows whether a commit arrived.
  */
 export function createPostgresEventWriter(database: PostgresDatabase): EventWriter {
-  const session = createSession(() => database.connect({ pipeline: true, query_timeout: QUERY_TIMEOUT_MS }))
+  const lanes = Array.from({ length: LANES }, () => createLane(database))
+  return {
+    record: groupCalls(...lanes.map(({ write }) => write)),
+    forget: () => {},
+    close: async () => {
+      await Promise.all(lanes.map(({ close }) => close()))
+    },
+  }
+}
+
+/** One connection, and what is known of the ledger on it: what one transaction has made, another cannot use before its commit. */
+function createLane(database: PostgresDatabase): { readonly write: WriteGroup; close(): Promise<void> } {
+  const session = createSession(async () => {
+    const client = await database.connect({ pipeline: true, query_timeout: QUERY_TIMEOUT_MS })
+    await client.query(statements.PLAN_BY_KEYS)
+    return client
+  })
   const loader = createIngestLoader()
 
-  const write = async (calls: readonly IngestCall[]): Promise<Outcomes> => {
+  const write: WriteGroup = async (calls) => {
     const backOff = createBackOff()
     const obstacles: Obstacles = { full: new Set(), unbillable: new Map() }
     let tried = calls
@@ -114,11 +132,11 @@ export function createPostgresEventWriter(database: PostgresDatabase): EventWrit
       event.tags === UNTAGGED ? null : loader.tagSet(event.tags)!
     const run = async (isNeeded: boolean, statement: () => pg.QueryConfig) =>
       isNeeded ? ((await client.query(statement())).rowCount ?? 0) : 0
-    // Sent without waiting for an answer in between. Buckets first: whoever comes for the same ones waits there.
-    const [added, beside, inserted] = await Promise.all([
+    // Sent without waiting for an answer in between. Buckets as late as can be: whoever comes for the same ones waits there.
+    const [inserted, added, beside] = await Promise.all([
+      run(rows.length > 0, () => statements.addEvents(rows, tagsOf)),
       run(billed.length > 0, () => statements.addToBuckets(billed)),
       run(unbillable.length > 0, () => statements.addUnbillable(unbillable)),
-      run(rows.length > 0, () => statements.addEvents(rows, tagsOf)),
       run(shares.length > 0, () => statements.addTags(shares, AWS_RULES.allocationsMax)),
       run(peaks.length > 0, () => statements.setPeaks(peaks)),
       run(values.length > 0, () => statements.addValues(values)),
@@ -145,11 +163,7 @@ export function createPostgresEventWriter(database: PostgresDatabase): EventWrit
     }
   }
 
-  return {
-    record: groupCalls(write),
-    forget: () => {},
-    close: () => session.end(),
-  }
+  return { write, close: session.end }
 }
 
 /** Where a sum that nobody is billed for has no room for all, it takes each that fits; the others are not written. */

@@ -12,6 +12,13 @@ type Statement = pg.QueryConfig<unknown[]>
 export const BEGIN_INGEST = `BEGIN ISOLATION LEVEL READ COMMITTED; LOCK TABLE ingest_gate IN ROW SHARE MODE;
   SELECT name, value FROM ledger WHERE name IN ('epoch', 'horizon')`
 
+/**
+ * Every statement here looks rows up by their keys. A plan is made once, and that may be while a table is nearly empty: it must
+ * not be one that reads all of it, ever after.
+ */
+export const PLAN_BY_KEYS =
+  'SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off'
+
 export function findEvents(keys: readonly Uint8Array[]): Statement {
   return {
     name: 'ingest_find_events',
