@@ -76,7 +76,12 @@ it('looks events up by their keys for as long as it runs, though it planned to w
   const stores = await openPostgresStores(url)
   const node = await startLedger(async () => stores, PRODUCT)
   const buyer = await node.subscribe()
-  for (let index = 0; index < 10; index++) await node.report(buyer, `e${index}`, 1)
+  for (let batch = 0; batch < 20; batch++)
+    await node.ingest(
+      Array.from({ length: 50 }, (_, index) =>
+        anEvent(buyer, 'requests', `${batch}-${index}`, node.clock.now()),
+      ),
+    )
   // The server counts what a session did when it ends.
   await stores.close()
   const { pool } = await postgres.open(url)
