@@ -6,7 +6,6 @@ import {
   bucketHourPrefix,
   bucketsPartition,
   hourDigits,
-  productsPartition,
   SLICES,
   subscriptionKey,
   unsealedPartition,
@@ -15,6 +14,7 @@ import { toSubscription } from '../subscription-items.ts'
 import type { IndexName, Item, Range, Reader, Table } from '../table.ts'
 import { toBuckets, toUsageBucket } from './buckets.ts'
 import { meterAt } from './meters.ts'
+import { readProducts } from './products.ts'
 
 /** After every place of an hour. */
 const LAST = '\uffff'
@@ -83,10 +83,6 @@ export function createBucketLists(table: Table): Lists {
 
 function slices<T>(make: (slice: number) => T): T[] {
   return Array.from({ length: SLICES }, (_, slice) => make(slice))
-}
-
-async function readProducts(reader: Reader): Promise<string[]> {
-  return (await reader.query({ pk: productsPartition })).map(({ product }) => text(product)).sort()
 }
 
 function toKey(shard: Item): BucketKey {

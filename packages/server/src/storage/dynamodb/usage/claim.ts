@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto'
 import type { UsageRecord } from '../../../domain/usage/usage-record.ts'
 import type { ClaimedBatch, ClaimOptions } from '../../../domain/usage/usage-store.ts'
 import { int } from '../fields.ts'
-import { haltKey, rateKey, recordKey } from '../keys.ts'
+import { haltKey, rateKey } from '../keys.ts'
 import type { Table } from '../table.ts'
 import { dropAttempt, endLostAttempt, type NewAttempt, writeAttempt } from './attempts.ts'
 import { findCandidates, isSendable } from './candidates.ts'
 import { mayProbe, readIsolations, takeProbe } from './halts.ts'
 import { moved } from './judgements.ts'
 import { type RecordRow, readRecords, toRecordItem, toUsageRecord } from './record-items.ts'
+import { recordKeyOf } from './records.ts'
 import { countState } from './totals.ts'
 
 /** How often other processes may take all that was found before it is left to them. */
@@ -118,7 +119,7 @@ async function takeSlice(
 ): Promise<readonly UsageRecord[]> {
   const lostBefore = new Map(slice.map((row) => [row.id, row.attempt]))
   return table.transaction(async (tx) => {
-    const items = await tx.getMany(slice.map((row) => recordKey(row.subscription, row.dimension, row.hour)))
+    const items = await tx.getMany(slice.map(recordKeyOf))
     const rows = await readRecords(
       tx,
       items.filter((item) => item !== undefined),

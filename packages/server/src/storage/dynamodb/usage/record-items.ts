@@ -24,6 +24,8 @@ export interface RecordRow extends UsageRecord {
   /** Ids of all attempts that carried it, oldest first. */
   readonly attemptIds: readonly string[]
   readonly transfers: readonly BookedTransfer[]
+  /** After a restore: the mark by which it was counted as one that another copy may have sent. */
+  readonly doubtedBy: string | undefined
   /** The allocations as they are kept. They are frozen: what is written again is what was read. */
   readonly allocationAttributes: { readonly [name: string]: Attribute | undefined }
 }
@@ -65,6 +67,7 @@ export async function readRecord(reader: Pick<Reader, 'getMany'>, item: Item): P
     leaseUntil: optionalInt(item.leaseUntil),
     attemptIds: texts(item.attemptIds),
     transfers: toTransfers(item.transfers),
+    doubtedBy: optionalText(item.doubtedBy),
     allocationAttributes: {
       [ALLOCATIONS]: item[ALLOCATIONS],
       [`${ALLOCATIONS}Parts`]: item[`${ALLOCATIONS}Parts`],
@@ -74,7 +77,8 @@ export async function readRecord(reader: Pick<Reader, 'getMany'>, item: Item): P
 
 /** What the domain knows of it. */
 export function toUsageRecord(row: RecordRow): UsageRecord {
-  const { place, attempt, leaseUntil, attemptIds, transfers, allocationAttributes, ...record } = row
+  const { place, attempt, leaseUntil, attemptIds, transfers, doubtedBy, allocationAttributes, ...record } =
+    row
   return record
 }
 

@@ -94,6 +94,7 @@ export async function insertRecord(
     leaseUntil: undefined,
     attemptIds: [],
     transfers: transfers.map(({ from, to, amount }) => ({ from, to, amount, at: now })),
+    doubtedBy: undefined,
     allocationAttributes: stored.attributes,
   }
   tx.put(toRecordItem(row))
@@ -129,6 +130,10 @@ export async function findRecordKeys(reader: Pick<Reader, 'getMany'>, ids: reado
 /** From an item that says where a record is. */
 export function keyOf(item: Item) {
   return recordKey(text(item.subscription), text(item.dimension), Number(item.hour))
+}
+
+export function recordKeyOf({ subscription, dimension, hour }: BucketKey) {
+  return recordKey(subscription, dimension, hour)
 }
 
 /** Base units that it stands for. */

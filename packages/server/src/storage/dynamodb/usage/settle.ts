@@ -5,14 +5,14 @@ import type { UsageRecord } from '../../../domain/usage/usage-record.ts'
 import type { AttemptEnd, Judgement, RecordAnswer } from '../../../domain/usage/usage-store.ts'
 import { clearAlarm } from '../alarms.ts'
 import { appendAudit } from '../audit-trail.ts'
-import { padded, recordKey, subscriptionKey } from '../keys.ts'
+import { padded, subscriptionKey } from '../keys.ts'
 import { toSubscription } from '../subscription-items.ts'
 import type { Key, Table, Transaction } from '../table.ts'
 import { endAttempt } from './attempts.ts'
 import { slicesOf } from './claim.ts'
 import { applyJudgement, type OpenBucket } from './judgements.ts'
 import { type RecordRow, readRecord, readRecords, toUsageRecord } from './record-items.ts'
-import { findRecordKeys } from './records.ts'
+import { findRecordKeys, recordKeyOf } from './records.ts'
 import { readTotals } from './totals.ts'
 
 export type Judge = (record: UsageRecord, subscription: Subscription, answer: RecordAnswer) => Judgement
@@ -53,7 +53,7 @@ export async function settle(
   async function settleRows(tx: Transaction, slice: readonly RecordRow[], mayCarry: boolean) {
     const done: UsageRecord[] = []
     const leave: RecordRow[] = []
-    const items = await tx.getMany(slice.map(keyOfRow))
+    const items = await tx.getMany(slice.map(recordKeyOf))
     for (const row of await readRecords(
       tx,
       items.filter((item) => item !== undefined),
@@ -161,8 +161,4 @@ export async function resolveRecord(
     for (const kind of ['in_doubt', 'conflict'] as const) await clearAlarm(tx, kind, id)
     return toUsageRecord(after)
   })
-}
-
-function keyOfRow(row: RecordRow): Key {
-  return recordKey(row.subscription, row.dimension, row.hour)
 }
