@@ -10,6 +10,7 @@ import { lifecycleContract } from './lifecycle.contract.ts'
 import { meteringRulesContract } from './metering-rules.contract.ts'
 import { type OpenStores, openTelling } from './open-stores.ts'
 import { outboxStoreContract } from './outbox-store.contract.ts'
+import { peopleAndHistoryContract } from './people-and-history.contract.ts'
 import { recordsContract } from './records.contract.ts'
 import { subscriberMeteringContract } from './subscriber-metering.contract.ts'
 import { usageAccountsContract } from './usage-accounts.contract.ts'
@@ -24,10 +25,12 @@ import { workLeasesContract } from './work-leases.contract.ts'
 export interface ContractRuns {
   readonly outbox: number
   readonly accounts: number
+  /** In how many of its orders a renewal is told. */
+  readonly orders: number
 }
 
-const MANY: ContractRuns = { outbox: 150, accounts: 60 }
-export const FEW: ContractRuns = { outbox: 8, accounts: 6 }
+const MANY: ContractRuns = { outbox: 150, accounts: 60, orders: 24 }
+export const FEW: ContractRuns = { outbox: 8, accounts: 6, orders: 5 }
 
 /** @param name - of the engine */
 export function usageContracts(name: string, open: OpenStores, runs = MANY): void {
@@ -39,9 +42,10 @@ export function usageContracts(name: string, open: OpenStores, runs = MANY): voi
   hardMeteringCases(name, open)
 }
 
-export function subscriptionContracts(name: string, open: OpenStores): void {
+export function subscriptionContracts(name: string, open: OpenStores, runs = MANY): void {
   const openWithEvents = () => openTelling(open)
-  lifecycleContract(name, open)
+  lifecycleContract(name, open, runs.orders)
+  peopleAndHistoryContract(name, open)
   subscriberMeteringContract(name, open)
   entitlementStoreContract(name, openWithEvents)
   consumptionContract(name, openWithEvents)
