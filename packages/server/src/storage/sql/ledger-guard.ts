@@ -105,22 +105,25 @@ export async function createSqlLedgerGuard(
     },
     async release(actor, at) {
       const sighting = await place.look()
-      const released = await database.transaction(async (sql) => {
-        const wait = await readWait(sql)
-        if (wait === undefined) return undefined
-        const doubt = await beginDoubt(sql, wait.from, Math.max(wait.to, hourOf(at)))
-        await sql.run(`DELETE FROM ledger WHERE name = 'waiting'`)
-        await sighting.note(sql)
-        await appendAudit(sql, {
-          at,
-          actor,
-          action: 'ledger.release',
-          subject: 'ledger',
-          before: wait,
-          after: { doubt },
-        })
-        return { wait, beat: await countBeat(sql, at, sighting.beatsBeside) }
-      })
+      const released = await database.transaction(
+        async (sql) => {
+          const wait = await readWait(sql)
+          if (wait === undefined) return undefined
+          const doubt = await beginDoubt(sql, wait.from, Math.max(wait.to, hourOf(at)))
+          await sql.run(`DELETE FROM ledger WHERE name = 'waiting'`)
+          await sighting.note(sql)
+          await appendAudit(sql, {
+            at,
+            actor,
+            action: 'ledger.release',
+            subject: 'ledger',
+            before: wait,
+            after: { doubt },
+          })
+          return { wait, beat: await countBeat(sql, at, sighting.beatsBeside) }
+        },
+        { excludesIngest: true },
+      )
       waiting = undefined
       if (released === undefined) return undefined
       sighting.keepBeat(released.beat)

@@ -6,12 +6,13 @@ const PAUSE_MAX_MS = 250
 
 const SERIALIZATION_FAILURE = '40001'
 const DEADLOCK = '40P01'
+const UNIQUE_VIOLATION = '23505'
 
 /** The server could not be reached, or the session ended. */
 const UNREACHABLE =
   /^(08\w{3}|57P0[1-5]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/
 const LOST =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/i
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Query read timeout/i
 
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | undefined)?.code
@@ -22,6 +23,11 @@ function codeOf(error: unknown): string {
 export function isConflict(error: unknown): boolean {
   const code = codeOf(error)
   return code === SERIALIZATION_FAILURE || code === DEADLOCK
+}
+
+/** Two wrote what there can be one of: who is run again finds the other's. */
+export function isDuplicate(error: unknown): boolean {
+  return codeOf(error) === UNIQUE_VIOLATION
 }
 
 /** The server could not be reached, or the session ended: whatever was under way is undone, unless it was being committed. */

@@ -6,7 +6,8 @@ export interface PostgresAddress {
   readonly host: string
   readonly port: number
   readonly database: string
-  readonly user: string
+  /** Undefined: as the environment (`PGUSER`) or the system says. */
+  readonly user: string | undefined
   readonly password: string | undefined
   readonly ssl: ConnectionOptions | false
   /** For messages: without credentials. */
@@ -14,11 +15,13 @@ export interface PostgresAddress {
 }
 
 const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const
-const PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey']
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/
+const PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'host', 'user']
+/** This machine, by its network or by a socket's folder. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\/.*)$/
 
 /**
- * Reads `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=ca.pem`.
+ * Reads `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=ca.pem`, or of a socket
+ * `postgres:///database?host=/var/run/postgresql&user=tollkeeper`.
  *
  * The modes mean what they mean to libpq: `require` encrypts, and believes any certificate unless a root is named;
  * `verify-ca` checks who signed it; `verify-full` also the host's name. Without a mode: `verify-full`, and on loopback `disable`.
@@ -35,23 +38,24 @@ export function parsePostgresUrl(text: string): PostgresAddress {
     )
   }
   const database = decodeURIComponent(url.pathname.slice(1))
-  if (url.hostname === '' || database === '' || url.username === '')
-    throw new TypeError('the address of a PostgreSQL database is postgres://user:password@host:port/database')
   for (const name of url.searchParams.keys())
     if (!PARAMETERS.includes(name))
       throw new TypeError(
         `${name} in the address of the PostgreSQL database is unknown; there are ${PARAMETERS.join(', ')}`,
       )
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = url.searchParams.get('host') ?? url.hostname.replace(/^\[|\]$/g, '')
+  if (host === '' || database === '')
+    throw new TypeError('the address of a PostgreSQL database is postgres://user:password@host:port/database')
   const port = url.port === '' ? 5432 : Number(url.port)
   return {
     host,
     port,
     database,
-    user: decodeURIComponent(url.username),
+    user:
+      url.username === '' ? (url.searchParams.get('user') ?? undefined) : decodeURIComponent(url.username),
     password: url.password === '' ? undefined : decodeURIComponent(url.password),
     ssl: tlsOf(host, url.searchParams),
-    name: `postgres://${url.hostname}:${port}/${database}`,
+    name: `postgres://${url.hostname === '' ? host : `${url.hostname}:${port}`}/${database}`,
   }
 }
 

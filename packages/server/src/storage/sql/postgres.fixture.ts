@@ -13,7 +13,7 @@ export function usePostgres() {
   afterAll(() => server?.stop())
   const createLedger = async (): Promise<string> => {
     const url = await server.createLedger()
-    onTestFinished(() => server.drop(url))
+    onTestFinished(() => server.giveBack(url))
     return url
   }
   const ledgers = new Map<symbol, Promise<string>>()

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { DomainError } from '../../domain/error.ts'
 import type { Row, Sql, SqlDatabase, SqlValue, StepOptions } from './database.ts'
 import { createListeners } from './listeners.ts'
-import { createBackOff, isConflict, toLedgerError } from './postgres-errors.ts'
+import { createBackOff, isConflict, isDuplicate, isUnreachable, toLedgerError } from './postgres-errors.ts'
 import { toPostgres } from './postgres-text.ts'
 import { type PostgresAddress, parsePostgresUrl } from './postgres-url.ts'
 
@@ -33,6 +33,11 @@ export interface ConnectionOptions {
   /** A server that says nothing for this long, ms, is taken for lost. */
   readonly query_timeout?: number
 }
+
+/** How often a step is run again since something was there already: what still is then has another reason than a race. */
+const DUPLICATES_MAX = 2
+/** What the server itself should have ended by its own timeouts was lost on the way, ms. */
+const ANSWER_MARGIN_MS = 15_000
 
 /** Any number of connections; each step has one of its own. */
 export interface PostgresDatabase extends SqlDatabase {
@@ -75,8 +80,9 @@ const TURNS = { events: '1416588364, 1' } as const
  */
 export function openPostgres(url: string, options: Partial<PostgresOptions> = {}): PostgresDatabase {
   const address = parsePostgresUrl(url)
-  const config = configOf(address, { ...POSTGRES_DEFAULTS, ...options })
-  const pool = new pg.Pool(config)
+  const settings = { ...POSTGRES_DEFAULTS, ...options }
+  const config = configOf(address, settings)
+  const pool = new pg.Pool({ ...config, query_timeout: settings.statementTimeoutMs + ANSWER_MARGIN_MS })
   // A connection that breaks while nobody uses it is replaced when the next is needed.
   pool.on('error', () => {})
   const listeners = createListeners()
@@ -107,7 +113,8 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
           if (isAnnounced) listeners.tell()
           return result
         } catch (error) {
-          if (!isConflict(error)) throw toLedgerError(error, address.name)
+          const isRaced = isDuplicate(error) && tries <= DUPLICATES_MAX
+          if (!isConflict(error) && !isRaced) throw toLedgerError(error, address.name)
           await backOff(error)
         }
       }
@@ -163,9 +170,11 @@ async function onClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promi
   try {
     return await work(client)
   } catch (error) {
-    await client.query('ROLLBACK').catch((failed: Error) => {
-      broken ??= failed
-    })
+    if (isUnreachable(error)) broken ??= error as Error
+    else
+      await client.query('ROLLBACK').catch((failed: Error) => {
+        broken ??= failed
+      })
     throw error
   } finally {
     client.off('error', onError)
@@ -225,7 +234,12 @@ function sqlOn(client: pg.ClientBase, announce: () => void): Sql {
 }
 
 function query(client: pg.ClientBase | pg.Pool, text: string, values: readonly SqlValue[]) {
-  return client.query<Row>(toPostgres(text), [...values])
+  return client.query<Row>(toPostgres(text), values.map(toParameter))
+}
+
+/** Its texts have no NUL, which JSON's may have. */
+function toParameter(value: SqlValue): SqlValue {
+  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value
 }
 
 const [BOOL, BYTEA, INT8, INT2, INT4, NUMERIC] = [16, 17, 20, 21, 23, 1700]
