@@ -42,7 +42,7 @@ import type { MailTransport } from './domain/telling/mail.ts'
 import { type Sink, type SinkSpec, sinkSpecs } from './domain/telling/sink.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestLimits, type IngestUsage } from './domain/usage/ingest-usage.ts'
-import type { LedgerGuard } from './domain/usage/ledger-guard.ts'
+import { type LedgerGuard, waitsForRelease } from './domain/usage/ledger-guard.ts'
 import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
@@ -97,7 +97,8 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
   }
 }
 
-async function openStores({ store }: Config): Promise<Stores> {
+/** Every port on the store that a configuration names, of a ledger that nobody has claimed yet. */
+export async function openStores({ store }: Config): Promise<Stores> {
   if (store.kind === 'sqlite') return openSqliteStores(store.file)
   if (store.kind === 'postgres') {
     const { openPostgresStores } = await import('./storage/sql/postgres-stores.ts')
@@ -105,6 +106,22 @@ async function openStores({ store }: Config): Promise<Stores> {
     return openPostgresStores(url, { poolMax, connectTimeoutMs, statementTimeoutMs })
   }
   throw new DomainError('request.invalid', `this version has no ${store.kind} store`)
+}
+
+/**
+ * Writes a copy of a SQLite ledger to a file, while others go on to use the ledger.
+ *
+ * @param file - must not be there yet
+ * @throws {DomainError} `request.invalid` for a store that has its own way
+ */
+export async function backUpStore(store: StoreConfig, file: string): Promise<void> {
+  if (store.kind !== 'sqlite')
+    throw new DomainError(
+      'request.invalid',
+      `${store.name} is backed up with ${store.kind === 'postgres' ? '`pg_dump --format=custom`' : '`aws dynamodb create-backup`'}: see docs/backup.md`,
+    )
+  const { backUpSqlite } = await import('./storage/sql/sqlite-backup.ts')
+  await backUpSqlite(store.file, file)
 }
 
 /** An empty store beside the one that a configuration names, for what must not touch it. */
@@ -478,12 +495,7 @@ export function composeIngest(
     // Another process may have let it go on.
     if (guard.waiting() !== undefined) await guard.refresh()
     const wait = guard.waiting()
-    if (wait !== undefined) {
-      throw new DomainError(
-        'ledger.waiting_for_release',
-        `${wait.reason}; a person must let it go on with \`tollkeeper usage resolve ledger\``,
-      )
-    }
+    if (wait !== undefined) throw waitsForRelease(wait)
     return ingest(reports, scope)
   }
 }

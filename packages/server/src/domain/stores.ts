@@ -62,6 +62,6 @@ export interface Stores {
    */
   secret(name: string, bytes: number): Promise<Uint8Array>
   /** Moves it to another store, or from one. Works before `claimLedger`, too. */
-  readonly copy?: LedgerCopy
+  readonly copy?: LedgerCopy | undefined
   close(): Promise<void>
 }

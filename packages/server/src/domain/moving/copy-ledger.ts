@@ -46,7 +46,7 @@ export interface CopyReport {
  * @throws {DomainError} `ledger.copy_refused` with nothing changed that the message does not say
  */
 export async function copyLedger(given: {
-  readonly from: CopySide & { readonly guard: LedgerGuard }
+  readonly from: CopySide & { readonly openGuard: () => Promise<LedgerGuard> }
   readonly to: CopySide
   /** Hands out what happened to all that are told of it: a copy has no queue of its own for that. */
   readonly fanOut: () => Promise<void>
@@ -55,8 +55,10 @@ export async function copyLedger(given: {
   readonly isBusyAfterMs: number
   readonly onProgress?: (progress: CopyProgress) => void
 }): Promise<CopyReport> {
-  const { from, to, actor, clock, onProgress } = given
-  const wait = from.guard.waiting()
+  const { from, to, clock, onProgress } = given
+  await refuseUnfit(from)
+  const guard = await from.openGuard()
+  const wait = guard.waiting()
   const known = await to.copy.filling()
   refuseForeign(wait, known, from.name, to.name)
   if (known === undefined && !(await to.copy.isEmpty()))
@@ -67,7 +69,7 @@ export async function copyLedger(given: {
   }
   // A copying that had not begun to fill anything gets another name: what an earlier one began to fill stays unfinished.
   const copy = known?.copy ?? `copy_${randomUUID()}`
-  if (known === undefined) await hold(given, waitFor(copy, to.name, false))
+  if (known === undefined) await hold(given, guard, waitFor(copy, to.name, false))
   const filling = known ?? firstOf(copy, from.name, clock.now())
   await to.copy.begin(filling)
   const rows = await copyRows(from.copy, to.copy, filling, onProgress)
@@ -83,10 +85,17 @@ export async function copyLedger(given: {
     ...compareDigests(digests.from, digests.to),
   ]
   if (differences.length === 0) {
-    await hold(given, waitFor(copy, to.name, true))
-    await to.copy.finish(actor, clock.now())
+    await hold(given, guard, waitFor(copy, to.name, true))
+    await to.copy.finish(given.actor, clock.now())
   }
   return { isResumed: known !== undefined, rows, ...digests, differences }
+}
+
+async function refuseUnfit({ copy, name }: CopySide): Promise<void> {
+  const filling = await copy.filling()
+  if (filling !== undefined)
+    throw new DomainError('ledger.copy_refused', `${name} is itself only half filled from ${filling.from}`)
+  if (await copy.isEmpty()) throw new DomainError('ledger.copy_refused', `there is no ledger at ${name}`)
 }
 
 function refuseForeign(
@@ -123,9 +132,10 @@ async function refuseBusy({ from, clock, isBusyAfterMs }: Parameters<typeof copy
 /** Only if it waits for this copying from here on may the copying go on. */
 async function hold(
   { from, actor, clock }: Parameters<typeof copyLedger>[0],
+  guard: LedgerGuard,
   wait: ReturnType<typeof waitFor>,
 ): Promise<void> {
-  const held = await from.guard.hold(wait, actor, clock.now())
+  const held = await guard.hold(wait, actor, clock.now())
   if (held.copy?.id !== wait.copy.id)
     throw new DomainError('ledger.copy_refused', `${from.name} waits for something else now: ${held.reason}`)
 }

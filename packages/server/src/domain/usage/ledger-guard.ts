@@ -1,3 +1,4 @@
+import { DomainError } from '../error.ts'
 import type { Hour } from './hour.ts'
 
 /** Why a ledger waits for a person, and which hours nobody can be sure of. */
@@ -32,6 +33,14 @@ export interface LedgerGuard {
   hold(wait: Pick<LedgerWait, 'reason' | 'copy'>, actor: string, now: number): Promise<LedgerWait>
   /** @returns what it waited for; undefined where it did not wait */
   release(actor: string, now: number): Promise<LedgerWait | undefined>
+}
+
+/** Why nothing is taken in now: to be tried again later. */
+export function waitsForRelease({ reason }: LedgerWait): DomainError {
+  return new DomainError(
+    'ledger.waiting_for_release',
+    `${reason}; a person must let it go on with \`tollkeeper usage resolve ledger\``,
+  )
 }
 
 /** A copying may begin anew until it has ended; only the last one that began may end. */

@@ -384,7 +384,7 @@ export interface UsageStore {
 
   /** Products that have records to send now. */
   listSendable(now: number): Promise<readonly { product: string; deadline: number }[]>
-  /** Takes the most urgent records of a product and writes the attempt; undefined when there is nothing to send. */
+  /** Takes the most urgent records of a product and writes the attempt; undefined when there is nothing to send, or the ledger waits. */
   claim(options: ClaimOptions): Promise<ClaimedBatch | undefined>
   /** Ends an attempt: judges each of its records and books what follows. An attempt that ended before is left alone, but for a late `Success`. */
   settle(
@@ -455,7 +455,11 @@ export interface UsageStore {
   purge(horizon: number, now?: number): Promise<number>
   /** Events timed before this are refused whatever the clock says, ms. */
   horizon(): Promise<number>
-  /** Grows with every change of any subscription: what was resolved under an older one is stale. */
+  /**
+   * Grows with every change of any subscription: what was resolved under an older one is stale.
+   *
+   * @throws {DomainError} `ledger.waiting_for_release`, whichever process made it wait
+   */
   epoch(): Promise<number>
 }
 

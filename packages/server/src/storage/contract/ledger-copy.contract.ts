@@ -25,7 +25,7 @@ async function copyBetween(
 ) {
   const clock = more.clock ?? aClock(NOW)
   return copyLedger({
-    from: { ...sideOf(from, 'the source'), guard: await from.guardLedger(clock.now()) },
+    from: { ...sideOf(from, 'the source'), openGuard: () => from.guardLedger(clock.now()) },
     to: { ...sideOf(to, 'the target'), ...(more.copy && { copy: more.copy }) },
     fanOut: () =>
       fanOutAll({ outbox: from.outbox, clock }, [{ name: 'webhook:crm', product: undefined, types: [] }]),
@@ -192,6 +192,8 @@ export function ledgerCopyContract(
       await other.claimLedger({ mode: 'simulated', accountId: undefined })
       await expect(copyBetween(from, other)).rejects.toThrow('holds a ledger')
       expect((await from.guardLedger(NOW)).waiting()).toBeUndefined()
+      await expect(copyBetween(to, other)).rejects.toThrow('only half filled')
+      await expect(copyBetween(await (await create.to())(), other)).rejects.toThrow('there is no ledger')
     })
 
     it('does not end what an earlier copying began to fill, once it has gone on elsewhere', async () => {
@@ -206,19 +208,35 @@ export function ledgerCopyContract(
       await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
     })
 
+    it('takes no usage into the source and sends nothing from it, also in a process that has seen nothing', async () => {
+      const { from, to } = await open()
+      const source = await fillLedger(from)
+      await from.usage.resume('demo', 'test', NOW)
+      source.clock.set(NOW + 2 * HOUR)
+      await source.close()
+      await copyBetween(from, to)
+      await expect(source.report(source.buyer, 'meanwhile', 1)).rejects.toMatchObject({
+        code: 'ledger.waiting_for_release',
+      })
+      source.aws.calls.length = 0
+      await source.submit()
+      expect(source.aws.calls).toEqual([])
+    })
+
     it('says what differs, and lets neither go on', async () => {
       const { from, to } = await open()
-      const { report, buyer, clock } = await fillLedger(from)
+      await fillLedger(from)
       const meddled: LedgerCopy = {
         ...to.copy!,
         write: async (kind, rows, filling) => {
           await to.copy!.write(kind, rows, filling)
-          // Somebody still takes usage into the source: after its events were read.
-          if (kind.name === 'mail') await report(buyer, 'meanwhile', 1, { time: clock.now() })
+          // Something still writes to the source, after these were read.
+          if (kind.name === 'mail')
+            await from.usage.raise({ kind: 'halted', subject: 'demo', message: 'meanwhile', at: NOW })
         },
       }
       const { differences } = await copyBetween(from, to, { copy: meddled })
-      expect(differences).toContainEqual(expect.stringMatching(/^usageEvent: \d+ rows in the source/))
+      expect(differences).toContainEqual(expect.stringMatching(/^alarm: \d+ rows in the source/))
       await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
       expect((await from.guardLedger(NOW)).waiting()).toMatchObject({
         reason: expect.stringContaining('is being copied'),

@@ -4,6 +4,7 @@ import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Sql, SqlDatabase } from './database.ts'
 import { optionalInt, text } from './rows.ts'
+import { bumpEpoch } from './subscription-store.ts'
 
 /** What an engine knows about where a ledger is: a copy is somewhere else, or set back. */
 export interface Place {
@@ -83,24 +84,22 @@ export async function createSqlLedgerGuard(
       if (beat !== undefined) sighting.keepBeat(beat)
     },
     async hold({ reason, copy }, actor, at) {
-      waiting = await database.transaction(async (sql) => {
+      const step = async (sql: Sql): Promise<LedgerWait> => {
         const known = await readWait(sql)
         if (known !== undefined && !mayReplace(known, copy)) return known
         const aliveAt = Number((await readName(sql, 'alive_at')) ?? at)
         const from = known?.from ?? Math.min(hourOf(aliveAt), hourOf(at))
         const wait: LedgerWait = { reason, from, to: hourOf(at), ...(copy && { copy }) }
         await writeName(sql, 'waiting', JSON.stringify(wait))
-        if (known === undefined)
-          await appendAudit(sql, {
-            at,
-            actor,
-            action: 'ledger.hold',
-            subject: 'ledger',
-            before: undefined,
-            after: wait,
-          })
+        if (known === undefined) {
+          // What was resolved before is not counted after this.
+          await bumpEpoch(sql)
+          const audited = { action: 'ledger.hold', subject: 'ledger', before: undefined, after: wait }
+          await appendAudit(sql, { at, actor, ...audited })
+        }
         return wait
-      })
+      }
+      waiting = await database.transaction(step, { excludesIngest: true })
       return waiting
     },
     async release(actor, at) {

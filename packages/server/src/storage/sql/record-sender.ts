@@ -57,6 +57,8 @@ export async function listSendable(sql: Sql, now: number): Promise<{ product: st
 /** Takes the most urgent records and writes the attempt, all before the first byte leaves. */
 export async function claim(sql: Sql, options: ClaimOptions): Promise<ClaimedBatch | undefined> {
   const { product, now } = options
+  // Whatever this process knows of it: another may have made it wait.
+  if ((await sql.get(`SELECT 1 AS one FROM ledger WHERE name = 'waiting'`)) !== undefined) return undefined
   const halt = await sql.get('SELECT probe_at FROM halt WHERE product = ?', product)
   if (halt !== undefined && !((optionalInt(halt.probe_at) ?? Number.POSITIVE_INFINITY) <= now))
     return undefined

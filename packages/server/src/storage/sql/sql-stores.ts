@@ -1,3 +1,4 @@
+import type { LedgerCopy } from '../../domain/moving/ledger-copy.ts'
 import type { Stores } from '../../domain/stores.ts'
 import { createSqlAuditTrail } from './audit-trail.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
@@ -23,7 +24,10 @@ export interface SqlStoresOptions extends Pick<Stores, 'migrated' | 'warnings' |
 }
 
 /** Every port on a database whose tables are of this version. */
-export function createSqlStores(database: SqlDatabase, { writer, slices, ...own }: SqlStoresOptions): Stores {
+export function createSqlStores(
+  database: SqlDatabase,
+  { writer, slices, ...own }: SqlStoresOptions,
+): Stores & { readonly copy: LedgerCopy } {
   return {
     usage: createSqlUsageStore(database, writer),
     usageAccounts: createSqlUsageAccounts(database),

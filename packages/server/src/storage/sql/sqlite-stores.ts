@@ -1,3 +1,4 @@
+import type { LedgerCopy } from '../../domain/moving/ledger-copy.ts'
 import type { Stores } from '../../domain/stores.ts'
 import type { UsageStore } from '../../domain/usage/usage-store.ts'
 import { createSqliteEventWriter } from './event-writer.ts'
@@ -5,7 +6,7 @@ import { checkFileSystem, findFileSystem } from './file-system.ts'
 import { migrate } from './migrations.ts'
 import { createSqlStores } from './sql-stores.ts'
 import { openSqlite, type SqliteDatabase } from './sqlite.ts'
-import { createLedgerGuard } from './sqlite-place.ts'
+import { createLedgerGuard, forgetBeats } from './sqlite-place.ts'
 import { createSqlUsageStore } from './usage-store.ts'
 
 /** SQLite has one writer at a time: nodes on one file would gain nothing by working side by side. */
@@ -22,16 +23,27 @@ export async function openSqliteStores(file: string): Promise<Stores> {
   const database = openSqlite(file)
   try {
     const migrated = await migrate(database)
-    return createSqlStores(database, {
+    const stores = createSqlStores(database, {
       writer: createSqliteEventWriter(database),
       slices: SLICES,
       migrated,
       warnings: warning === undefined ? [] : [warning],
       guardLedger: (now) => createLedgerGuard(database, now),
     })
+    return { ...stores, copy: copyOf(file, stores.copy) }
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+function copyOf(file: string, copy: LedgerCopy): LedgerCopy {
+  return {
+    ...copy,
+    async begin(filling) {
+      await copy.begin(filling)
+      forgetBeats(file)
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
+import { type LedgerWait, waitsForRelease } from '../../domain/usage/ledger-guard.ts'
 import type { BucketKey, UsageStore } from '../../domain/usage/usage-store.ts'
 import type { Slice } from '../../domain/work-share.ts'
 import { clearAlarm, clearPoison, listAlarms, raiseAlarm } from './alarms.ts'
@@ -47,7 +48,13 @@ export function createSqlUsageStore(database: SqlDatabase, writer: EventWriter):
     Number((await database.get('SELECT value FROM ledger WHERE name = ?', name))!.value)
   return {
     record: (events, now, epoch) => writer.record(events, now, epoch),
-    epoch: () => ledgerValue('epoch'),
+    async epoch() {
+      const row = await database.get(
+        `SELECT e.value AS epoch, w.value AS wait FROM ledger e LEFT JOIN ledger w ON w.name = 'waiting' WHERE e.name = 'epoch'`,
+      )
+      if (row!.wait !== null) throw waitsForRelease(JSON.parse(text(row!.wait)) as LedgerWait)
+      return int(row!.epoch)
+    },
     horizon: () => ledgerValue('horizon'),
 
     listOpen: (product, hourMax, except, limit, cursor, slice) =>
