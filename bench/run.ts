@@ -15,7 +15,7 @@ import { meter, meterPostgres, usage, usagePostgres } from './rows/ingest.ts'
 import { seal } from './rows/seal.ts'
 import { simulator } from './rows/simulator.ts'
 import { start } from './rows/start.ts'
-import { submit } from './rows/submit.ts'
+import { submit, submitPostgres } from './rows/submit.ts'
 
 const BENCHMARKS: readonly Benchmark[] = [
   meter,
@@ -26,6 +26,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   growth,
   growthTen,
   submit,
+  submitPostgres,
   seal,
   simulator,
   start,

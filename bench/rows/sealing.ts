@@ -10,6 +10,7 @@ const DAY_MS = 86_400_000
 /** A ledger with usage of hours that are over, and a simulated AWS in another process that knows its buyers. */
 export async function startSealing(given: {
   directory: string
+  store?: string | undefined
   products: number
   /** Of each product. */
   buyers: number
@@ -35,6 +36,7 @@ export async function startSealing(given: {
     const { url, licenses } = await simulator.ask<SimulatorAnswer>('where')
     const options: SealingOptions = {
       directory: given.directory,
+      store: given.store,
       endpoint: url,
       licenses,
       dimensions: given.dimensions,

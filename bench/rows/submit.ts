@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { MARGINS } from '../../packages/server/src/domain/usage/aws-rules.ts'
 import { PACKING } from '../../packages/server/src/domain/usage/submit-due-records.ts'
+import { startPostgresServer } from '../../packages/server/src/storage/sql/postgres-server.fixture.ts'
 import type { Benchmark, Row, Setup } from '../harness/row.ts'
 import { count } from '../harness/table.ts'
 import { startSealing } from './sealing.ts'
@@ -19,13 +20,29 @@ export const submit: Benchmark = {
   },
 }
 
-async function countCalls({ directory }: Setup): Promise<Row> {
-  const place = join(directory, 'submit-virtual')
+/** Packed as on SQLite: how the ledger is kept makes no call more. */
+export const submitPostgres: Benchmark = {
+  name: 'submit-postgres',
+  about: 'calls for records of three products, from a ledger on PostgreSQL',
+  byDefault: true,
+  async run(setup) {
+    const postgres = await startPostgresServer({ fsync: true })
+    try {
+      return [await countCalls(setup, 'submit-postgres', await postgres.createLedger())]
+    } finally {
+      await postgres.stop()
+    }
+  },
+}
+
+async function countCalls({ directory }: Setup, name = 'submit', store?: string): Promise<Row> {
+  const place = join(directory, `${name}-virtual`)
   mkdirSync(place, { recursive: true })
   // Not a multiple of 25: the last call of each product is not full.
   const [products, buyers, dimensions, hours] = [3, 13, 5, 7]
   const { ledger, stop } = await startSealing({
     directory: place,
+    store,
     products,
     buyers,
     dimensions,
@@ -41,8 +58,8 @@ async function countCalls({ directory }: Setup): Promise<Row> {
       throw new Error(`${accepted} of ${products * each} records were accepted`)
     const needed = products * Math.ceil(each / PACKING.recordsMax)
     return {
-      name: 'submit',
-      what: `calls for ${count(accepted)} records of ${products} products`,
+      name,
+      what: `calls for ${count(accepted)} records of ${products} products${store === undefined ? '' : ' on PostgreSQL'}`,
       limit: `⌈records/${PACKING.recordsMax}⌉ a product: ${needed} calls`,
       ratio: calls / needed,
       aim: { exactly: 1 },

@@ -8,10 +8,12 @@ import { systemClock } from '../../packages/server/src/system-clock.ts'
 import { answerQuestions } from '../harness/child.ts'
 import { aConfig, aProduct, aSubscription } from './demo-ledger.ts'
 import type { License } from './simulator.ts'
-import { watchSqlite } from './watch-sqlite.ts'
+import { watchStore } from './watch-store.ts'
 
 export interface SealingOptions {
   readonly directory: string
+  /** A PostgreSQL database; without it, a SQLite file in the directory. */
+  readonly store?: string | undefined
   readonly endpoint: string
   readonly licenses: readonly License[]
   readonly dimensions: number
@@ -39,7 +41,7 @@ export interface Work {
 const HOUR_MS = 3_600_000
 const BATCH = 1_000
 
-const watch = watchSqlite()
+const watch = watchStore()
 let engine: Engine | undefined
 
 async function start(options: SealingOptions): Promise<void> {
@@ -47,6 +49,7 @@ async function start(options: SealingOptions): Promise<void> {
   const dimensions = Array.from({ length: options.dimensions }, (_, index) => `dimension_${index}`)
   const config = aConfig({
     directory: options.directory,
+    store: options.store,
     endpoint: options.endpoint,
     products: codes.map((_, number) => aProduct(dimensions, number)),
   })
@@ -152,7 +155,7 @@ async function work<Result extends object>(step: () => Promise<Result>): Promise
   const seconds = (performance.now() - startedAt) / 1000
   clearInterval(timer)
   const end = memory()
-  watch.assertDurable()
+  await watch.assertDurable(engine!.ledger.config.store)
   return { ...result, seconds, middle: samples[samples.length >> 1] ?? end, end }
 }
 

@@ -6,8 +6,7 @@ import type { IngestUsage } from '../../packages/server/src/domain/usage/ingest-
 import { systemClock } from '../../packages/server/src/system-clock.ts'
 import { answerQuestions } from '../harness/child.ts'
 import { aConfig, aProduct, aSubscription, DIMENSION } from './demo-ledger.ts'
-import { watchPostgres } from './watch-postgres.ts'
-import { watchSqlite } from './watch-sqlite.ts'
+import { watchStore } from './watch-store.ts'
 
 export interface TollkeeperOptions {
   readonly directory: string
@@ -32,7 +31,7 @@ const decideNothing: IngestUsage = async (reports) =>
   }))
 
 const DAY_MS = 86_400_000
-const watches = { sqlite: watchSqlite(), postgres: watchPostgres() }
+const watch = watchStore()
 let engine: Engine | undefined
 
 async function start(options: TollkeeperOptions): Promise<void> {
@@ -58,15 +57,13 @@ async function listen(): Promise<{ url: string; secret: string }> {
 
 function usage(): ServerUsage {
   const { user, system } = process.cpuUsage()
-  return { cpuUs: user + system, commits: watches.sqlite.commits() + watches.postgres.commits() }
+  return { cpuUs: user + system, commits: watch.commits() }
 }
 
 /** Is every event that was answered counted? Buckets and events are two views of it. */
 async function check(): Promise<{ events: number }> {
   assert(engine !== undefined)
-  const { store } = engine.ledger.config
-  if (store.kind === 'postgres') await watches.postgres.assertDurable(store.url)
-  else watches.sqlite.assertDurable()
+  await watch.assertDurable(engine.ledger.config.store)
   let events = 0
   let cursor: string | undefined
   do {
