@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { UsageRecord } from '../../../domain/usage/usage-record.ts'
 import type { Attempt, AttemptEnd } from '../../../domain/usage/usage-store.ts'
 import { int, optionalInt, text, texts } from '../fields.ts'
 import { attemptKey } from '../keys.ts'
@@ -8,18 +9,37 @@ import { readText, type StoredText, storeText } from './stored-text.ts'
 /** Deflated: a call of 25 plain records has some two thousand. */
 const TEXT_INLINE_MAX = 30_000
 
-/** A call that is about to be made. */
-export type NewAttempt = Pick<Attempt, 'id' | 'product' | 'region' | 'startedAt' | 'records' | 'request'>
+/** Where a record is that a call carries. */
+export type CarriedRecord = Pick<UsageRecord, 'id' | 'subscription' | 'dimension' | 'hour'>
 
-/** Writes it, or writes over it: durable when it resolves. */
-export async function writeAttempt(table: Table, attempt: NewAttempt): Promise<void> {
-  const { request, ...plain } = attempt
-  const key = attemptKey(attempt.id)
+/** A call that is about to be made. */
+export interface NewAttempt extends Pick<Attempt, 'id' | 'product' | 'region' | 'startedAt' | 'request'> {
+  readonly records: readonly CarriedRecord[]
+}
+
+/**
+ * Writes it: durable when it resolves.
+ *
+ * @param isOver - it is there already, and is written over
+ */
+export async function writeAttempt(
+  table: Table,
+  { request, records, ...plain }: NewAttempt,
+  isOver = false,
+): Promise<void> {
+  const key = attemptKey(plain.id)
   const stored = storeText(key.pk, 'request', request, TEXT_INLINE_MAX)
   await writeParts(table, stored)
   await table.transaction(async (tx) => {
-    await tx.get(key)
-    tx.put({ ...key, ...plain, ...stored.attributes, outcome: 'in_flight' })
+    if (isOver) await tx.get(key)
+    tx.put({
+      ...key,
+      ...plain,
+      ...stored.attributes,
+      outcome: 'in_flight',
+      records: records.map(({ id }) => id),
+      places: records.map(({ subscription, dimension, hour }) => [subscription, dimension, hour]),
+    })
   })
 }
 
@@ -34,8 +54,12 @@ export async function dropAttempt(table: Table, id: string): Promise<void> {
   })
 }
 
-/** Writes how it ended. @returns the ids of its records */
-export async function endAttempt(table: Table, id: string, end: AttemptEnd): Promise<readonly string[]> {
+/** Writes how it ended. @returns what it carried */
+export async function endAttempt(
+  table: Table,
+  id: string,
+  end: AttemptEnd,
+): Promise<readonly CarriedRecord[]> {
   const key = attemptKey(id)
   const stored = storeText(key.pk, 'response', end.response, TEXT_INLINE_MAX)
   await writeParts(table, stored)
@@ -43,7 +67,15 @@ export async function endAttempt(table: Table, id: string, end: AttemptEnd): Pro
     const item = await tx.get(key)
     assert(item !== undefined, `attempt ${id} is unknown to the ledger`)
     tx.put(ended(item, end, stored))
-    return texts(item.records)
+    return carriedBy(item)
+  })
+}
+
+function carriedBy(item: Item): CarriedRecord[] {
+  const places = item.places as readonly (readonly [string, string, bigint])[]
+  return texts(item.records).map((id, index) => {
+    const [subscription, dimension, hour] = places[index]!
+    return { id, subscription, dimension, hour: Number(hour) }
   })
 }
 

@@ -22,22 +22,21 @@ const TURN_AHEAD_MAX_MS = 60_000
  *
  * One transaction of the whole would be larger than some engines take, and one record that another process is faster
  * with would undo it all. So it goes step by step, each of which may be the last before a crash:
- * 1. A turn is taken: unused, it is a ninth of a second that nobody sends in.
- * 2. The attempt is written. With no record that has its id, it is never shown and nobody waits for it.
- * 3. Records are taken in small transactions, each on the condition that it may still be sent: of two processes one gets
+ * 1. A turn is taken: unused, it is a ninth of a second that nobody sends in. The attempt is written: with no record that
+ *    has its id, it is never shown and nobody waits for it.
+ * 2. Records are taken in small transactions, each on the condition that it may still be sent: of two processes one gets
  *    it. From here on it counts as sent with this attempt; after a crash its lease runs out, and whoever takes it next
  *    counts the attempt as unanswered. It was not sent, but that is the safe side.
- * 4. Where others were faster with some, the attempt is written again without them. Only then, with all of what is
+ * 3. Where others were faster with some, the attempt is written again without them. Only then, with all of what is
  *    sent on disk, the caller sends.
  *
  * A stop by a person that comes meanwhile comes too late for this call, as if it were already under way.
  */
 export async function claim(table: Table, options: ClaimOptions): Promise<ClaimedBatch | undefined> {
   const { product, now, leaseMs } = options
-  const halt = await table.get(haltKey(product))
+  const [halt, isolations] = await Promise.all([table.get(haltKey(product)), readIsolations(table, product)])
   if (halt !== undefined && !mayProbe(halt, now)) return undefined
   const probe = halt !== undefined
-  const isolations = await readIsolations(table, product)
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const { rows, alone } = await findCandidates(table, options, isolations)
     if (rows.length === 0) return undefined
@@ -55,10 +54,13 @@ async function take(
 ): Promise<Omit<ClaimedBatch, 'product' | 'alone' | 'probe'> | undefined> {
   const { product, now, leaseMs, spacingMs, requestOf } = options
   const { region } = rows[0]!
-  const sendAt = await takeTurn(table, region, now, spacingMs)
   const attempt = attemptFor(`att_${randomUUID()}`, rows.map(toUsageRecord))
-  for (const lost of new Set(rows.flatMap((row) => row.attempt ?? []))) await endLostAttempt(table, lost, now)
-  await writeAttempt(table, attempt)
+  const lost = new Set(rows.flatMap((row) => row.attempt ?? []))
+  const [sendAt] = await Promise.all([
+    takeTurn(table, region, now, spacingMs),
+    writeAttempt(table, attempt),
+    ...[...lost].map((id) => endLostAttempt(table, id, now)),
+  ])
   const records: UsageRecord[] = []
   for (const slice of slicesOf(rows, table.transactionItemsMax))
     records.push(...(await takeSlice(table, slice, attempt.id, sendAt + leaseMs, options)))
@@ -66,18 +68,11 @@ async function take(
     await dropAttempt(table, attempt.id)
     return undefined
   }
-  if (records.length < rows.length) await writeAttempt(table, attemptFor(attempt.id, records))
+  if (records.length < rows.length) await writeAttempt(table, attemptFor(attempt.id, records), true)
   return { attempt: attempt.id, region, records, sendAt }
 
   function attemptFor(id: string, sent: readonly UsageRecord[]): NewAttempt {
-    return {
-      id,
-      product,
-      region,
-      startedAt: now,
-      records: sent.map((record) => record.id),
-      request: requestOf(sent),
-    }
+    return { id, product, region, startedAt: now, records: sent, request: requestOf(sent) }
   }
 }
 
@@ -94,8 +89,11 @@ async function takeTurn(table: Table, region: string, now: number, spacingMs: nu
 }
 
 /** So many rows, with the totals that they change, as one transaction holds: one item for each dimension's totals. */
-export function* slicesOf(rows: readonly RecordRow[], itemsMax: number): Generator<readonly RecordRow[]> {
-  let slice: RecordRow[] = []
+export function* slicesOf<T extends { readonly dimension: string }>(
+  rows: readonly T[],
+  itemsMax: number,
+): Generator<readonly T[]> {
+  let slice: T[] = []
   let dimensions = new Set<string>()
   for (const row of rows) {
     if (slice.length + new Set([...dimensions, row.dimension]).size + 1 > itemsMax) {

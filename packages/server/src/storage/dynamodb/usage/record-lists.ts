@@ -24,8 +24,9 @@ import { readTotals } from './totals.ts'
 
 type RecordFilter = Parameters<UsageStore['listRecords']>[0]
 
-/** Items of each list read at once. */
-const SLICE = 100
+/** Items of each list read at once: as many as a page needs, or some more where not all of them fit. */
+const SLICE_MIN = 10
+const SLICE_MAX = 100
 
 /** A list of records, or of items that say where they are; both in the order of their places. */
 interface RecordList {
@@ -37,9 +38,10 @@ interface RecordList {
 export async function listRecords(table: Table, filter: RecordFilter): Promise<Page<UsageRecord>> {
   const rows: RecordRow[] = []
   const lists = await listsOf(table, filter)
+  const slice = Math.min(Math.max(filter.limit + 1, SLICE_MIN), SLICE_MAX)
   let before = filter.cursor
   while (lists.length > 0 && rows.length < filter.limit) {
-    const { found, reached } = await readNewest(table, lists, before)
+    const { found, reached } = await readNewest(table, lists, before, slice)
     rows.push(...found.filter((row) => fits(row, filter)))
     if (reached === undefined) break
     before = reached
@@ -83,16 +85,17 @@ async function readNewest(
   table: Table,
   lists: readonly RecordList[],
   before: string | undefined,
+  slice: number,
 ): Promise<{ found: RecordRow[]; reached: string | undefined }> {
   const places = new Map<string, Item>()
   let reached: string | undefined
   for (const { index, partition } of lists) {
-    const range = { pk: partition, to: before, reverse: true, limit: SLICE }
+    const range = { pk: partition, to: before, reverse: true, limit: slice }
     const items = await table.queryIndex(index, range)
     const sort = index === 'ListIndex' ? 'listed' : 'alsoListed'
     for (const item of items) if (item[sort] !== before) places.set(item[sort] as string, item)
     const end = items.at(-1)?.[sort] as string | undefined
-    if (items.length === SLICE && (reached === undefined || end! > reached)) reached = end
+    if (items.length === slice && (reached === undefined || end! > reached)) reached = end
   }
   const newest = [...places]
     .filter(([place]) => reached === undefined || place >= reached)

@@ -7,8 +7,8 @@ import { clearAlarm } from '../alarms.ts'
 import { appendAudit } from '../audit-trail.ts'
 import { padded, subscriptionKey } from '../keys.ts'
 import { toSubscription } from '../subscription-items.ts'
-import type { Key, Table, Transaction } from '../table.ts'
-import { endAttempt } from './attempts.ts'
+import type { Item, Key, Table, Transaction } from '../table.ts'
+import { type CarriedRecord, endAttempt } from './attempts.ts'
 import { slicesOf } from './claim.ts'
 import { applyJudgement, type OpenBucket } from './judgements.ts'
 import { type RecordRow, readRecord, readRecords, toUsageRecord } from './record-items.ts'
@@ -31,15 +31,11 @@ export async function settle(
   judge: Judge,
   openBucket: OpenBucket,
 ): Promise<UsageRecord[]> {
-  const ids = (await endAttempt(table, attempt, end)).filter((id) => answers.has(id))
-  const keys = (await findRecordKeys(table, ids)).filter((key) => key !== undefined)
-  const rows = await readRecords(
-    table,
-    (await table.getMany(keys)).filter((item) => item !== undefined),
-  )
+  const carried = (await endAttempt(table, attempt, end)).filter(({ id }) => answers.has(id))
+  const subscriptions = await readSubscriptions(table, carried)
   const settled = new Map<string, UsageRecord>()
-  const left: RecordRow[] = []
-  for (const slice of slicesOf(rows, table.transactionItemsMax)) {
+  const left: CarriedRecord[] = []
+  for (const slice of slicesOf(carried, table.transactionItemsMax)) {
     const step = await table.transaction((tx) => settleRows(tx, slice, false))
     for (const record of step.settled) settled.set(record.id, record)
     left.push(...step.left)
@@ -48,11 +44,11 @@ export async function settle(
   for (const row of left)
     for (const record of (await table.transaction((tx) => settleRows(tx, [row], true))).settled)
       settled.set(record.id, record)
-  return ids.flatMap((id) => settled.get(id) ?? [])
+  return carried.flatMap(({ id }) => settled.get(id) ?? [])
 
-  async function settleRows(tx: Transaction, slice: readonly RecordRow[], mayCarry: boolean) {
+  async function settleRows(tx: Transaction, slice: readonly CarriedRecord[], mayCarry: boolean) {
     const done: UsageRecord[] = []
-    const leave: RecordRow[] = []
+    const leave: CarriedRecord[] = []
     const items = await tx.getMany(slice.map(recordKeyOf))
     for (const row of await readRecords(
       tx,
@@ -61,7 +57,8 @@ export async function settle(
       const answer = answers.get(row.id)!
       const isSuccess = answer.kind === 'result' && answer.status === 'Success'
       if (row.attempt !== attempt && !(isSuccess && row.state !== 'accepted')) continue
-      const judgement = judge(toUsageRecord(row), await subscriptionOf(tx, row, mayCarry), answer)
+      const subscription = mayCarry ? await subscriptionOf(tx, row) : subscriptions.get(row.subscription)!
+      const judgement = judge(toUsageRecord(row), subscription, answer)
       if (judgement.state === 'carried' && !mayCarry) leave.push(row)
       else done.push(toUsageRecord(await applyJudgement(tx, row, judgement, end.finishedAt, openBucket)))
     }
@@ -69,18 +66,23 @@ export async function settle(
   }
 }
 
-/**
- * Unchecked, a change that comes meanwhile comes after the judgement: it could as well have. Where the amount goes on to
- * another hour, that hour must be one that the subscription still has when it does.
- */
-async function subscriptionOf(
-  tx: Transaction,
-  { subscription }: RecordRow,
-  isChecked: boolean,
-): Promise<Subscription> {
-  const key = subscriptionKey(subscription)
-  const item = await (isChecked ? tx.get(key) : tx.peek(key))
-  assert(item !== undefined, `subscription ${subscription} is missing`)
+/** Unchecked: a change that comes meanwhile comes after the judgement, as it could have. */
+async function readSubscriptions(
+  table: Table,
+  of: readonly CarriedRecord[],
+): Promise<ReadonlyMap<string, Subscription>> {
+  const ids = [...new Set(of.map(({ subscription }) => subscription))]
+  const items = await table.getMany(ids.map(subscriptionKey))
+  return new Map(ids.map((id, index) => [id, toKnownSubscription(items[index], id)]))
+}
+
+/** Unchanged until the step is committed: where the amount goes on to another hour, it must have that hour. */
+async function subscriptionOf(tx: Transaction, { subscription }: RecordRow): Promise<Subscription> {
+  return toKnownSubscription(await tx.get(subscriptionKey(subscription)), subscription)
+}
+
+function toKnownSubscription(item: Item | undefined, id: string): Subscription {
+  assert(item !== undefined, `subscription ${id} is missing`)
   return toSubscription(item)
 }
 
@@ -114,7 +116,7 @@ export async function expire(
     if (!isPending || row.deadline > now || isInFlight) return undefined
     // A call that its process never ended went unanswered, too.
     const counted = { ...row, unanswered: row.unanswered + (row.attempt === undefined ? 0 : 1) }
-    const judgement = judge(toUsageRecord(counted), await subscriptionOf(tx, row, true))
+    const judgement = judge(toUsageRecord(counted), await subscriptionOf(tx, row))
     return toUsageRecord(await applyJudgement(tx, counted, judgement, now, openBucket))
   }
 }
