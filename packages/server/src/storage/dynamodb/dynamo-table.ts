@@ -17,6 +17,7 @@ import { explain, failureOf, type Requests, sendRepeatably } from './requests.ts
 import type { Table, Transaction } from './table.ts'
 import { createTableReader } from './table-reader.ts'
 import { createStep } from './transaction.ts'
+import { createTurns } from './turns.ts'
 
 export interface TableSettings {
   readonly table: string
@@ -32,6 +33,8 @@ export interface TableSettings {
 }
 
 const PATIENCE_MS = 15_000
+/** Steps of one process that keep changing what the others read go one after the other from this try on. */
+const TRIES_BEFORE_TURNS = 3
 const GRACE_MS = 3_000
 /** AWS: 4 MB for all items of a transaction (2026-07). */
 const TRANSACTION_BYTES_MAX = 3_500_000
@@ -46,6 +49,7 @@ export function createDynamoTable(
   const journal = createJournal({ requests, table, graceMs, onLeft: settings.onLeft ?? warn })
   const patience = () => createPatience(patienceMs)
   const reader = createTableReader({ requests, table, journal, patience })
+  const turns = createTurns()
 
   async function commit(plan: readonly Planned[], waiting: Patience): Promise<'committed' | 'changed'> {
     for (;;) {
@@ -123,21 +127,30 @@ export function createDynamoTable(
   }
 
   async function transaction<T>(run: (tx: Transaction) => Promise<T>): Promise<T> {
-    const waiting = patience()
-    for (;;) {
-      const step = createStep(reader.versioned(waiting))
-      let result: T
-      try {
-        result = await run(step)
-      } catch (error) {
-        // What it stumbled over may be a state that there never was: read in part before, in part after another's step.
-        if (await step.isCurrent()) throw error
-        await waiting.pause(error)
-        continue
+    let waiting = patience()
+    let endTurn = () => {}
+    try {
+      for (let tries = 1; ; tries++) {
+        if (tries === TRIES_BEFORE_TURNS) {
+          endTurn = await turns.take()
+          waiting = patience()
+        }
+        const step = createStep(reader.versioned(waiting))
+        let result: T
+        try {
+          result = await run(step)
+        } catch (error) {
+          // What it stumbled over may be a state that there never was: read in part before, in part after another's step.
+          if (await step.isCurrent()) throw error
+          await waiting.pause(error)
+          continue
+        }
+        const plan = step.plan()
+        if (plan.length === 0 || (await commit(plan, waiting)) === 'committed') return result
+        await waiting.pause('others changed what the step had read')
       }
-      const plan = step.plan()
-      if (plan.length === 0 || (await commit(plan, waiting)) === 'committed') return result
-      await waiting.pause('others changed what the step had read')
+    } finally {
+      endTurn()
     }
   }
 

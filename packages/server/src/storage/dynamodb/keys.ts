@@ -221,15 +221,23 @@ export const productsPartition = 'PRODUCTS'
 export const productKey = (product: string): Key => ({ pk: productsPartition, sk: part(product) })
 
 /** Lists of buckets are cut in slices, by their meter: no index has a hot partition when an hour begins. */
-export const SLICES = 4
-export const sliceOf = (meterPk: string): number =>
+const SLICES = 4
+const sliceOf = (meterPk: string): number =>
   createHash('sha256').update(meterPk).digest().readUInt8(0) % SLICES
-/** Unsealed buckets of a product, in order of hours: open ones, those of subscriptions with an end, and held ones. */
-export const unsealedPartition = (kind: 'OPEN' | 'ENDED' | 'HELD', product: string, slice: number): string =>
-  `${kind}#${part(product)}#${slice}`
+/**
+ * Unsealed buckets of a product, in order of hours: open ones, those of subscriptions with an end, and held ones. Of the
+ * latter two there are few: they are not cut.
+ */
+export const unsealedPartition = (kind: Unsealed, product: string, meterPk: string): string =>
+  `${kind}#${part(product)}#${kind === 'OPEN' ? sliceOf(meterPk) : 0}`
+export const unsealedPartitions = (kind: Unsealed, product: string): string[] =>
+  Array.from({ length: kind === 'OPEN' ? SLICES : 1 }, (_, slice) => `${kind}#${part(product)}#${slice}`)
+export type Unsealed = 'OPEN' | 'ENDED' | 'HELD'
 /** All buckets of a product, in order of hours. */
-export const bucketsPartition = (product: string, slice: number): string =>
-  `BUCKETS#${part(product)}#${slice}`
+export const bucketsPartition = (product: string, meterPk: string): string =>
+  `BUCKETS#${part(product)}#${sliceOf(meterPk)}`
+export const bucketsPartitions = (product: string): string[] =>
+  Array.from({ length: SLICES }, (_, slice) => `BUCKETS#${part(product)}#${slice}`)
 /** A bucket's place in these lists. */
 export const bucketPlace = (meterPk: string, hour: number): string => `${hourDigits(hour)}#${meterPk}`
 /** Events by the shard that counts them, in order of time. */

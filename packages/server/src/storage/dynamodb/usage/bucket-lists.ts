@@ -1,17 +1,18 @@
+import { hash } from 'node:crypto'
 import type { Subscription } from '../../../domain/subscriptions/subscription.ts'
 import { type Hour, hourStart } from '../../../domain/usage/hour.ts'
 import type { BucketKey, Page, UsageBucket, UsageStore } from '../../../domain/usage/usage-store.ts'
+import type { Slice } from '../../../domain/work-share.ts'
 import { int, text, textSet } from '../fields.ts'
 import {
   bucketHourPrefix,
-  bucketsPartition,
+  bucketsPartitions,
   hourDigits,
-  SLICES,
   subscriptionKey,
-  unsealedPartition,
+  unsealedPartitions,
 } from '../keys.ts'
 import { toSubscription } from '../subscription-items.ts'
-import type { IndexName, Item, Range, Reader, Table } from '../table.ts'
+import type { IndexEntry, Item, Range, Reader, Table } from '../table.ts'
 import { toBuckets, toUsageBucket } from './buckets.ts'
 import { meterAt } from './meters.ts'
 import { readProducts } from './products.ts'
@@ -26,10 +27,8 @@ type Lists = Pick<UsageStore, 'listOpen' | 'listOpenOfEnded' | 'listProducts' | 
 
 export function createBucketLists(table: Table): Lists {
   return {
-    async listOpen(product, hourMax, except, limit, cursor) {
-      const partitions = (['OPEN', 'ENDED'] as const).flatMap((kind) =>
-        slices((slice) => unsealedPartition(kind, product, slice)),
-      )
+    async listOpen(product, hourMax, except, limit, cursor, slice) {
+      const partitions = openPartitions(product)
       const isGoingOn = ({ accessEnd }: Subscription) =>
         accessEnd === undefined || accessEnd > hourStart(hourMax + 1)
       const found: BucketKey[] = []
@@ -39,6 +38,7 @@ export function createBucketLists(table: Table): Lists {
           from,
           to,
           after: cursor,
+          slice,
         })) {
           if (!isGoingOn(subscription)) continue
           found.push(toKey(item))
@@ -49,10 +49,10 @@ export function createBucketLists(table: Table): Lists {
       return { items: found, next: undefined }
     },
 
-    async listOpenOfEnded(product, now, limit, cursor) {
-      const partitions = slices((slice) => unsealedPartition('ENDED', product, slice))
+    async listOpenOfEnded(product, now, limit, cursor, slice) {
+      const partitions = unsealedPartitions('ENDED', product)
       const found: (BucketKey & { readonly subscriptionRow: Subscription })[] = []
-      const range = { from: 0, to: MOST_HOURS, after: cursor }
+      const range = { from: 0, to: MOST_HOURS, after: cursor, slice }
       for await (const { item, place, subscription } of unsealedOf(table, partitions, range)) {
         if (subscription.accessEnd === undefined || subscription.accessEnd > now) continue
         found.push({ ...toKey(item), subscriptionRow: subscription })
@@ -65,9 +65,9 @@ export function createBucketLists(table: Table): Lists {
 
     async listHeld(product, limit) {
       const products = product === undefined ? await readProducts(table) : [product]
-      const partitions = products.flatMap((one) => slices((slice) => unsealedPartition('HELD', one, slice)))
+      const partitions = products.flatMap((one) => unsealedPartitions('HELD', one))
       const found: { bucket: UsageBucket; subscription: Subscription }[] = []
-      const range = { from: 0, to: MOST_HOURS, after: undefined }
+      const range = { from: 0, to: MOST_HOURS, after: undefined, slice: undefined }
       for await (const { item, subscription } of unsealedOf(table, partitions, range)) {
         const [bucket] = toBuckets(await readShards(table, item))
         if (bucket?.status !== 'held') continue
@@ -81,8 +81,8 @@ export function createBucketLists(table: Table): Lists {
   }
 }
 
-function slices<T>(make: (slice: number) => T): T[] {
-  return Array.from({ length: SLICES }, (_, slice) => make(slice))
+function openPartitions(product: string): string[] {
+  return [...unsealedPartitions('OPEN', product), ...unsealedPartitions('ENDED', product)]
 }
 
 function toKey(shard: Item): BucketKey {
@@ -109,11 +109,28 @@ export function rangesWithout(hourMax: Hour, except: readonly Hour[]): { from: H
 async function* unsealedOf(
   table: Table,
   partitions: readonly string[],
-  { from, to, after }: { readonly from: Hour; readonly to: Hour; readonly after: string | undefined },
+  {
+    from,
+    to,
+    after,
+    slice,
+  }: {
+    readonly from: Hour
+    readonly to: Hour
+    readonly after: string | undefined
+    readonly slice: Slice | undefined
+  },
 ) {
   const range = { from: hourDigits(from), to: `${hourDigits(to)}${LAST}` }
   const seen = new Map<string, Subscription>()
-  for await (const chunk of merged(table, 'UnsealedBucketsIndex', partitions, range, after)) {
+  for await (const chunk of merged(
+    table,
+    'UnsealedBucketsIndex',
+    partitions,
+    range,
+    after,
+    isInSlice(slice),
+  )) {
     const wanted = [...new Set(chunk.map(({ item }) => text(item.subscription)))].filter(
       (id) => !seen.has(id),
     )
@@ -126,59 +143,74 @@ async function* unsealedOf(
   }
 }
 
-const SORT = { UnsealedBucketsIndex: 'unsealedAt', SecondListIndex: 'alsoListed' } as const
+const ATTRIBUTE = { UnsealedBucketsIndex: 'unsealed', SecondListIndex: 'also' } as const
 
-/** Several partitions of an index as one, in the order of their sort keys, a chunk at a time. */
+interface Source {
+  readonly pk: string
+  /** Read, and not yet handed on. */
+  readonly entries: IndexEntry[]
+  /** The last that was read. */
+  last: string | undefined
+  isOver: boolean
+}
+
+/**
+ * Several partitions of an index as one, in the order of their sort keys, a chunk at a time.
+ *
+ * @param isWanted - others are not even read
+ */
 async function* merged(
   table: Table,
-  index: Extract<IndexName, keyof typeof SORT>,
+  index: keyof typeof ATTRIBUTE,
   partitions: readonly string[],
   range: Pick<Range, 'from' | 'to' | 'reverse'>,
   after: string | undefined,
+  isWanted: (entry: IndexEntry) => boolean = () => true,
 ): AsyncGenerator<{ readonly item: Item; readonly place: string }[]> {
   const isReverse = range.reverse === true
   const isBefore = (a: string, b: string) => (isReverse ? a > b : a < b)
-  const sources = partitions.map((pk) => ({ pk, items: [] as Item[], from: after, isOver: false }))
-  const placeOf = (item: Item) => text(item[SORT[index]])
+  const sources = partitions.map((pk): Source => ({ pk, entries: [], last: after, isOver: false }))
+  const readOn = async (source: Source) => {
+    if (source.entries.length > 0 || source.isOver) return
+    const { last } = source
+    const bound = last === undefined ? {} : isReverse ? { to: last } : { from: last }
+    const wanted = { pk: source.pk, ...within(range, bound), reverse: isReverse, limit: CHUNK + 1 }
+    const found: IndexEntry[] = []
+    for await (const page of table.entries(index, wanted)) found.push(...page)
+    source.isOver = found.length <= CHUNK
+    // Bounds are included: the last one was had already.
+    source.entries.push(...found.filter(({ sort }) => last === undefined || isBefore(last, sort)))
+    source.last = found.at(-1)?.sort ?? last
+  }
   for (;;) {
-    await Promise.all(
-      sources.map(async (source) => {
-        if (source.items.length > 0 || source.isOver) return
-        const bound = source.from === undefined ? {} : isReverse ? { to: source.from } : { from: source.from }
-        const outer = within(range, bound)
-        const items = await table.queryIndex(index, {
-          pk: source.pk,
-          ...outer,
-          reverse: isReverse,
-          limit: CHUNK + 1,
-        })
-        source.isOver = items.length <= CHUNK
-        // Bounds are included: the one before was had already.
-        source.items = items.filter(
-          (item) => source.from === undefined || isBefore(source.from, placeOf(item)),
-        )
-        source.from = items.length === 0 ? source.from : placeOf(items.at(-1)!)
-      }),
-    )
-    const chunk: { item: Item; place: string }[] = []
-    for (;;) {
-      // Up to where one of them has to be read on.
-      if (sources.some(({ items, isOver }) => items.length === 0 && !isOver)) break
-      const next = sources
-        .filter(({ items }) => items.length > 0)
-        .reduce<(typeof sources)[number] | undefined>(
-          (best, source) =>
-            best === undefined || isBefore(placeOf(source.items[0]!), placeOf(best.items[0]!))
-              ? source
-              : best,
-          undefined,
-        )
+    await Promise.all(sources.map(readOn))
+    const chunk: { entry: IndexEntry; pk: string }[] = []
+    // Up to where one of them has to be read on.
+    while (!sources.some(({ entries, isOver }) => entries.length === 0 && !isOver)) {
+      const next = sources.reduce<Source | undefined>((best, source) => {
+        if (source.entries.length === 0) return best
+        return best === undefined || isBefore(source.entries[0]!.sort, best.entries[0]!.sort) ? source : best
+      }, undefined)
       if (next === undefined) break
-      const item = next.items.shift()!
-      chunk.push({ item, place: placeOf(item) })
+      chunk.push({ entry: next.entries.shift()!, pk: next.pk })
     }
-    if (chunk.length > 0) yield chunk
-    if (sources.every(({ items, isOver }) => isOver && items.length === 0)) return
+    const wanted = chunk.filter(({ entry }) => isWanted(entry))
+    const items = await table.getMany(wanted.map(({ entry: { pk, sk } }) => ({ pk, sk })))
+    const found = wanted.flatMap(({ entry, pk }, n) => {
+      const item = items[n]
+      return item !== undefined && item[ATTRIBUTE[index]] === pk ? [{ item, place: entry.sort }] : []
+    })
+    if (found.length > 0) yield found
+    if (sources.every(({ entries, isOver }) => isOver && entries.length === 0)) return
+  }
+}
+
+/** Is a meter's subscription in a part of them? */
+function isInSlice(slice: Slice | undefined): (entry: IndexEntry) => boolean {
+  if (slice === undefined) return () => true
+  return ({ pk }) => {
+    const subscription = pk.split('#')[1]!
+    return hash('sha256', subscription, 'buffer').readUInt32BE() % slice.of === slice.index
   }
 }
 
@@ -220,14 +252,12 @@ async function* candidates(table: Table, filter: BucketFilter) {
     return
   }
   const products = filter.product === undefined ? await readProducts(table) : [filter.product]
-  const isOpen = filter.status === 'open'
-  const isUnsealed = isOpen || filter.status === 'held'
-  const kinds = isOpen ? (['OPEN', 'ENDED'] as const) : (['HELD'] as const)
-  const partitions = products.flatMap((product) =>
-    isUnsealed
-      ? kinds.flatMap((kind) => slices((slice) => unsealedPartition(kind, product, slice)))
-      : slices((slice) => bucketsPartition(product, slice)),
-  )
+  const isUnsealed = filter.status === 'open' || filter.status === 'held'
+  const partitions = products.flatMap((product) => {
+    if (filter.status === 'open') return openPartitions(product)
+    if (filter.status === 'held') return unsealedPartitions('HELD', product)
+    return bucketsPartitions(product)
+  })
   const range = { from: hourDigits(from), to: `${hourDigits(to)}${LAST}`, reverse: true }
   const index = isUnsealed ? 'UnsealedBucketsIndex' : 'SecondListIndex'
   for await (const chunk of merged(table, index, partitions, range, cursor)) {

@@ -7,7 +7,6 @@ import {
   bucketPlace,
   bucketsPartition,
   hourDigits,
-  sliceOf,
   subscriptionKey,
   unsealedPartition,
 } from '../keys.ts'
@@ -123,14 +122,13 @@ export async function readBuckets(
 
 /** Attributes of a shard as it begins, but for its sums. */
 export function newShard(meter: Meter, product: string, hour: Hour, shard: number) {
-  const slice = sliceOf(meter.pk)
   const place = bucketPlace(meter.pk, hour)
   return {
     subscription: meter.subscription,
     dimension: meter.dimension,
     product,
     hour,
-    ...(shard === 0 && { also: bucketsPartition(product, slice), alsoListed: place }),
+    ...(shard === 0 && { also: bucketsPartition(product, meter.pk), alsoListed: place }),
   }
 }
 
@@ -138,7 +136,7 @@ export function newShard(meter: Meter, product: string, hour: Hour, shard: numbe
 export function openPlace(meter: Meter, product: string, hour: Hour, isEnded: boolean) {
   const kind = isEnded ? 'ENDED' : 'OPEN'
   return {
-    unsealed: unsealedPartition(kind, product, sliceOf(meter.pk)),
+    unsealed: unsealedPartition(kind, product, meter.pk),
     unsealedAt: bucketPlace(meter.pk, hour),
   }
 }

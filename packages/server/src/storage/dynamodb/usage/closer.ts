@@ -16,7 +16,6 @@ import {
   includedPrefix,
   meterKey,
   meterPartition,
-  sliceOf,
   subscriptionKey,
   unsealedPartition,
 } from '../keys.ts'
@@ -67,9 +66,12 @@ export async function closeBucket(
   const item = await findMeterItem(tx, meter)
   if (item === undefined || !isUnsealed(item, key.hour)) return 'unchanged'
   // Changes of the subscription write the meter's item, which was read before.
-  const subscription = (await tx.peek(subscriptionKey(meter.subscription)))!
+  const [subscription, bucket] = await Promise.all([
+    tx.peek(subscriptionKey(meter.subscription)),
+    readBucket(tx, meter, key.hour),
+  ])
+  if (subscription === undefined) throw new Error(`subscription ${key.subscription} is unknown to the ledger`)
   if (owedOf(item).length > 0 || (await isOwed(tx, meter, subscription))) return 'owes'
-  const bucket = await readBucket(tx, meter, key.hour)
   if (bucket === undefined) throw new Error(`an open hour of ${key.subscription} has no bucket`)
   const state = await readState(
     tx,
@@ -126,23 +128,31 @@ async function readState(
   needs: ClosingNeeds,
 ): Promise<ClosingState> {
   const { hour } = bucket
-  const carry = await readCarry({ getMany: (keys) => Promise.all(keys.map((key) => tx.peek(key))) }, item)
   const open = openHoursOf(item)
-  const used = await readIncluded(tx, meter, subscription, needs.contract)
+  const [carry, tags, fixed, history, used, contract, doubtful] = await Promise.all([
+    readCarry(peeking(tx), item),
+    // Folded ones count theirs in the bucket that took them.
+    bucket.tagSets === 0 ? new Map<TagSetKey, bigint>() : readTagSums(tx, bucket),
+    fixedOf(tx, meter.subscription, hour),
+    needs.history ? readHistory(tx, meter, hour) : [],
+    needs.contract ? readIncluded(tx, meter, subscription) : new Map<string, bigint>(),
+    needs.contract ? readContractHistory(tx, subscription.id) : NO_HISTORY_YET,
+    isDoubtful(tx, hour),
+  ])
   return {
     bucket: toUsageBucket(bucket),
     subscription,
-    tags: await readTagSums(tx, bucket),
+    tags,
     carry: carry.amount,
     carryTags: carry.tags,
-    fixed: await fixedOf(tx, meter.subscription, hour),
-    history: needs.history ? await readHistory(tx, meter, hour) : [],
+    fixed,
+    history,
     includedUsed: (period) => used.get(period) ?? 0n,
-    contract: needs.contract ? await readContractHistory(tx, subscription.id) : NO_HISTORY_YET,
+    contract,
     keyTaken: false,
     earlierOpen: open.some((other) => other < hour),
     laterOpen: [...open, ...heldHoursOf(item)].some((other) => other !== hour),
-    doubtful: await isDoubtful(tx, hour),
+    doubtful,
     freeHour: undefined,
   }
 }
@@ -178,10 +188,9 @@ async function readIncluded(
   tx: Transaction,
   meter: Meter,
   subscription: Subscription,
-  ofContract: boolean,
 ): Promise<Map<string, bigint>> {
   const used = new Map<string, bigint>()
-  const kin = ofContract ? (await readKin(peeking(tx), subscription.id)).map(toSubscription) : [subscription]
+  const kin = (await readKin(peeking(tx), subscription.id)).map(toSubscription)
   for (const { id, agreementId } of kin) {
     // Whoever uses some up writes its meter's item.
     const other = meterAt({ subscription: id, dimension: meter.dimension })
@@ -274,7 +283,7 @@ function sealShards(
       status,
       holdReason: hold?.reason,
       heldAt: hold?.heldAt,
-      unsealed: isHeld ? unsealedPartition('HELD', product, sliceOf(meter.pk)) : undefined,
+      unsealed: isHeld ? unsealedPartition('HELD', product, meter.pk) : undefined,
       unsealedAt: isHeld ? bucketPlace(meter.pk, hour) : undefined,
       transfers: fromTransfers([...toTransfers(shard.transfers), ...booked]),
     })

@@ -285,7 +285,9 @@ function createBudget(itemsMax: number, isOpened: (hour: number) => boolean) {
       const { event, aggregation } = routed
       const own = hourOf(event.time)
       const counted = routed.hours[0] ?? own
-      const fresh: [string, number][] = [[`hour ${counted}`, isOpened(counted) ? 1 : 3]]
+      const isOpen = routed.hours.length > 0 && isOpened(counted)
+      // Its meter, two shards, and a total of what nobody is billed for.
+      const fresh: [string, number][] = [[`hour ${counted}`, isOpen ? 1 : 4]]
       if (counted !== own) fresh.push([`stray ${own}`, 1], ['late', 2])
       if (event.tags !== UNTAGGED) fresh.push([`tags ${event.tags}`, 1])
       if (aggregation !== 'sum' && aggregation !== 'count')

@@ -2,11 +2,10 @@ import { HOUR_MS, type Hour, hourOf, hourStart } from '../../../domain/usage/hou
 import { int, text } from '../fields.ts'
 import {
   bucketHourPrefix,
-  bucketsPartition,
+  bucketsPartitions,
   hourDigits,
   ledgerKey,
   productsPartition,
-  SLICES,
   strayPartition,
 } from '../keys.ts'
 import type { Table, Transaction } from '../table.ts'
@@ -28,9 +27,7 @@ export async function purgeEvents(table: Table, horizon: number, now: number | u
   if (now !== undefined && !(await table.transaction((tx) => trustsClock(tx, now)))) return 0
   const before = hourOf(horizon)
   const products = (await table.query({ pk: productsPartition })).map(({ product }) => text(product))
-  const partitions = products.flatMap((product) =>
-    Array.from({ length: SLICES }, (_, slice) => bucketsPartition(product, slice)),
-  )
+  const partitions = products.flatMap(bucketsPartitions)
   let from = hourOf(await readHorizon(table))
   let purged = 0
   for (let hours = 0; hours < HOURS_MAX; hours++) {

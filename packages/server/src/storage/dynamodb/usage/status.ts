@@ -8,9 +8,9 @@ import {
   hourDigits,
   latePartition,
   metersThatCarry,
-  SLICES,
   subscriptionKey,
-  unsealedPartition,
+  type Unsealed,
+  unsealedPartitions,
 } from '../keys.ts'
 import type { Item, Range, Table } from '../table.ts'
 import { carriesAtLeast } from './carry.ts'
@@ -88,15 +88,8 @@ async function readUnsettled(table: Table, totals: readonly Totals[]) {
   return found
 }
 
-type Kind = Parameters<typeof unsealedPartition>[0]
-
-function rangesOf(products: readonly string[], kind: Kind, range: Omit<Range, 'pk'> = {}): Range[] {
-  return products.flatMap((product) =>
-    Array.from({ length: SLICES }, (_, slice) => ({
-      ...range,
-      pk: unsealedPartition(kind, product, slice),
-    })),
-  )
+function rangesOf(products: readonly string[], kind: Unsealed, range: Omit<Range, 'pk'> = {}): Range[] {
+  return products.flatMap((product) => unsealedPartitions(kind, product).map((pk) => ({ ...range, pk })))
 }
 
 async function countOpen(table: Table, products: readonly string[]): Promise<number> {

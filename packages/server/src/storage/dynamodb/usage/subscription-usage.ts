@@ -1,6 +1,6 @@
 import type { Hour } from '../../../domain/usage/hour.ts'
 import { big } from '../fields.ts'
-import { sliceOf, subscriptionKey, unsealedPartition } from '../keys.ts'
+import { subscriptionKey, unsealedPartition } from '../keys.ts'
 import type { Transaction } from '../table.ts'
 import type { Metered, UsageOfSubscriptions } from '../usage-of-subscriptions.ts'
 import { openBucket, readBucket, writeShard } from './buckets.ts'
@@ -96,6 +96,6 @@ async function listAsEnded(tx: Transaction, meter: Meter, hour: Hour): Promise<v
   const [shard] = bucket?.shards ?? []
   if (shard === undefined) return
   writeShard(tx, shard, {
-    unsealed: unsealedPartition('ENDED', shard.product as string, sliceOf(meter.pk)),
+    unsealed: unsealedPartition('ENDED', shard.product as string, meter.pk),
   })
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError } from '../../../domain/error.ts'
 import type { Hour } from '../../../domain/usage/hour.ts'
-import { SLICES, unsealedPartition } from '../keys.ts'
+import { unsealedPartitions } from '../keys.ts'
 import type { UnsentUsage } from '../ledger-guard.ts'
 import type { Key, Table } from '../table.ts'
 import { slicesOf } from './claim.ts'
@@ -22,12 +22,10 @@ export function createUnsentUsage(table: Table): UnsentUsage {
     async oldestUnsealed() {
       let oldest: Hour | undefined
       for (const product of await readProducts(table)) {
-        for (let slice = 0; slice < SLICES; slice++) {
-          for (const kind of ['OPEN', 'ENDED', 'HELD'] as const) {
-            const pk = unsealedPartition(kind, product, slice)
-            const [first] = await table.queryIndex('UnsealedBucketsIndex', { pk, limit: 1 })
-            if (first !== undefined) oldest = Math.min(oldest ?? Number.POSITIVE_INFINITY, Number(first.hour))
-          }
+        const kinds = ['OPEN', 'ENDED', 'HELD'] as const
+        for (const pk of kinds.flatMap((kind) => unsealedPartitions(kind, product))) {
+          const [first] = await table.queryIndex('UnsealedBucketsIndex', { pk, limit: 1 })
+          if (first !== undefined) oldest = Math.min(oldest ?? Number.POSITIVE_INFINITY, Number(first.hour))
         }
       }
       return oldest
