@@ -1,6 +1,6 @@
 /**
  * Writes what is generated from the configuration's schema, the published JSON Schema and `docs/configuration.md`, and
- * `docs/iam.md` from the list of what the server asks of AWS.
+ * `docs/iam.md` from the list of what the server asks of AWS, and the definition of the table that a ledger on DynamoDB has.
  * With `--check` it writes nothing and exits with 1 if one of them is not current.
  */
 import { execFileSync } from 'node:child_process'
@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configurationPage, publishedSchema } from '../packages/server/src/config/published.ts'
 import { iamPage } from '../packages/server/src/marketplace/iam-permissions.ts'
+import { tableDefinition } from '../packages/server/src/storage/dynamodb/table-definition.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const FILES: readonly (readonly [path: string, text: () => string])[] = [
@@ -17,6 +18,10 @@ const FILES: readonly (readonly [path: string, text: () => string])[] = [
   ],
   ['docs/configuration.md', configurationPage],
   ['docs/iam.md', iamPage],
+  [
+    'docs/dynamodb-table.json',
+    () => formatted('dynamodb-table.json', JSON.stringify(tableDefinition('tollkeeper'))),
+  ],
 ]
 
 /** As the formatter would have it, so that generating and formatting never take turns. */

@@ -60,6 +60,7 @@ import { createSigningCertificates } from './marketplace/notifications/signing-c
 import { createAwsSnsGate } from './marketplace/notifications/sns-gate.ts'
 import type { Metrics } from './metrics.ts'
 import { createNodeId } from './node-id.ts'
+import type { DynamoPlace } from './storage/dynamodb/client.ts'
 import { openSqliteStores } from './storage/sql/sqlite-stores.ts'
 import { systemClock } from './system-clock.ts'
 
@@ -98,14 +99,34 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
 }
 
 /** Every port on the store that a configuration names, of a ledger that nobody has claimed yet. */
-export async function openStores({ store }: Config): Promise<Stores> {
+export async function openStores(config: Config): Promise<Stores> {
+  const { store } = config
   if (store.kind === 'sqlite') return openSqliteStores(store.file)
   if (store.kind === 'postgres') {
     const { openPostgresStores } = await import('./storage/sql/postgres-stores.ts')
     const { url, poolMax, connectTimeoutMs, statementTimeoutMs } = store
     return openPostgresStores(url, { poolMax, connectTimeoutMs, statementTimeoutMs })
   }
-  throw new DomainError('request.invalid', `this version has no ${store.kind} store`)
+  const { openDynamoStores } = await import('./storage/dynamodb/dynamo-stores.ts')
+  const { transactionItems, shards } = store
+  const isAtAws = config.mode !== 'simulated'
+  return openDynamoStores(await dynamoPlace(store, await awsClientOptions(config)), {
+    transactionItems,
+    shards,
+    isAtAws,
+  })
+}
+
+/** One request to the ledger's table takes milliseconds; what is lost is sent again. */
+const LEDGER_TIMEOUT_MS = 5_000
+
+async function dynamoPlace(
+  { region, table, endpoint }: DynamoStoreConfig,
+  { mode, credentials }: Pick<AwsClientOptions, 'mode' | 'credentials'>,
+): Promise<DynamoPlace> {
+  const { awsClientConfig } = await import('./marketplace/aws-client.ts')
+  const options = { mode, endpoint, timeoutMs: LEDGER_TIMEOUT_MS, ...(credentials && { credentials }) }
+  return { region, table, client: awsClientConfig(options, 'DynamoDB') }
 }
 
 /**
@@ -143,7 +164,10 @@ export async function createScratchStore(
     const { url, remove } = await createScratchDatabase(store.url, store.connectTimeoutMs)
     return { store: { ...store, ...named(url) }, remove }
   }
-  throw new DomainError('request.invalid', `this version has no ${store.kind} store`)
+  const { createScratchTable } = await import('./storage/dynamodb/dynamo-scratch.ts')
+  // What must touch nothing is simulated.
+  const { table, remove } = createScratchTable(await dynamoPlace(store, { mode: 'simulated' }))
+  return { store: { ...store, table, name: `dynamodb://${store.region}/${table}` }, remove }
 }
 
 function named(url: string) {

@@ -53,7 +53,6 @@ export function subscriptionContracts(name: string, open: OpenStores, runs = MAN
   hardFollowingCases(name, open)
   hardHealingCases(name, open)
   hardOrderCases(name, open)
-  peopleAndHistoryContract(name, open)
 }
 
 export function ledgerContracts(name: string, open: OpenStores, runs = MANY): void {

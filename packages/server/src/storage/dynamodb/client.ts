@@ -21,7 +21,14 @@ export interface DynamoClient extends Requests {
 /** The SDK is loaded only where a ledger is on DynamoDB. */
 export async function openDynamoClient({ region, client: config }: DynamoPlace): Promise<DynamoClient> {
   const sdk = await import('@aws-sdk/client-dynamodb')
-  const client = new sdk.DynamoDBClient({ region, ...config, maxAttempts: 1 })
+  const client = new sdk.DynamoDBClient({
+    region,
+    ...config,
+    maxAttempts: 1,
+    // Each would be looked up in the environment and `~/.aws`.
+    accountIdEndpointMode: 'disabled',
+    endpointDiscoveryEnabled: false,
+  })
   const commands: { readonly [Name in keyof Operations]: (input: Operations[Name]['input']) => object } = {
     GetItem: (input) => new sdk.GetItemCommand(input),
     BatchGetItem: (input) => new sdk.BatchGetItemCommand(input),

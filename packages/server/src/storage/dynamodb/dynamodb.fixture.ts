@@ -3,8 +3,10 @@ import { describe, inject, onTestFinished } from 'vitest'
 // For what it provides.
 import type {} from '../../../../../e2e/dynamodb-local.setup.ts'
 import { awsClientConfig } from '../../marketplace/aws-client.ts'
+import type { OpenStores } from '../contract/open-stores.ts'
 import type { Wire } from './attributes.ts'
 import { type DynamoClient, openDynamoClient } from './client.ts'
+import { openDynamoStores } from './dynamo-stores.ts'
 import { createDynamoTable, type TableSettings } from './dynamo-table.ts'
 import type { Operations, Requests } from './requests.ts'
 import type { Table } from './table.ts'
@@ -104,4 +106,18 @@ function writtenKeys(name: keyof Operations, input: Operations[keyof Operations]
     return TransactItems.map((one) => keyOf((one.Put ?? one.Update ?? one.Delete ?? one.ConditionCheck)!))
   }
   return ['PutItem', 'UpdateItem', 'DeleteItem'].includes(name) ? [keyOf(input as { Key: Wire })] : []
+}
+
+const places = new Map<symbol, Promise<Place>>()
+
+/** Every port on a table of the test engine. */
+export const openDynamoForTest: OpenStores = async (ledger) => {
+  let place = ledger === undefined ? undefined : places.get(ledger)
+  if (place === undefined) {
+    place = aDynamoPlace()
+    if (ledger !== undefined) places.set(ledger, place)
+  }
+  const stores = await openDynamoStores(await place, { transactionItems: 10, shards: 2, isAtAws: false })
+  onTestFinished(() => stores.close())
+  return stores
 }

@@ -2,34 +2,16 @@ import { expect, it } from 'vitest'
 import { createProductCatalog } from '../../domain/products/product.ts'
 import { hourOf } from '../../domain/usage/hour.ts'
 import { aProduct, utc } from '../contract/fixtures.ts'
-import { workLeasesContract } from '../contract/work-leases.contract.ts'
 import { createDynamoAuditTrail } from './audit-trail.ts'
 import { aDynamoPlace, aDynamoTable, describeOnDynamo } from './dynamodb.fixture.ts'
 import { createDynamoLedgerGuard } from './ledger-guard.ts'
-import { checkDimensions, claimLedger, claimShards, ledgerSecret, noteDimension } from './ledger-identity.ts'
+import { checkDimensions, claimShards, ledgerSecret, noteDimension } from './ledger-identity.ts'
 import { createDynamoMailbox } from './mailbox.ts'
 import { createDynamoServiceKeyStore } from './service-keys.ts'
-import { createDynamoWorkLeases } from './work-leases.ts'
 
 const NOW = utc('2026-11-21T10:30')
 
 describeOnDynamo('a ledger on DynamoDB', () => {
-  workLeasesContract('DynamoDB', async () => createDynamoWorkLeases(await aDynamoTable()))
-
-  it('is of one mode and one account for good', async () => {
-    const table = await aDynamoTable()
-    await claimLedger(table, { mode: 'live', accountId: '123456789012' })
-    await claimLedger(table, { mode: 'live', accountId: '123456789012' })
-    await expect(claimLedger(table, { mode: 'simulated', accountId: undefined })).rejects.toMatchObject({
-      code: 'ledger.mode_mismatch',
-      message: expect.stringContaining('is live for good'),
-    })
-    await expect(claimLedger(table, { mode: 'live', accountId: '210987654321' })).rejects.toMatchObject({
-      code: 'ledger.mode_mismatch',
-      message: expect.stringContaining('123456789012'),
-    })
-  })
-
   it('has one secret for each purpose, the same in all its processes, and the shards that it was made with', async () => {
     const place = await aDynamoPlace()
     const [one, two] = [await aDynamoTable({ place }), await aDynamoTable({ place })]

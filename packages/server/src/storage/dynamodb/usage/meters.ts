@@ -10,6 +10,7 @@ import {
   productKey,
   subscriptionKey,
 } from '../keys.ts'
+import { noteDimension } from '../ledger-identity.ts'
 import type { Item, Reader, Transaction } from '../table.ts'
 
 /** A meter with its partition, which is its name among items. */
@@ -83,6 +84,7 @@ export async function ensureMeter(tx: Transaction, meter: Meter, kind: MeterKind
     throw new Error(`subscription ${meter.subscription} is unknown to the ledger`)
   // Read and written: a change of the subscription at the same time finds the meter, or runs again.
   tx.put({ ...subscription, dimensions: new Set([...textSet(subscription.dimensions), meter.dimension]) })
+  await noteDimension(tx, meter.dimension, kind)
   const item: Item = {
     ...meterKey(meter.subscription, meter.dimension),
     subscription: meter.subscription,
