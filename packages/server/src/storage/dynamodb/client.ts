@@ -36,6 +36,7 @@ export async function openDynamoClient({ region, client: config }: DynamoPlace):
     PutItem: (input) => new sdk.PutItemCommand(input),
     UpdateItem: (input) => new sdk.UpdateItemCommand(input),
     DeleteItem: (input) => new sdk.DeleteItemCommand(input),
+    TransactGetItems: (input) => new sdk.TransactGetItemsCommand(input),
     TransactWriteItems: (input) => new sdk.TransactWriteItemsCommand(input),
   }
   return {

@@ -13,6 +13,7 @@ import { appendDomainEvent, transactionThatTells } from './domain-events.ts'
 import { big, int, text, texts } from './fields.ts'
 import { alarmKey, ledgerKey, padded, part, readingKey, revokedPartition, subscriptionKey } from './keys.ts'
 import { dueReadings, emptyReadings, putReading, toReading } from './readings.ts'
+import { settledReader } from './settled-reader.ts'
 import { shareLooks } from './share-looks.ts'
 import { patchSubscription } from './subscription-changes.ts'
 import { getSubscription, getSubscriptionItems, orderOf, toSubscription } from './subscription-items.ts'
@@ -25,9 +26,10 @@ const PREDECESSORS_MAX = 100
 const CLAIMS_A_STEP = 8
 
 export function createDynamoEntitlementStore(table: Table, usage: UsageOfSubscriptions): EntitlementStore {
+  const settled = settledReader(table)
   return {
     find: async (id) => ({ ...(await getState(table, id)), history: await readContractHistory(table, id) }),
-    findServing: (id) => findServing(table, id),
+    findServing: (id) => findServing(settled, id),
     settle: (id, decide, actor, now) =>
       transactionThatTells(table, async (tx) => {
         const state = await getState(tx, id)

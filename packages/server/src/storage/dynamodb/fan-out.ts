@@ -58,7 +58,7 @@ export async function fanOutTo(table: Table, sink: SinkSpec, now: number, limit:
   }
   const first = big(known.cursor) + 1n
   const behind = Number((await newestNumber(table)) - first) + 1
-  const events = await table.getMany(
+  const events = await table.getSettled(
     Array.from({ length: Math.min(Math.max(behind, 0), limit) }, (_, n) => domainEventKey(first + BigInt(n))),
   )
   let from = first

@@ -10,6 +10,8 @@ import type {
   PutItemOutput,
   QueryInput,
   QueryOutput,
+  TransactGetItemsInput,
+  TransactGetItemsOutput,
   TransactWriteItemsInput,
   TransactWriteItemsOutput,
   UpdateItemInput,
@@ -27,6 +29,7 @@ export interface Operations {
   PutItem: { input: PutItemInput; output: PutItemOutput }
   UpdateItem: { input: UpdateItemInput; output: UpdateItemOutput }
   DeleteItem: { input: DeleteItemInput; output: DeleteItemOutput }
+  TransactGetItems: { input: TransactGetItemsInput; output: TransactGetItemsOutput }
   TransactWriteItems: { input: TransactWriteItemsInput; output: TransactWriteItemsOutput }
 }
 

@@ -11,7 +11,8 @@ import { readEpoch } from './epoch.ts'
 import { text, texts } from './fields.ts'
 import { buyerKey, type NameKind, namePartition, productPartition } from './keys.ts'
 import { newestFirst } from './lists.ts'
-import { getName, toName } from './names.ts'
+import { getName, type Name, toName } from './names.ts'
+import { settledReader } from './settled-reader.ts'
 import { shareLooks } from './share-looks.ts'
 import { insertSubscription, patchSubscription } from './subscription-changes.ts'
 import {
@@ -36,10 +37,11 @@ type Filter = SubscriptionFilter & Pick<SubscriptionReference, 'subscriptionId'>
 export function createDynamoSubscriptionStore(table: Table, usage: UsageOfSubscriptions): SubscriptionStore {
   const cache = new Map<string, readonly Subscription[]>()
   let cachedEpoch = -1
+  const settled = settledReader(table)
   const lookAtEpoch = shareLooks(() => readEpoch(table))
 
   return {
-    get: (id) => getSubscription(table, id),
+    get: (id) => getSubscription(settled, id),
     async findMatching(product, reference) {
       const key = JSON.stringify([product, reference])
       for (let look = 1; ; look++) {
@@ -50,10 +52,10 @@ export function createDynamoSubscriptionStore(table: Table, usage: UsageOfSubscr
         }
         const known = epoch === cachedEpoch ? cache.get(key) : undefined
         if (known !== undefined) return known
-        const found = await findMatching(table, { ...reference, product })
+        const found = await findMatching(settled, { ...reference, product })
         // Several items were read: they are of one moment if nothing changed meanwhile.
         if ((await readEpoch(table)) === epoch) {
-          if (epoch === cachedEpoch) cache.set(key, found)
+          if (epoch === cachedEpoch && isFoundByKeys(product, reference)) cache.set(key, found)
           return found
         }
         if (look === LOOKS_MAX) return found
@@ -87,6 +89,13 @@ export function createDynamoSubscriptionStore(table: Table, usage: UsageOfSubscr
         return patchSubscription(tx, usage, id, patch, actor, now)
       }),
   }
+}
+
+/** What is found by a range may have parts that are not there yet: it is not kept. */
+function isFoundByKeys(product: string | undefined, reference: SubscriptionReference): boolean {
+  const { subscriptionId, buyerId, ...names } = reference
+  if (subscriptionId !== undefined || buyerId !== undefined) return true
+  return product !== undefined && Object.values(names).some((name) => name !== undefined)
 }
 
 /** What tells one AWS agreement from another: the license, or for a legacy product the customer. */
@@ -133,12 +142,17 @@ async function candidatesOf(reader: Reader, filter: Filter): Promise<readonly It
   if (kind === undefined || value === undefined) return undefined
   const found =
     filter.product === undefined
-      ? (await reader.query({ pk: namePartition(kind, value) })).map(toName)
+      ? await namesOfAnyProduct(reader, kind, value)
       : [await getName(reader, kind, value, filter.product)]
   return getSubscriptionItems(
     reader,
     found.flatMap(({ subscriptions }) => subscriptions),
   )
+}
+
+async function namesOfAnyProduct(reader: Reader, kind: NameKind, value: string): Promise<readonly Name[]> {
+  const known = await reader.query({ pk: namePartition(kind, value) })
+  return (await reader.getMany(known.map(({ pk, sk }) => ({ pk, sk })))).map(toName)
 }
 
 async function ofProduct(reader: Reader, product: string | undefined): Promise<readonly Item[]> {

@@ -128,6 +128,11 @@ export interface Table extends Reader {
   /** So many items, and no more, are written by one `TransactWriteItems`: AWS takes 100, the test engine 10. */
   readonly transactionItemsMax: number
   /**
+   * Like `getMany`, and never behind what was read before. DynamoDB commits a transaction item by item: other reads may
+   * find one of its items new and, a moment later, another one still old. Twice the price.
+   */
+  getSettled(keys: readonly Key[]): Promise<readonly (Item | undefined)[]>
+  /**
    * Runs a step until it was committed against what it read; so it does nothing else than read and write here. All of it
    * is durable when it resolves, or none of it happened; what no single `TransactWriteItems` holds goes through a journal.
    *
