@@ -105,7 +105,13 @@ export async function openStores(config: Config): Promise<Stores> {
   if (store.kind === 'postgres') {
     const { openPostgresStores } = await import('./storage/sql/postgres-stores.ts')
     const { url, poolMax, connectTimeoutMs, statementTimeoutMs } = store
-    return openPostgresStores(url, { poolMax, connectTimeoutMs, statementTimeoutMs })
+    const idleInTransactionTimeoutMs = statementTimeoutMs
+    return openPostgresStores(url, {
+      poolMax,
+      connectTimeoutMs,
+      statementTimeoutMs,
+      idleInTransactionTimeoutMs,
+    })
   }
   const { openDynamoStores } = await import('./storage/dynamodb/dynamo-stores.ts')
   const { transactionItems, shards } = store

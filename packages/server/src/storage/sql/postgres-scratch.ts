@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { DomainError } from '../../domain/error.ts'
+import { openPostgres } from './postgres.ts'
 
 /** What PostgreSQL says of a user who may not make databases. */
 const INSUFFICIENT_PRIVILEGE = '42501'
@@ -17,12 +18,13 @@ export async function createScratchDatabase(
 ): Promise<{ readonly url: string; remove(): Promise<void> }> {
   const name = `tollkeeper_rehearsal_${randomBytes(6).toString('hex')}`
   const run = async (statement: string) => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: connectTimeoutMs })
-    await client.connect()
+    const database = openPostgres(url, { connectTimeoutMs })
+    const client = await database.connect()
     try {
       await client.query(statement)
     } finally {
       await client.end()
+      await database.close()
     }
   }
   try {

@@ -1,6 +1,6 @@
 import type { Stores } from '../../domain/stores.ts'
 import { createSqlLedgerGuard } from './ledger-guard.ts'
-import { openPostgres, type PostgresOptions } from './postgres.ts'
+import { openPostgres, type PostgresDatabase, type PostgresOptions } from './postgres.ts'
 import { createPostgresEventWriter } from './postgres-event-writer.ts'
 import { migratePostgres } from './postgres-migrations.ts'
 import { createPostgresPlace } from './postgres-place.ts'
@@ -25,11 +25,25 @@ export async function openPostgresStores(
       writer: createPostgresEventWriter(database),
       slices: SLICES,
       migrated,
-      warnings: [],
+      warnings: await findRisks(database),
       guardLedger: (now) => createSqlLedgerGuard(database, createPostgresPlace(database), now),
     })
   } catch (error) {
     await database.close()
     throw error
   }
+}
+
+/** What an administrator may have turned off for speed. */
+const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
+
+/** Why what is accepted may be gone one day. */
+async function findRisks(database: PostgresDatabase): Promise<readonly string[]> {
+  const row = await database.get(
+    `SELECT ${DURABILITY.map((name) => `current_setting('${name}') AS ${name}`).join(', ')}`,
+  )
+  return DURABILITY.filter((name) => row![name] === 'off').map(
+    (name) =>
+      `${name} is off in ${database.name}: usage that was accepted is lost when its server goes down; turn it on`,
+  )
 }
