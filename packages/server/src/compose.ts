@@ -79,7 +79,7 @@ const KEEP_IDS_EXTRA_MS = 86_400_000
 /**
  * Opens the ledger that a configuration names and brings its tables to this version.
  *
- * @throws {DomainError} `ledger.mode_mismatch`, `ledger.dimension_changed`
+ * @throws {DomainError} `ledger.mode_mismatch`, `ledger.dimension_changed`, `ledger.too_new`
  */
 export async function openLedger(config: Config, clock: Clock): Promise<Ledger> {
   const { claimLedger, checkDimensions, guardLedger, ...stores } = await openStores(config)
@@ -317,6 +317,7 @@ export async function composeEngine(
     ...(options.onJobReport && { onReport: options.onJobReport }),
     steps: {
       mayRun: async (now) => {
+        await ledger.checkLevel()
         await ledger.guard.beat(now)
         return ledger.guard.waiting() === undefined
       },
@@ -583,6 +584,7 @@ export async function composeServer(
       if (engine.isLeaving()) return { ready: false, checks: { server: 'stops: send requests elsewhere' } }
       try {
         await usage.epoch()
+        await ledger.checkLevel()
         if (ledger.guard.waiting() !== undefined) await ledger.guard.refresh()
         const wait = ledger.guard.waiting()
         return wait === undefined

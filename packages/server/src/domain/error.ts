@@ -34,6 +34,8 @@ export type DomainErrorCode =
   | 'key.not_found'
   | 'ledger.busy'
   | 'ledger.mode_mismatch'
+  /** Its tables are of a later version, which took away what this one needs. */
+  | 'ledger.too_new'
   | 'ledger.waiting_for_release'
   | 'ledger.dimension_changed'
   /** A ledger that `db copy` has not finished filling. */

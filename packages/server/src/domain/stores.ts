@@ -36,6 +36,12 @@ export interface Stores {
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
   readonly leases: WorkLeases
+  /**
+   * During an upgrade a later version may run on the same store: fails once it has taken something away.
+   *
+   * @throws {DomainError} `ledger.too_new`
+   */
+  checkLevel(): Promise<void>
   /** Names of the migrations that ran when it was opened. */
   readonly migrated: readonly string[]
   /** What a person should know of where it is, before real usage stands on it. */

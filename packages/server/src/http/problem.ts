@@ -63,6 +63,7 @@ const STATUS = {
   'marketplace.unavailable': 503,
   'ledger.busy': 503,
   'ledger.mode_mismatch': 503,
+  'ledger.too_new': 503,
   'ledger.waiting_for_release': 503,
   'ledger.dimension_changed': 503,
   'ledger.half_copied': 503,

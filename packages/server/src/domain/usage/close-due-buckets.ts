@@ -11,7 +11,7 @@ import { HOUR_MS, type Hour, hourOf, hourText } from './hour.ts'
 import type { BucketKey, Closing, ClosingState, Page, UsageBucket, UsageStore } from './usage-store.ts'
 
 /** Buckets closed in one transaction: few enough that ingest hardly waits. */
-const PAGE = 200
+const PAGE = 100
 /** Pages in one run; what is left is the next run's. */
 const PAGES_MAX = 5_000
 

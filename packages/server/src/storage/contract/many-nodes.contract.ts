@@ -20,7 +20,7 @@ export interface NodeStores extends Stores {
 const MINUTE = 60_000
 const TIMEOUT_MS = 1_000
 /** Each with as many hours as there are dimensions: more than one node closes in one step. */
-const BUYERS = 52
+const BUYERS = 26
 const DIMENSIONS = ['a', 'b', 'c', 'd']
 const SPACING_MS = Math.ceil(1000 / MARGINS.callsPerSecond)
 

@@ -50,6 +50,8 @@ export async function openDynamoStores(place: DynamoPlace, settings: DynamoSetti
       keys: createDynamoServiceKeyStore(table),
       audit: createDynamoAuditTrail(table),
       leases: createDynamoWorkLeases(table),
+      // No version has taken anything away from a table yet.
+      checkLevel: async () => {},
       migrated: wasCreated ? ['table'] : [],
       warnings,
       claimLedger: (wanted) => claimLedger(table, wanted),

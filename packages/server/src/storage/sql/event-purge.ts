@@ -58,7 +58,7 @@ async function trustsClock(sql: Sql, now: number): Promise<boolean> {
   const since = goesOn ? known.since : now
   if (!goesOn || Math.abs(now - known.at) >= NOTE_CLOCK_MS) {
     await sql.run(
-      `INSERT INTO ledger VALUES ('clock', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+      `INSERT INTO ledger (name, value) VALUES ('clock', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
       JSON.stringify({ since, at: now }),
     )
   }
@@ -108,7 +108,7 @@ async function purgePeriods(database: SqlDatabase): Promise<void> {
   }
   await database.transaction((sql) =>
     sql.run(
-      `INSERT INTO ledger VALUES ('periods_before', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+      `INSERT INTO ledger (name, value) VALUES ('periods_before', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
       due,
     ),
   )

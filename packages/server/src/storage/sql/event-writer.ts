@@ -742,7 +742,7 @@ function prepare(handle: Database.Database) {
     ),
     moveEvent: handle.prepare('UPDATE usage_event SET counted = ?, state = ? WHERE hour = ? AND key = ?'),
     countHour: handle.prepare(
-      'INSERT INTO event_hour VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET events = events + excluded.events',
+      'INSERT INTO event_hour (hour, events) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET events = events + excluded.events',
     ),
     // Without its status: three indexes stand on that.
     addToBucket: handle.prepare(
@@ -761,7 +761,7 @@ function prepare(handle: Database.Database) {
       'UPDATE bucket_tag SET quantity = quantity + ? WHERE meter = ? AND hour = ? AND tags = ?',
     ),
     countTags: handle.prepare('SELECT COUNT(*) FROM bucket_tag WHERE meter = ? AND hour = ?').pluck(),
-    addTag: handle.prepare('INSERT INTO bucket_tag VALUES (?, ?, ?, ?)'),
+    addTag: handle.prepare('INSERT INTO bucket_tag (meter, hour, tags, quantity) VALUES (?, ?, ?, ?)'),
     accessStart: handle
       .prepare(
         'SELECT s.access_start FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE m.seq = ?',
@@ -769,7 +769,7 @@ function prepare(handle: Database.Database) {
       .pluck(),
     addLateAcross: handle
       .prepare(
-        `INSERT INTO late_across VALUES (?, ?, ?, ?, ?) ON CONFLICT (subject) DO UPDATE
+        `INSERT INTO late_across (subject, product, months, agreements, amount) VALUES (?, ?, ?, ?, ?) ON CONFLICT (subject) DO UPDATE
          SET months = months + excluded.months, agreements = agreements + excluded.agreements, amount = MIN(amount + excluded.amount, ?) RETURNING amount`,
       )
       .pluck()
@@ -800,13 +800,15 @@ function prepare(handle: Database.Database) {
     bucketStatus: handle.prepare('SELECT status FROM bucket WHERE meter = ? AND hour = ?').pluck(),
     peak: handle.prepare('SELECT value FROM peak WHERE meter = ? AND period = ?').pluck(),
     setPeak: handle.prepare(
-      'INSERT INTO peak VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET value = excluded.value',
+      'INSERT INTO peak (meter, period, value) VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET value = excluded.value',
     ),
     findValue: handle.prepare('SELECT 1 FROM seen_value WHERE meter = ? AND period = ? AND value = ?'),
-    addValue: handle.prepare('INSERT INTO seen_value VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
+    addValue: handle.prepare(
+      'INSERT INTO seen_value (meter, period, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
     total: handle.prepare('SELECT total, time FROM running_total WHERE meter = ? AND source = ?'),
     setTotal: handle.prepare(
-      'INSERT INTO running_total VALUES (?, ?, ?, ?) ON CONFLICT (meter, source) DO UPDATE SET total = excluded.total, time = excluded.time',
+      'INSERT INTO running_total (meter, source, total, time) VALUES (?, ?, ?, ?) ON CONFLICT (meter, source) DO UPDATE SET total = excluded.total, time = excluded.time',
     ),
   }
 }

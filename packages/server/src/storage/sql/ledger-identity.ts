@@ -45,7 +45,7 @@ export function claimLedger(
 
 /** The first to set a value sets it for good. */
 async function claim(sql: Sql, name: string, value: string): Promise<string> {
-  await sql.run('INSERT INTO ledger VALUES (?, ?) ON CONFLICT (name) DO NOTHING', name, value)
+  await sql.run('INSERT INTO ledger (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING', name, value)
   return text((await sql.get('SELECT value FROM ledger WHERE name = ?', name))!.value)
 }
 

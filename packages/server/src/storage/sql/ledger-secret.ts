@@ -15,7 +15,7 @@ export async function ledgerSecret(database: SqlDatabase, name: string, bytes: n
   return database.transaction(async (sql) => {
     // Another process may have been first: then its key is the one.
     await sql.run(
-      'INSERT INTO ledger VALUES (?, ?) ON CONFLICT (name) DO NOTHING',
+      'INSERT INTO ledger (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING',
       row,
       randomBytes(bytes).toString('base64url'),
     )

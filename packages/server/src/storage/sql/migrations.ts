@@ -1,5 +1,6 @@
 import { SqliteDialect } from 'kysely'
 import { runMigrations } from './migrator.ts'
+import { checkLevel, noteLevel, SCHEMA_FLOOR, type SchemaVersion } from './schema-level.ts'
 import type { SqliteDatabase } from './sqlite.ts'
 
 /**
@@ -9,7 +10,7 @@ import type { SqliteDatabase } from './sqlite.ts'
 const MIGRATIONS: Record<string, string> = {
   '2026-11-21-ledger': `
 CREATE TABLE ledger (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO ledger VALUES ('epoch', '0'), ('readings', '0'), ('horizon', '0'), ('ingested', '0');
+INSERT INTO ledger (name, value) VALUES ('epoch', '0'), ('readings', '0'), ('horizon', '0'), ('ingested', '0');
 
 CREATE TABLE buyer (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, product TEXT NOT NULL, customer_aws_account_id TEXT, customer_identifier TEXT, created_at INTEGER NOT NULL
@@ -90,10 +91,10 @@ CREATE TABLE record_count (
   product TEXT NOT NULL, dimension TEXT NOT NULL, state TEXT NOT NULL, records INTEGER NOT NULL, units INTEGER NOT NULL, PRIMARY KEY (product, dimension, state)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER usage_record_counted_insert AFTER INSERT ON usage_record BEGIN
-  INSERT INTO record_count VALUES (NEW.product, NEW.dimension, NEW.state, 1, NEW.quantity)
+  INSERT INTO record_count (product, dimension, state, records, units) VALUES (NEW.product, NEW.dimension, NEW.state, 1, NEW.quantity)
   ON CONFLICT (product, dimension, state) DO UPDATE SET records = records + 1, units = units + excluded.units; END;
 CREATE TRIGGER usage_record_counted_update AFTER UPDATE OF state ON usage_record WHEN OLD.state <> NEW.state BEGIN
-  UPDATE record_count SET records = records - 1, units = units - OLD.quantity WHERE product = OLD.product AND dimension = OLD.dimension AND state = OLD.state; INSERT INTO record_count VALUES (NEW.product, NEW.dimension, NEW.state, 1, NEW.quantity)
+  UPDATE record_count SET records = records - 1, units = units - OLD.quantity WHERE product = OLD.product AND dimension = OLD.dimension AND state = OLD.state; INSERT INTO record_count (product, dimension, state, records, units) VALUES (NEW.product, NEW.dimension, NEW.state, 1, NEW.quantity)
   ON CONFLICT (product, dimension, state) DO UPDATE SET records = records + 1, units = units + excluded.units; END;
 
 CREATE TABLE transfer (
@@ -209,12 +210,27 @@ CREATE VIEW meter_usage AS
 `,
 }
 
-/** Brings the tables to this version. @returns the names of the migrations that ran */
-export function migrate(database: SqliteDatabase): Promise<readonly string[]> {
+export const SQLITE_SCHEMA: SchemaVersion = { migrations: MIGRATIONS, floor: SCHEMA_FLOOR }
+
+/**
+ * Brings the tables to a version; those of a later one are left as they are.
+ *
+ * @returns the names of the migrations that ran
+ * @throws {DomainError} `ledger.too_new`, having written nothing
+ */
+export async function migrate(
+  database: SqliteDatabase,
+  version: SchemaVersion = SQLITE_SCHEMA,
+): Promise<readonly string[]> {
+  await checkLevel(database, version)
   const dialect = new SqliteDialect({ database: keepOpen(database) })
-  const migrations = Object.entries(MIGRATIONS).map(([name, script]) => [name, statementsOf(script)])
+  const migrations = Object.entries(version.migrations).map(([name, script]) => [name, statementsOf(script)])
   // All of it or nothing, and one process after the other: on SQLite, Kysely itself uses neither transaction nor lock.
-  return database.transaction(() => runMigrations(dialect, Object.fromEntries(migrations)))
+  const ran = await database.transaction(() => runMigrations(dialect, Object.fromEntries(migrations)))
+  await noteLevel(database, version)
+  // A later version may have been quicker.
+  await checkLevel(database, version)
+  return ran
 }
 
 /** Statements end at a semicolon that ends a line; a trigger's own do not. */

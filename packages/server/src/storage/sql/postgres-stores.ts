@@ -2,8 +2,9 @@ import type { Stores } from '../../domain/stores.ts'
 import { createSqlLedgerGuard } from './ledger-guard.ts'
 import { openPostgres, type PostgresDatabase, type PostgresOptions } from './postgres.ts'
 import { createPostgresEventWriter } from './postgres-event-writer.ts'
-import { migratePostgres } from './postgres-migrations.ts'
+import { migratePostgres, POSTGRES_SCHEMA } from './postgres-migrations.ts'
 import { createPostgresPlace } from './postgres-place.ts'
+import { checkLevel } from './schema-level.ts'
 import { createSqlStores } from './sql-stores.ts'
 
 /** Nodes close and send side by side: more parts than there are nodes, so that each has its share. */
@@ -25,6 +26,7 @@ export async function openPostgresStores(
       writer: createPostgresEventWriter(database),
       slices: SLICES,
       migrated,
+      checkLevel: () => checkLevel(database, POSTGRES_SCHEMA),
       warnings: await findRisks(database),
       guardLedger: (now) => createSqlLedgerGuard(database, createPostgresPlace(database), now),
     })

@@ -165,7 +165,7 @@ async function takeSlot(sql: Sql, region: string, now: number, spacingMs: number
   // After the clock went back, the old turn is no longer anybody's.
   const sendAt = next > now && next - now < 60_000 ? next : now
   await sql.run(
-    'INSERT INTO rate VALUES (?, ?) ON CONFLICT (region) DO UPDATE SET next_at = excluded.next_at',
+    'INSERT INTO rate (region, next_at) VALUES (?, ?) ON CONFLICT (region) DO UPDATE SET next_at = excluded.next_at',
     region,
     sendAt + spacingMs,
   )
@@ -194,7 +194,7 @@ async function takeRecord(
     leaseUntil,
     int(row.seq),
   )
-  await sql.run('INSERT INTO attempt_record VALUES (?, ?)', int(row.seq), attempt)
+  await sql.run('INSERT INTO attempt_record (record, attempt) VALUES (?, ?)', int(row.seq), attempt)
   await moveAmount(sql, row, text(row.state) as RecordState, 'sent', now)
 }
 
@@ -323,7 +323,7 @@ async function addToCarry(sql: Sql, row: Row, sign: bigint): Promise<void> {
       tagSetKey(tags),
     )
     await sql.run(
-      `INSERT INTO carry_tag SELECT ?, seq, ? FROM tag_set WHERE key = ?
+      `INSERT INTO carry_tag (meter, tags, quantity) SELECT ?, seq, ? FROM tag_set WHERE key = ?
        ON CONFLICT (meter, tags) DO UPDATE SET quantity = carry_tag.quantity + excluded.quantity`,
       meter,
       sign * BigInt(share) * unitBase,

@@ -17,7 +17,8 @@ import { createSqlUsageAccounts } from './usage-accounts.ts'
 import { createSqlUsageStore, type EventWriter } from './usage-store.ts'
 import { createSqlWorkLeases } from './work-leases.ts'
 
-export interface SqlStoresOptions extends Pick<Stores, 'migrated' | 'warnings' | 'guardLedger'> {
+export interface SqlStoresOptions
+  extends Pick<Stores, 'checkLevel' | 'migrated' | 'warnings' | 'guardLedger'> {
   readonly writer: EventWriter
   /** See `WorkLeases`. */
   readonly slices: number

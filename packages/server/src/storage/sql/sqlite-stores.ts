@@ -3,7 +3,8 @@ import type { Stores } from '../../domain/stores.ts'
 import type { UsageStore } from '../../domain/usage/usage-store.ts'
 import { createSqliteEventWriter } from './event-writer.ts'
 import { checkFileSystem, findFileSystem } from './file-system.ts'
-import { migrate } from './migrations.ts'
+import { migrate, SQLITE_SCHEMA } from './migrations.ts'
+import { checkLevel } from './schema-level.ts'
 import { createSqlStores } from './sql-stores.ts'
 import { openSqlite, type SqliteDatabase } from './sqlite.ts'
 import { createLedgerGuard, forgetBeats } from './sqlite-place.ts'
@@ -27,6 +28,7 @@ export async function openSqliteStores(file: string): Promise<Stores> {
       writer: createSqliteEventWriter(database),
       slices: SLICES,
       migrated,
+      checkLevel: () => checkLevel(database, SQLITE_SCHEMA),
       warnings: warning === undefined ? [] : [warning],
       guardLedger: (now) => createLedgerGuard(database, now),
     })

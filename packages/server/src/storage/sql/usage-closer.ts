@@ -202,7 +202,7 @@ async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, 
   if (carried !== 0n) await sql.run('UPDATE meter SET carry = carry + ? WHERE seq = ?', carried, meter)
   if (closing.included !== undefined) {
     await sql.run(
-      'INSERT INTO included_used VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET used = included_used.used + excluded.used',
+      'INSERT INTO included_used (meter, period, used) VALUES (?, ?, ?) ON CONFLICT (meter, period) DO UPDATE SET used = included_used.used + excluded.used',
       meter,
       closing.included.period,
       closing.included.amount,
@@ -222,7 +222,12 @@ async function apply(sql: Sql, meter: number, key: BucketKey, closing: Closing, 
 async function replaceCarryTags(sql: Sql, meter: number, tags: ReadonlyMap<string, bigint>): Promise<void> {
   await sql.run('DELETE FROM carry_tag WHERE meter = ?', meter)
   for (const [key, quantity] of tags)
-    await sql.run('INSERT INTO carry_tag SELECT ?, seq, ? FROM tag_set WHERE key = ?', meter, quantity, key)
+    await sql.run(
+      'INSERT INTO carry_tag (meter, tags, quantity) SELECT ?, seq, ? FROM tag_set WHERE key = ?',
+      meter,
+      quantity,
+      key,
+    )
 }
 
 /** @returns the record's number */
@@ -420,7 +425,7 @@ async function move(
     events += share.events as bigint
     if (share.tags === null) continue
     await sql.run(
-      `INSERT INTO bucket_tag SELECT ?1, ?2, ?3, ?4 WHERE TRUE ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = bucket_tag.quantity + excluded.quantity`,
+      `INSERT INTO bucket_tag (meter, hour, tags, quantity) SELECT ?1, ?2, ?3, ?4 WHERE TRUE ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = bucket_tag.quantity + excluded.quantity`,
       to.meter,
       to.hour,
       share.tags!,
@@ -461,7 +466,7 @@ async function foldInto(sql: Sql, meter: number, from: Hour, into: Hour): Promis
     from,
   )
   await sql.run(
-    `INSERT INTO bucket_tag SELECT meter, ?3, tags, quantity FROM bucket_tag WHERE meter = ?1 AND hour = ?2
+    `INSERT INTO bucket_tag (meter, hour, tags, quantity) SELECT meter, ?3, tags, quantity FROM bucket_tag WHERE meter = ?1 AND hour = ?2
      ON CONFLICT (meter, hour, tags) DO UPDATE SET quantity = bucket_tag.quantity + excluded.quantity`,
     meter,
     from,

@@ -158,7 +158,12 @@ export function createSqlUsageStore(database: SqlDatabase, writer: EventWriter):
     isolate: (product, kind, value, on) =>
       database.transaction(async (sql) => {
         if (on)
-          await sql.run('INSERT INTO isolation VALUES (?, ?, ?) ON CONFLICT DO NOTHING', product, kind, value)
+          await sql.run(
+            'INSERT INTO isolation (product, kind, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+            product,
+            kind,
+            value,
+          )
         else {
           const { changes } = await sql.run(
             'DELETE FROM isolation WHERE product = ? AND kind = ? AND value = ?',
@@ -174,7 +179,7 @@ export function createSqlUsageStore(database: SqlDatabase, writer: EventWriter):
       database.transaction(async (sql) => {
         // A person's stop is not loosened by an error's.
         await sql.run(
-          `INSERT INTO halt VALUES (?, ?, ?, ?) ON CONFLICT (product) DO UPDATE SET reason = excluded.reason, probe_at = excluded.probe_at WHERE halt.probe_at IS NOT NULL OR excluded.probe_at IS NULL`,
+          `INSERT INTO halt (product, reason, since, probe_at) VALUES (?, ?, ?, ?) ON CONFLICT (product) DO UPDATE SET reason = excluded.reason, probe_at = excluded.probe_at WHERE halt.probe_at IS NOT NULL OR excluded.probe_at IS NULL`,
           halt.product,
           halt.reason,
           halt.since,
