@@ -22,7 +22,7 @@ export function withFaults(decide: (write: number, name: keyof Operations) => Fa
   const through = (requests: Requests): Requests => ({
     async send(name, input) {
       if (isDead) throw died()
-      const isWrite = !['GetItem', 'BatchGetItem', 'Query'].includes(name)
+      const isWrite = !['GetItem', 'BatchGetItem', 'TransactGetItems', 'Query'].includes(name)
       const fault = isWrite ? decide(++writes, name) : undefined
       if (typeof fault === 'object') throw awsError(fault)
       if (fault === 'dies before') isDead = true
