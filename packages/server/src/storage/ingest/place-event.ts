@@ -45,35 +45,39 @@ export interface BucketAddition<Meter> {
 /** Adds events up by bucket, in the order in which the buckets come first. What no hour had room for is left out. */
 export function foldByBucket<Meter>(placed: Iterable<Placed<Meter>>): BucketAddition<Meter>[] {
   const additions: BucketAddition<Meter>[] = []
-  const byMeter = new Map<Meter, Map<number, BucketAddition<Meter>>>()
+  /** Of each, what is not in its quantity yet: exact numbers are added up sooner than large ones. */
+  const sums: number[] = []
+  const byMeter = new Map<Meter, Map<number, number>>()
   for (const event of placed) {
-    if (event.state === OVERFLOW) continue
-    const isUnbillable = event.state === UNBILLABLE
-    let byHour = byMeter.get(event.meter)
+    const { state, meter, counted, delta } = event
+    if (state === OVERFLOW) continue
+    let byHour = byMeter.get(meter)
     if (byHour === undefined) {
       byHour = new Map()
-      byMeter.set(event.meter, byHour)
+      byMeter.set(meter, byHour)
     }
-    const key = event.counted * 2 + (isUnbillable ? 1 : 0)
-    let addition = byHour.get(key)
-    if (addition === undefined) {
-      addition = {
-        meter: event.meter,
-        hour: event.counted,
-        isUnbillable,
-        quantity: 0n,
-        events: [],
-        tags: new Map(),
-      }
-      byHour.set(key, addition)
-      additions.push(addition)
+    const isUnbillable = state === UNBILLABLE
+    const key = counted * 2 + (isUnbillable ? 1 : 0)
+    let index = byHour.get(key)
+    if (index === undefined) {
+      index = additions.length
+      byHour.set(key, index)
+      additions.push({ meter, hour: counted, isUnbillable, quantity: 0n, events: [], tags: new Map() })
+      sums.push(0)
     }
-    const delta = BigInt(event.delta)
-    addition.quantity += delta
+    const addition = additions[index]!
+    const sum = sums[index]! + delta
+    if (sum <= Number.MAX_SAFE_INTEGER) sums[index] = sum
+    else {
+      addition.quantity += BigInt(sums[index]!)
+      sums[index] = delta
+    }
     addition.events.push(event)
     const { tags } = event.routed.event
-    if (tags !== UNTAGGED && !isUnbillable) addition.tags.set(tags, (addition.tags.get(tags) ?? 0n) + delta)
+    if (tags !== UNTAGGED && !isUnbillable)
+      addition.tags.set(tags, (addition.tags.get(tags) ?? 0n) + BigInt(delta))
   }
+  for (const [index, addition] of additions.entries()) addition.quantity += BigInt(sums[index]!)
   return additions
 }
 

@@ -207,6 +207,14 @@ describe('where they count', () => {
     ])
   })
 
+  it('adds up exactly what no number holds', () => {
+    const quantity = 999_999_999_999_999
+    const { placed } = plan(
+      Array.from({ length: 4_000 }, (_, index) => anEvent(`${index}`, { event: { quantity } })),
+    )
+    expect(foldByBucket(placed)).toMatchObject([{ quantity: 3_999_999_999_999_996_000n }])
+  })
+
   it('sends the events of a bucket that closed on, and tells their repeats where they went', () => {
     const nobodys = anEvent('a', { hours: [HOUR] })
     const late = anEvent('b', { hours: [HOUR, HOUR + 1] })

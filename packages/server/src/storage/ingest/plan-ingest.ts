@@ -140,10 +140,11 @@ export function planIngest<Meter>(
     const id = eventIdText(routed.key)
     const meter = ledger.meterOf(routed)
     const first = byId.get(id)
-    if (first !== undefined) return { first, outcome: compare(seenIn(first), routed, meter, ledger) }
+    if (first !== undefined)
+      return { first, outcome: compare(seenIn(first), routed, meter, ledger.isSameBuyer) }
     const seen = ledger.findEvent(id)
     if (seen !== undefined) {
-      const outcome = compare(seen, routed, meter, ledger)
+      const outcome = compare(seen, routed, meter, ledger.isSameBuyer)
       const isOwn = call.isRetried && outcome === DUPLICATE && seen.receivedAt === call.now
       if (!isOwn || retold.has(id)) return outcome
       retold.add(id)
@@ -204,18 +205,18 @@ function seenIn<Meter>({ meter, routed, state, now }: Placed<Meter>): SeenEvent<
 }
 
 /** The same event again, or another one of the same id? */
-function compare<Meter>(
-  seen: SeenEvent<Meter>,
+export function compare<Meter>(
+  seen: Omit<SeenEvent<Meter>, 'receivedAt'>,
   { event }: RoutedEvent,
   meter: Meter,
-  ledger: LoadedLedger<Meter>,
+  isSameBuyer: LoadedLedger<Meter>['isSameBuyer'],
 ): RecordedEvent {
   const isSame =
     seen.time === event.time &&
     seen.quantity === event.quantity &&
     sameBytes(seen.value, event.value) &&
     seen.tags === event.tags &&
-    (seen.meter === meter || ledger.isSameBuyer(seen.meter, meter))
+    (seen.meter === meter || isSameBuyer(seen.meter, meter))
   if (!isSame) return seen.time === event.time ? CONFLICT : RESTAMPED
   return seen.state === UNBILLABLE ? UNBILLABLE_OUTCOME : DUPLICATE
 }

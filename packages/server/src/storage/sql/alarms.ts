@@ -3,7 +3,7 @@ import type { Row, Sql } from './database.ts'
 import { int, text } from './rows.ts'
 
 /** Values: kind, subject, message, first and last time. What is raised again is the same alarm. */
-export const RAISE_ALARM = `INSERT INTO alarm (kind, subject, message, raised, first_at, last_at) VALUES (?, ?, ?, 1, ?, ?)
+const RAISE_ALARM = `INSERT INTO alarm (kind, subject, message, raised, first_at, last_at) VALUES (?, ?, ?, 1, ?, ?)
   ON CONFLICT (kind, subject) DO UPDATE SET message = excluded.message, raised = alarm.raised + 1,
   last_at = CASE WHEN alarm.last_at < excluded.last_at THEN excluded.last_at ELSE alarm.last_at END`
 

@@ -1,52 +1,43 @@
 import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
-import { DomainError } from '../../domain/error.ts'
 import { AWS_RULES } from '../../domain/usage/aws-rules.ts'
-import { type Hour, hourOf, hourStart, monthStart } from '../../domain/usage/hour.ts'
-import { formatBaseUnits } from '../../domain/usage/quantity.ts'
-import { UNTAGGED } from '../../domain/usage/tags.ts'
+import { type Hour, hourOf } from '../../domain/usage/hour.ts'
+import { type TagSetKey, UNTAGGED } from '../../domain/usage/tags.ts'
 import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
-import { RAISE_ALARM } from './alarms.ts'
+import { type Counters, countEvent, type RunningTotal } from '../ingest/count-event.ts'
+import { groupCalls, type WriteGroup } from '../ingest/group-calls.ts'
+import {
+  ACCEPTED,
+  BUCKET_MAX,
+  OPEN,
+  OVERFLOW,
+  OVERFLOW_OUTCOME,
+  outcomeOf,
+  STALE,
+  SUPERSEDED,
+  TOO_OLD,
+  UNTOUCHED,
+} from '../ingest/outcomes.ts'
+import {
+  type BucketAddition,
+  foldByBucket,
+  foldLateAcross,
+  type Placed,
+  placeNext,
+} from '../ingest/place-event.ts'
+import { compare, type IngestCall, type SeenEvent } from '../ingest/plan-ingest.ts'
 import { createRecentIds } from './recent-ids.ts'
 import type { SqliteDatabase } from './sqlite.ts'
 import type { EventWriter } from './usage-store.ts'
 
-const ACCEPTED = 0
-const LATE = 1
-const UNBILLABLE = 2
-/** Nothing was written: the hour has no room for it. */
-const OVERFLOW = 3
-/** Statuses of a bucket that takes usage: open, or so far only with what nobody is billed for. */
-const OPEN = 0
-const UNTOUCHED = 3
-/** A bucket, and all that a meter ever counts, stays far below 2^63. */
-const BUCKET_MAX = 4_000_000_000_000_000_000n
 /** Rows in one insert, largest first: more than 32 gain nothing, and what is left over should not go one by one. */
 const ROWS = [32, 8, 1] as const
 const EVENT_COLUMNS = 13
-/** Events in one transaction at most: the event loop waits for it. */
-const GROUP_EVENTS_MAX = 4_000
-/** Events and calls that wait at most: memory is bounded, and who comes later is told at once. */
-const WAITING_EVENTS_MAX = 100_000
-const WAITING_CALLS_MAX = 10_000
 /** Ids read at once while a day is learned. */
 const LEARN_SLICE = 10_000
-/** More than any hour since the epoch that fits a date: meter and hour share one exact number. */
-const HOURS = 2 ** 23
+const TAG_SETS_MAX = 100_000
 
-interface Call {
-  readonly events: readonly RoutedEvent[]
-  readonly now: number
-  readonly epoch: number
-  resolve(outcomes: readonly RecordedEvent[]): void
-  reject(error: unknown): void
-}
-
-/**
- * The hot path: events of all requests that wait are written in one transaction and one flush to the disk.
- *
- * Where a group fails, each request is tried alone, so that one cannot fail the others; a locked ledger fails all that wait.
- */
+/** The hot path on SQLite: a group of requests is one transaction and one flush to the disk, and nobody else writes meanwhile. */
 export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   const statements = prepare(database.handle)
   const recentIds = createRecentIds()
@@ -55,62 +46,18 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   /** Meters of the same dimension whose subscriptions renew each other, by meter: they share peaks, values and totals. */
   const kin = new Map<number, readonly number[]>()
   let kinEpoch = -1
-  let waiting: Call[] = []
-  let waitingEvents = 0
-  let scheduled = false
   /** What the ledger had taken in after our last write: more means that another process wrote. */
   let ingestedKnown = -1
   const unknown = new Set<number>()
   let learning = false
 
-  const flush = async () => {
-    while (waiting.length > 0) {
-      const group = takeGroup()
-      try {
-        const outcomes = await database.transactionSync(() => writeGroup(group))
-        for (const [index, call] of group.entries()) call.resolve(outcomes[index]!)
-      } catch (error) {
-        forget()
-        if (isBusy(error)) for (const call of [...group, ...takeAll()]) call.reject(error)
-        else if (group.length === 1) group[0]!.reject(error)
-        else await Promise.all(group.map(alone))
-      }
-    }
-    // Not before: what comes while the ledger is locked waits here, where it is counted.
-    scheduled = false
-  }
-
-  const alone = async (call: Call) => {
+  const write: WriteGroup = async (calls) => {
     try {
-      const [outcomes] = await database.transactionSync(() => writeGroup([call]))
-      call.resolve(outcomes!)
+      return await database.transactionSync(() => writeGroup(calls))
     } catch (error) {
       forget()
-      call.reject(error)
+      throw error
     }
-  }
-
-  function takeGroup(): Call[] {
-    let events = 0
-    let calls = 0
-    while (
-      calls < waiting.length &&
-      (calls === 0 || events + waiting[calls]!.events.length <= GROUP_EVENTS_MAX)
-    ) {
-      events += waiting[calls]!.events.length
-      calls++
-    }
-    const group = waiting.slice(0, calls)
-    waiting = waiting.slice(calls)
-    waitingEvents -= events
-    return group
-  }
-
-  function takeAll(): Call[] {
-    const all = waiting
-    waiting = []
-    waitingEvents = 0
-    return all
   }
 
   /** A transaction that was rolled back may have made these. */
@@ -121,7 +68,9 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     ingestedKnown = -1
   }
 
-  function writeGroup(group: readonly Call[]): RecordedEvent[][] {
+  function writeGroup(group: readonly IngestCall[]): RecordedEvent[][] {
+    // Not while one of them is still to be booked.
+    if (tagSets.size > TAG_SETS_MAX) tagSets.clear()
     const state = readState()
     if (state.epoch !== kinEpoch) kin.clear()
     kinEpoch = state.epoch
@@ -192,7 +141,7 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   }
 
   /** Decides on the events of one call. Those that count join the batch: the whole group is booked at once. */
-  function placeCall(call: Call, result: RecordedEvent[], horizon: number, batch: Batch): void {
+  function placeCall(call: IngestCall, result: RecordedEvent[], horizon: number, batch: Batch): void {
     const { events, now } = call
     for (let index = 0; index < events.length; index++) {
       const routed = events[index]!
@@ -207,7 +156,7 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
         insertEvents(batch.rows)
         const seen = find(hour, routed.key, days) ?? findInBatch(routed.key, batch)
         if (seen !== undefined) {
-          result[index] = compare(seen, routed, meter)
+          result[index] = compare(seen, routed, meter, isSameBuyer)
           if (batch.placed.length > 0) batch.repeats.push({ result, index, routed, meter, hour, days })
           continue
         }
@@ -216,12 +165,12 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
         result[index] = SUPERSEDED
         continue
       }
-      const delta = countedBy(routed, meter)
+      const delta = countEvent(routed, meter, counters)
       if (typeof delta !== 'number') {
         result[index] = delta
         continue
       }
-      const placed: Placed = {
+      const placed: BatchEvent = {
         result,
         index,
         now,
@@ -234,7 +183,7 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
         state: ACCEPTED,
         tags: tagSetOf(routed),
       }
-      place(placed)
+      placeNext(placed)
       batch.rows.push(placed)
       batch.placed.push(placed)
       batch.hours.add(hour)
@@ -253,7 +202,7 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     if (!hasMoved) return
     for (const { result, index, routed, meter, hour, days } of repeats) {
       const seen = find(hour, routed.key, days)
-      result[index] = seen === undefined ? OVERFLOW_OUTCOME : compare(seen, routed, meter)
+      result[index] = seen === undefined ? OVERFLOW_OUTCOME : compare(seen, routed, meter, isSameBuyer)
     }
   }
 
@@ -265,16 +214,8 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     })
   }
 
-  /** The next hour that may take it, or nobody's. */
-  function place(placed: Placed): void {
-    const hour = placed.routed.hours[placed.next++]
-    placed.state =
-      hour === undefined ? UNBILLABLE : hour === placed.hour && !placed.routed.isInherited ? ACCEPTED : LATE
-    placed.counted = hour ?? placed.hour
-  }
-
   /** Writes the rows, and empties the list. */
-  function insertEvents(rows: Placed[]): void {
+  function insertEvents(rows: BatchEvent[]): void {
     let at = 0
     for (const { rows: many, values, statement } of statements.inserts) {
       for (; rows.length - at >= many; at += many) {
@@ -290,29 +231,29 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
    *
    * @returns whether any was sent on
    */
-  function book(placed: readonly Placed[]): boolean {
-    let left: readonly Placed[] = placed
+  function book(placed: readonly BatchEvent[]): boolean {
+    let left: readonly Placed<number>[] = placed
     let hasMoved = false
     while (left.length > 0) {
-      const moved: Placed[] = []
+      const moved: Placed<number>[] = []
       for (const fold of foldByBucket(left)) {
-        if (fold.state === UNBILLABLE) {
+        if (fold.isUnbillable) {
           if (bookUnbillable(fold)) hasMoved = true
           continue
         }
         const added = statements.addToBucket.run(
           fold.meter,
-          fold.counted,
-          fold.delta,
+          fold.hour,
+          fold.quantity,
           fold.events.length,
-          BUCKET_MAX - fold.delta,
+          BUCKET_MAX - fold.quantity,
         )
         if (added.changes === 1 || openUntouched(fold)) addTags(fold)
         else moved.push(...fold.events)
       }
       for (const event of moved) {
         hasMoved = true
-        place(event)
+        placeNext(event)
         statements.moveEvent.run(event.counted, event.state, event.hour, event.routed.key)
       }
       left = moved
@@ -321,8 +262,8 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   }
 
   /** A bucket of what nobody is billed for opens with the first that is billed. */
-  function openUntouched({ meter, counted, delta, events }: Fold): boolean {
-    return statements.openUntouched.run(delta, events.length, meter, counted).changes === 1
+  function openUntouched({ meter, hour, quantity, events }: Addition): boolean {
+    return statements.openUntouched.run(quantity, events.length, meter, hour).changes === 1
   }
 
   /**
@@ -331,10 +272,10 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
    *
    * @returns whether any was
    */
-  function bookUnbillable({ meter, counted, delta, events }: Fold): boolean {
+  function bookUnbillable({ meter, hour, quantity, events }: Addition): boolean {
     const add = (amount: bigint) =>
-      statements.addUnbillable.run(meter, counted, amount, amount, BUCKET_MAX - amount).changes === 1
-    if (add(delta)) return false
+      statements.addUnbillable.run(meter, hour, amount, amount, BUCKET_MAX - amount).changes === 1
+    if (add(quantity)) return false
     for (const event of events) {
       if (add(BigInt(event.delta))) continue
       event.state = OVERFLOW
@@ -344,41 +285,36 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   }
 
   /** Adds each tag set's share; past AWS's bound, what has another tag set counts as untagged: it is part of the bucket alone. */
-  function addTags({ meter, counted, tags }: Fold): void {
+  function addTags({ meter, hour, tags }: Addition): void {
     let room: number | undefined
-    for (const [set, delta] of tags) {
-      if (statements.growTag.run(delta, meter, counted, set).changes === 1) continue
-      room ??= AWS_RULES.allocationsMax - (statements.countTags.get(meter, counted) as number)
+    for (const [key, quantity] of tags) {
+      const set = tagSets.get(key)!.seq
+      if (statements.growTag.run(quantity, meter, hour, set).changes === 1) continue
+      room ??= AWS_RULES.allocationsMax - (statements.countTags.get(meter, hour) as number)
       if (room <= 0) continue
-      statements.addTag.run(meter, counted, set, delta)
+      statements.addTag.run(meter, hour, set, quantity)
       room--
     }
   }
 
   /** Late usage that is billed in another month than its own, or under a later agreement, is for a person to see. */
-  function alarmOfEdges(placed: readonly Placed[]): void {
-    for (const { state, routed, meter, counted, delta, now } of placed) {
-      if (state !== LATE) continue
-      const { time } = routed.event
-      const overMonth = monthStart(time) !== monthStart(hourStart(counted))
-      const overAgreement = time < (statements.accessStart.get(meter) as number)
-      if (!overMonth && !overAgreement) continue
-      const month = new Date(time).toISOString().slice(0, 7)
-      const subject = `${routed.subscription}/${routed.dimension}/${month}`
-      const amount = statements.addLateAcross.get(
+  function alarmOfEdges(placed: readonly BatchEvent[]): void {
+    const accessStart = (meter: number) => statements.accessStart.get(meter) as number
+    for (const across of foldLateAcross(placed, accessStart)) {
+      const { subject, product, months, agreements, amount, raised, firstAt, lastAt, message } = across
+      const total = statements.addLateAcross.get(
         subject,
-        routed.product,
-        BigInt(overMonth),
-        BigInt(overAgreement),
-        BigInt(delta),
+        product,
+        BigInt(months),
+        BigInt(agreements),
+        amount,
         BUCKET_MAX,
       ) as bigint
-      const message = `${formatBaseUnits(amount, routed.scale)} ${routed.dimension} used in ${month} came late and is billed ${overAgreement ? 'under a later agreement' : 'in a later month'}`
-      statements.raiseAlarm.run('late_across_edge', subject, message, now, now)
+      statements.raiseLateAcross.run(subject, message(total), raised, firstAt, lastAt)
     }
   }
 
-  function countHours(placed: readonly Placed[]): void {
+  function countHours(placed: readonly BatchEvent[]): void {
     const counts = new Map<Hour, number>()
     for (const { hour, state } of placed)
       if (state !== OVERFLOW) counts.set(hour, (counts.get(hour) ?? 0) + 1)
@@ -386,41 +322,28 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   }
 
   /** An event of this id: first in its own hour, then, for a retry that was stamped anew, in every other that may have it. */
-  function find(hour: Hour, key: Uint8Array, days: readonly number[]): SeenEvent | undefined {
-    const own = statements.findEvent.get(hour, key) as SeenEvent | undefined
+  function find(hour: Hour, key: Uint8Array, days: readonly number[]): StoredEvent | undefined {
+    const own = toSeen(statements.findEvent.get(hour, key))
     if (own !== undefined) return own
     for (const day of days) {
-      const seen = statements.findInDay.get(key, day * 24, day * 24 + 23) as SeenEvent | undefined
+      const seen = toSeen(statements.findInDay.get(key, day * 24, day * 24 + 23))
       if (seen !== undefined) return seen
     }
     return undefined
   }
 
   /** Hours that had no event before this very batch are not among those that `find` looks into. */
-  function findInBatch(key: Uint8Array, { hours }: Batch): SeenEvent | undefined {
+  function findInBatch(key: Uint8Array, { hours }: Batch): StoredEvent | undefined {
     for (const hour of hours) {
-      const seen = statements.findEvent.get(hour, key) as SeenEvent | undefined
+      const seen = toSeen(statements.findEvent.get(hour, key))
       if (seen !== undefined) return seen
     }
     return undefined
   }
 
-  function compare(seen: SeenEvent, routed: RoutedEvent, meter: number): RecordedEvent {
-    const { event } = routed
-    const same =
-      seen.time === event.time &&
-      BigInt(seen.quantity) === BigInt(event.quantity) &&
-      sameBytes(seen.value, event.value) &&
-      (seen.tags ?? 0) === (tagSetOf(routed) ?? 0) &&
-      // After a renewal the same report is routed to the successor: it is still the same event.
-      (seen.meter === meter || kinOf(meter).includes(seen.meter) || isSameBuyer(seen.meter, meter))
-    if (!same) return seen.time === event.time ? CONFLICT : RESTAMPED
-    return seen.state === UNBILLABLE ? UNBILLABLE_OUTCOME : DUPLICATE
-  }
-
-  /** A buyer who left and came back: what a retry is resolved to may have changed meanwhile, and it is the same event. */
+  /** After a renewal the same report is routed to the successor; and a buyer who left and came back is the same one. */
   function isSameBuyer(seen: number, meter: number): boolean {
-    return statements.sameBuyer.get(seen, meter) !== undefined
+    return kinOf(meter).includes(seen) || statements.sameBuyer.get(seen, meter) !== undefined
   }
 
   function kinOf(meter: number): readonly number[] {
@@ -433,58 +356,14 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     return found
   }
 
-  /** What an event adds to its hour, in base units, or why it adds nothing. */
-  function countedBy(routed: RoutedEvent, meter: number): number | RecordedEvent {
-    const { event, period } = routed
-    // What nobody is billed for must not hide the same value or peak from a bill.
-    const unbilled = `${period}!`
-    const isBilled = routed.hours.length > 0
-    switch (routed.aggregation) {
-      case 'sum':
-      case 'count':
-        return event.quantity
-      case 'max': {
-        const peak = Math.max(peakOf(meter, period), isBilled ? 0 : peakOf(meter, unbilled))
-        if (event.quantity <= peak) return 0
-        statements.setPeak.run(meter, isBilled ? period : unbilled, event.quantity)
-        return event.quantity - peak
-      }
-      case 'unique': {
-        if (wasSeen(meter, period, event.value) || (!isBilled && wasSeen(meter, unbilled, event.value)))
-          return 0
-        statements.addValue.run(meter, isBilled ? period : unbilled, event.value)
-        return 10 ** routed.scale
-      }
-      case 'total':
-        return growth(routed, meter)
-    }
-  }
-
-  function peakOf(meter: number, period: string): number {
-    let peak = 0
-    for (const relative of kinOf(meter)) {
-      const value = statements.peak.get(relative, period) as number | undefined
-      if (value !== undefined && value > peak) peak = value
-    }
-    return peak
-  }
-
-  function wasSeen(meter: number, period: string, value: Uint8Array | undefined): boolean {
-    return kinOf(meter).some((relative) => statements.findValue.get(relative, period, value) !== undefined)
-  }
-
-  /** A running total is metered by its growth. One that came late and was overtaken adds nothing; one that falls is a conflict. */
-  function growth(routed: RoutedEvent, meter: number): number | RecordedEvent {
-    const { source, time, quantity } = routed.event
-    let last: RunningTotal | undefined
-    for (const relative of kinOf(meter)) {
-      const found = statements.total.get(relative, source) as RunningTotal | undefined
-      if (found !== undefined && (last === undefined || found.total > last.total)) last = found
-    }
-    if (last !== undefined && time < last.time) return quantity <= last.total ? 0 : fell(quantity, last.total)
-    if (last !== undefined && quantity < last.total) return fell(last.total, quantity)
-    statements.setTotal.run(meter, source, quantity, time)
-    return quantity - (last?.total ?? 0)
+  const counters: Counters<number> = {
+    kinOf,
+    peak: (meter, period) => statements.peak.get(meter, period) as number | undefined,
+    setPeak: (meter, period, peak) => void statements.setPeak.run(meter, period, peak),
+    hasValue: (meter, period, value) => statements.findValue.get(meter, period, value) !== undefined,
+    addValue: (meter, period, value) => void statements.addValue.run(meter, period, value),
+    total: (meter, source) => statements.total.get(meter, source) as RunningTotal | undefined,
+    setTotal: (meter, source, { total, time }) => void statements.setTotal.run(meter, source, total, time),
   }
 
   function meterOf(routed: RoutedEvent): number {
@@ -523,7 +402,6 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     if (known !== undefined && known.lastHour >= hour) return known.seq
     // Once an hour: a tag set is forgotten after the last event that has it, and may be by another process.
     const found = statements.keepTagSet.get(key, hour) as { seq: number; last_hour: number }
-    if (tagSets.size > 100_000) tagSets.clear()
     tagSets.set(key, { seq: found.seq, lastHour: found.last_hour })
     return found.seq
   }
@@ -533,61 +411,17 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     forget: (horizon) => {
       for (const day of recentIds.days()) if ((day + 1) * 86_400_000 <= horizon) recentIds.drop(day)
     },
-    record: (events, now, epoch) =>
-      new Promise((resolve, reject) => {
-        // One call alone is taken whatever its size.
-        const isFull =
-          waiting.length >= WAITING_CALLS_MAX || waitingEvents + events.length > WAITING_EVENTS_MAX
-        if (waiting.length > 0 && isFull) {
-          reject(new DomainError('ledger.busy', 'more usage waits than the ledger can take in; try again'))
-          return
-        }
-        waiting.push({ events, now, epoch, resolve, reject })
-        waitingEvents += events.length
-        if (!scheduled) {
-          scheduled = true
-          // After the poll phase: every request that arrived in this turn joins the group.
-          setImmediate(() => void flush())
-        }
-      }),
+    record: groupCalls(write),
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof DomainError && error.code === 'ledger.busy'
-}
-
-const STALE: RecordedEvent = { status: 'stale' }
-const SUPERSEDED: RecordedEvent = { status: 'superseded' }
-const TOO_OLD: RecordedEvent = { status: 'too_old' }
-const ACCEPTED_OUTCOME: RecordedEvent = { status: 'accepted' }
-const LATE_OUTCOME: RecordedEvent = {
-  status: 'late',
-  reason: 'its own hour is sealed or too old for AWS: billed in a later one',
-}
-const INHERITED_OUTCOME: RecordedEvent = {
-  status: 'late',
-  reason: 'its agreement was renewed: billed to the one that follows',
-}
-const UNBILLABLE_OUTCOME: RecordedEvent = { status: 'unbillable' }
-const OVERFLOW_OUTCOME: RecordedEvent = { status: 'overflow' }
-const DUPLICATE: RecordedEvent = { status: 'duplicate' }
-const CONFLICT: RecordedEvent = {
-  status: 'conflict',
-  reason: 'this id was seen before with another buyer, quantity, value or tags',
-}
-const RESTAMPED: RecordedEvent = {
-  status: 'conflict',
-  reason: 'this id was seen before with another time: a retry must carry the first time',
 }
 
 /** What one transaction takes in. */
 interface Batch {
-  readonly placed: Placed[]
+  readonly placed: BatchEvent[]
   /** Of their own times. */
   readonly hours: Set<Hour>
   /** Those of them that are not inserted yet. */
-  readonly rows: Placed[]
+  readonly rows: BatchEvent[]
   readonly repeats: Repeat[]
 }
 
@@ -602,29 +436,14 @@ interface Repeat {
   readonly days: readonly number[]
 }
 
-function outcomeOf(state: number, { isInherited }: RoutedEvent): RecordedEvent {
-  if (state === ACCEPTED) return ACCEPTED_OUTCOME
-  if (state === UNBILLABLE) return UNBILLABLE_OUTCOME
-  if (state === OVERFLOW) return OVERFLOW_OUTCOME
-  return isInherited ? INHERITED_OUTCOME : LATE_OUTCOME
-}
+type Addition = BucketAddition<number>
+type StoredEvent = Omit<SeenEvent<number>, 'receivedAt'>
 
-interface Placed {
+interface BatchEvent extends Placed<number> {
   /** Where its outcome belongs. */
   readonly result: RecordedEvent[]
   readonly index: number
-  /** When it was received, ms. */
-  readonly now: number
-  readonly routed: RoutedEvent
-  readonly meter: number
-  /** Of its own time. */
-  readonly hour: Hour
-  readonly delta: number
   readonly tags: number | null
-  /** Which of its hours to try next. */
-  next: number
-  counted: Hour
-  state: number
 }
 
 interface TagSet {
@@ -633,58 +452,19 @@ interface TagSet {
   readonly lastHour: Hour
 }
 
-interface RunningTotal {
-  readonly total: number
-  readonly time: number
-}
-
-interface SeenEvent {
-  readonly meter: number
-  readonly time: number
-  readonly quantity: number
-  readonly value: Uint8Array | null
-  readonly tags: number | null
-  readonly state: number
-}
-
-interface Fold {
-  readonly meter: number
-  readonly counted: Hour
-  readonly state: number
-  delta: bigint
-  readonly events: Placed[]
-  readonly tags: Map<number, bigint>
-}
-
-function foldByBucket(placed: readonly Placed[]): Iterable<Fold> {
-  const folds = new Map<number, Fold>()
-  for (const event of placed) {
-    // Unbillable amounts are booked beside their bucket, never into it.
-    const key = (event.meter * HOURS + event.counted) * 2 + (event.state === UNBILLABLE ? 1 : 0)
-    let fold = folds.get(key)
-    if (fold === undefined) {
-      fold = {
-        meter: event.meter,
-        counted: event.counted,
-        state: event.state,
-        delta: 0n,
-        events: [],
-        tags: new Map(),
-      }
-      folds.set(key, fold)
-    }
-    const delta = BigInt(event.delta)
-    fold.delta += delta
-    fold.events.push(event)
-    if (event.tags !== null) fold.tags.set(event.tags, (fold.tags.get(event.tags) ?? 0n) + delta)
+function toSeen(row: unknown): StoredEvent | undefined {
+  if (row === undefined) return undefined
+  const { value, tags, ...event } = row as Omit<StoredEvent, 'value' | 'tags'> & {
+    value: Uint8Array | null
+    tags: TagSetKey | null
   }
-  return folds.values()
+  return { ...event, value: value ?? undefined, tags: tags ?? UNTAGGED }
 }
 
 function fill(
   values: unknown[],
   at: number,
-  { routed, meter, hour, delta, counted, state, tags, now }: Placed,
+  { routed, meter, hour, delta, counted, state, tags, now }: BatchEvent,
 ): void {
   const { event } = routed
   values[at] = hour
@@ -702,20 +482,11 @@ function fill(
   values[at + 12] = now
 }
 
-function fell(from: number, to: number): RecordedEvent {
-  return {
-    status: 'conflict',
-    reason: `the running total fell from ${from} to ${to} base units; totals only grow`,
-  }
-}
-
-function sameBytes(a: Uint8Array | null, b: Uint8Array | undefined): boolean {
-  return a === null ? b === undefined : b !== undefined && Buffer.compare(a, b) === 0
-}
-
 function dayOf(hour: Hour): number {
   return Math.floor(hour / 24)
 }
+
+const TAGS_OF = '(SELECT t.key FROM tag_set t WHERE t.seq = e.tags) AS tags'
 
 function prepare(handle: Database.Database) {
   // Integers go in as doubles unless cast: STRICT columns take whole ones exactly up to 2^53, and larger ones come as bigint.
@@ -734,10 +505,10 @@ function prepare(handle: Database.Database) {
       statement: handle.prepare(insert + new Array(rows).fill(row).join(', ')),
     })),
     findEvent: handle.prepare(
-      'SELECT meter, time, quantity, value, tags, state FROM usage_event WHERE hour = ? AND key = ?',
+      `SELECT meter, time, quantity, value, ${TAGS_OF}, state FROM usage_event e WHERE hour = ? AND key = ?`,
     ),
     findInDay: handle.prepare(
-      `SELECT e.meter, e.time, e.quantity, e.value, e.tags, e.state FROM event_hour h CROSS JOIN usage_event e ON e.hour = h.hour AND e.key = ?
+      `SELECT e.meter, e.time, e.quantity, e.value, ${TAGS_OF}, e.state FROM event_hour h CROSS JOIN usage_event e ON e.hour = h.hour AND e.key = ?
        WHERE h.hour BETWEEN ? AND ?`,
     ),
     moveEvent: handle.prepare('UPDATE usage_event SET counted = ?, state = ? WHERE hour = ? AND key = ?'),
@@ -774,7 +545,10 @@ function prepare(handle: Database.Database) {
       )
       .pluck()
       .safeIntegers(),
-    raiseAlarm: handle.prepare(RAISE_ALARM),
+    raiseLateAcross: handle.prepare(
+      `INSERT INTO alarm (kind, subject, message, raised, first_at, last_at) VALUES ('late_across_edge', ?, ?, ?, ?, ?)
+       ON CONFLICT (kind, subject) DO UPDATE SET message = excluded.message, raised = raised + excluded.raised, last_at = MAX(last_at, excluded.last_at)`,
+    ),
     findMeter: handle.prepare(
       'SELECT m.seq, m.scale, m.aggregation FROM meter m JOIN subscription s ON s.seq = m.subscription WHERE s.id = ? AND m.dimension = ?',
     ),
