@@ -16,7 +16,7 @@ import { createPatience, type Patience } from './patience.ts'
 import { explain, failureOf, type Requests, sendRepeatably } from './requests.ts'
 import type { Table, Transaction } from './table.ts'
 import { createTableReader } from './table-reader.ts'
-import { createStep } from './transaction.ts'
+import { createStep, type Step } from './transaction.ts'
 import { createTurns } from './turns.ts'
 
 export interface TableSettings {
@@ -129,6 +129,7 @@ export function createDynamoTable(
   async function transaction<T>(run: (tx: Transaction) => Promise<T>): Promise<T> {
     let waiting = patience()
     let endTurn = () => {}
+    let works: ReturnType<Step['works']> = []
     try {
       for (let tries = 1; ; tries++) {
         if (tries === TRIES_BEFORE_TURNS) {
@@ -146,15 +147,20 @@ export function createDynamoTable(
           continue
         }
         const plan = step.plan()
-        if (plan.length === 0 || (await commit(plan, waiting)) === 'committed') return result
+        if (plan.length === 0 || (await commit(plan, waiting)) === 'committed') {
+          works = step.works()
+          return result
+        }
         await waiting.pause('others changed what the step had read')
       }
     } finally {
       endTurn()
+      // Not within the turn: they are steps of their own.
+      for (const work of works) await work(self).catch(() => {})
     }
   }
 
-  return {
+  const self: Table = {
     ...reader.plain,
     name: table,
     shards,
@@ -163,6 +169,7 @@ export function createDynamoTable(
     recover: () => journal.recover(patience()),
     close,
   }
+  return self
 }
 
 function judgeAll(

@@ -86,6 +86,11 @@ export interface Transaction extends Reader {
   delete(key: Key): void
   /** Adds without reading: many may do so at once, and none has to run again for another. */
   add(key: Key, addition: Addition): void
+  /**
+   * Does a work once the step is committed, before its caller is answered. It is lost with the process, or where it fails:
+   * somebody else must do it then.
+   */
+  afterwards(work: (table: Table) => Promise<unknown>): void
 }
 
 export interface Addition {

@@ -8,6 +8,7 @@ import {
   type Key,
   type Range,
   type Refusal,
+  type Table,
   type Transaction,
 } from './table.ts'
 
@@ -24,12 +25,15 @@ export interface Step extends Transaction {
   plan(): readonly Planned[]
   /** Is all that it read by `get` still so? */
   isCurrent(): Promise<boolean>
+  /** What is to be done once it is committed. */
+  works(): readonly ((table: Table) => Promise<unknown>)[]
 }
 
 /** What one run of a step has read and wants to write, item by item. */
 export function createStep(reader: VersionedReader): Step {
   const seen = new Map<string, Found>()
   const checked = new Map<string, Key>()
+  const works: ((table: Table) => Promise<unknown>)[] = []
   const changes = new Map<string, { readonly key: Key; readonly change: Change }>()
   const refusals = new Map<string, { readonly key: Key; readonly refuseIf: Refusal[]; mustExist: boolean }>()
 
@@ -139,6 +143,8 @@ export function createStep(reader: VersionedReader): Step {
         change(key, { kind: 'add', addition: together(before, addition) })
       }
     },
+    afterwards: (work) => void works.push(work),
+    works: () => works,
     plan: () => planOf(seen, checked, changes, refusals),
     async isCurrent() {
       const keys = [...checked.entries()].filter(([id]) => seen.has(id))

@@ -53,25 +53,37 @@ export async function oweOpenHours(
   if (item === undefined) return
   const hours = openHoursOf(item).filter((hour) => hour >= Math.max(hourOf(since), 0))
   if (hours.length === 0) return
-  const owed = [...owedOf(item), ...hours.map((hour): Owed => ({ hour, to, since, epoch }))]
-  await changeMeter(tx, meter, { owed: owed.map((one) => ({ ...one })) })
+  await owe(
+    tx,
+    meter,
+    hours.map((hour) => ({ hour, to, since, epoch })),
+  )
+}
+
+async function owe(tx: Transaction, meter: Meter, owed: readonly Owed[]): Promise<void> {
+  const item = (await findMeterItem(tx, meter))!
+  await changeMeter(tx, meter, { owed: [...owedOf(item), ...owed].map((one) => ({ ...one })) })
+  // At once, so that a person sees it where it is; if not, whoever closes an hour of it.
+  tx.afterwards((table) => settleOwed(table, meter))
 }
 
 /**
- * Settles what a meter owes, and first what its predecessors owe it.
+ * Settles what a meter owes, first what its predecessors owe it, and then what its successors owe theirs of it.
  *
  * @throws {DomainError} `ledger.busy` where its events cannot be added up, as usage goes on
  */
-export async function settleOwed(table: Table, key: MeterKey): Promise<void> {
+export async function settleOwed(table: Table, { subscription, dimension }: MeterKey): Promise<void> {
   const seen = new Set<string>()
-  const visit = async (subscription: string): Promise<void> => {
-    if (seen.has(subscription)) return
-    seen.add(subscription)
-    const item = await table.get(subscriptionKey(subscription))
+  const visit = async (id: string): Promise<void> => {
+    if (seen.has(id)) return
+    seen.add(id)
+    const item = await table.get(subscriptionKey(id))
     for (const predecessor of texts(item?.predecessors)) await visit(predecessor)
-    await settleMeter(table, meterAt({ subscription, dimension: key.dimension }))
+    await settleMeter(table, meterAt({ subscription: id, dimension }))
+    const heir = optionalText(item?.successor)
+    if (heir !== undefined) await visit(heir)
   }
-  await visit(key.subscription)
+  await visit(subscription)
 }
 
 async function settleMeter(table: Table, meter: Meter): Promise<void> {
@@ -116,12 +128,22 @@ async function settle(
   if (due === undefined) return false
   await changeMeter(tx, meter, { owed: rest.length === 0 ? undefined : rest.map((one) => ({ ...one })) })
   if (due.length > 0) {
-    const { accessStart } = (await tx.peek(subscriptionKey(heir.subscription)))!
-    const hour = await openBucket(tx, heir, Math.max(owed.hour, hourOf(int(accessStart))))
-    if (hour !== undefined) await move(tx, bucket, (await readBucket(tx, heir, hour))!, due, owed)
+    const successor = (await tx.peek(subscriptionKey(heir.subscription)))!
+    const hour = await openBucket(tx, heir, Math.max(owed.hour, hourOf(int(successor.accessStart))))
+    if (hour !== undefined) {
+      await move(tx, bucket, (await readBucket(tx, heir, hour))!, due, owed)
+      await oweOn(tx, heir, hour, successor)
+    }
   }
   if (!rest.some(({ hour }) => hour === owed.hour)) await foldBeyondEnd(tx, meter, owed.hour)
   return true
+}
+
+/** The heir was superseded before it was handed this. */
+async function oweOn(tx: Transaction, heir: Meter, hour: Hour, subscription: Item): Promise<void> {
+  const { status, successor, accessEnd, changedAt } = subscription
+  if (status !== 'superseded' || successor === undefined || accessEnd === undefined) return
+  await owe(tx, heir, [{ hour, to: text(successor), since: int(accessEnd), epoch: big(changedAt) }])
 }
 
 function isSame(a: Owed, b: Owed): boolean {
