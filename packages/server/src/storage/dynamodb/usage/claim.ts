@@ -3,7 +3,7 @@ import type { UsageRecord } from '../../../domain/usage/usage-record.ts'
 import type { ClaimedBatch, ClaimOptions } from '../../../domain/usage/usage-store.ts'
 import { int } from '../fields.ts'
 import { haltKey, rateKey } from '../keys.ts'
-import type { Table } from '../table.ts'
+import type { Item, Table } from '../table.ts'
 import { dropAttempt, endLostAttempt, type NewAttempt, writeAttempt } from './attempts.ts'
 import { findCandidates, isSendable } from './candidates.ts'
 import { mayProbe, readIsolations, takeProbe } from './halts.ts'
@@ -22,13 +22,12 @@ const TURN_AHEAD_MAX_MS = 60_000
  *
  * One transaction of the whole would be larger than some engines take, and one record that another process is faster
  * with would undo it all. So it goes step by step, each of which may be the last before a crash:
- * 1. A turn is taken: unused, it is a ninth of a second that nobody sends in. The attempt is written: with no record that
- *    has its id, it is never shown and nobody waits for it.
+ * 1. The attempt is written. With no record that has its id, it is never shown and nobody waits for it.
  * 2. Records are taken in small transactions, each on the condition that it may still be sent: of two processes one gets
  *    it. From here on it counts as sent with this attempt; after a crash its lease runs out, and whoever takes it next
  *    counts the attempt as unanswered. It was not sent, but that is the safe side.
- * 3. Where others were faster with some, the attempt is written again without them. Only then, with all of what is
- *    sent on disk, the caller sends.
+ * 3. A turn is taken, for records that are ours: no turn passes unused. Where others were faster with some records, the
+ *    attempt is written again without them. Only then, with all of what is sent on disk, the caller sends.
  *
  * A stop by a person that comes meanwhile comes too late for this call, as if it were already under way.
  */
@@ -56,19 +55,30 @@ async function take(
   const { region } = rows[0]!
   const attempt = attemptFor(`att_${randomUUID()}`, rows.map(toUsageRecord))
   const lost = new Set(rows.flatMap((row) => row.attempt ?? []))
-  const [sendAt] = await Promise.all([
-    takeTurn(table, region, now, spacingMs),
+  const [turn] = await Promise.all([
+    table.get(rateKey(region)),
     writeAttempt(table, attempt),
     ...[...lost].map((id) => endLostAttempt(table, id, now)),
   ])
+  // By the turn that it would be now: the others that may come before it take less time than a lease has to spare.
+  const leaseUntil = turnAt(turn, now) + leaseMs
   const records: UsageRecord[] = []
-  for (const slice of slicesOf(rows, table.transactionItemsMax))
-    records.push(...(await takeSlice(table, slice, attempt.id, sendAt + leaseMs, options)))
+  for (const slice of slicesOf(rows, table.transactionItemsMax)) {
+    const taken = await takeSlice(table, slice, attempt.id, leaseUntil, options)
+    records.push(...taken)
+    // Another process is at the same ones: it gets the rest, or each would send a few of them at a time.
+    if (taken.length < slice.length) break
+  }
   if (records.length === 0) {
     await dropAttempt(table, attempt.id)
     return undefined
   }
-  if (records.length < rows.length) await writeAttempt(table, attemptFor(attempt.id, records), true)
+  const [sendAt] = await Promise.all([
+    takeTurn(table, region, now, spacingMs),
+    records.length < rows.length
+      ? writeAttempt(table, attemptFor(attempt.id, records), true)
+      : Promise.resolve(),
+  ])
   return { attempt: attempt.id, region, records, sendAt }
 
   function attemptFor(id: string, sent: readonly UsageRecord[]): NewAttempt {
@@ -80,12 +90,16 @@ async function take(
 async function takeTurn(table: Table, region: string, now: number, spacingMs: number): Promise<number> {
   return table.transaction(async (tx) => {
     const key = rateKey(region)
-    const item = await tx.get(key)
-    const next = item === undefined ? now : int(item.nextAt)
-    const sendAt = next > now && next - now < TURN_AHEAD_MAX_MS ? next : now
+    const sendAt = turnAt(await tx.get(key), now)
     tx.put({ ...key, region, nextAt: sendAt + spacingMs })
     return sendAt
   })
+}
+
+/** When the next turn is, by a region's rate. */
+function turnAt(rate: Item | undefined, now: number): number {
+  const next = rate === undefined ? now : int(rate.nextAt)
+  return next > now && next - now < TURN_AHEAD_MAX_MS ? next : now
 }
 
 /** So many rows, with the totals that they change, as one transaction holds: one item for each dimension's totals. */
