@@ -7,6 +7,7 @@ import { hardMeteringCases } from './hard-cases-metering.contract.ts'
 import { hardOrderCases } from './hard-cases-order.contract.ts'
 import { ledgerContract } from './ledger.contract.ts'
 import { lifecycleContract } from './lifecycle.contract.ts'
+import { manyTellersContract } from './many-tellers.contract.ts'
 import { meteringRulesContract } from './metering-rules.contract.ts'
 import { type OpenStores, openTelling } from './open-stores.ts'
 import { outboxStoreContract } from './outbox-store.contract.ts'
@@ -57,6 +58,7 @@ export function subscriptionContracts(name: string, open: OpenStores, runs = MAN
 
 export function ledgerContracts(name: string, open: OpenStores, runs = MANY): void {
   outboxStoreContract(name, () => openTelling(open), runs.outbox)
+  manyTellersContract(name, open)
   recordsContract(name, open)
   ledgerContract(name, open)
   workLeasesContract(name, async () => (await open()).leases)
