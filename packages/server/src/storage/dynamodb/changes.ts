@@ -179,7 +179,7 @@ export function judge(planned: Planned, wire: Wire | undefined): Exclude<Verdict
   return { kind: 'changed', key }
 }
 
-function isSame(one: Expected, other: Expected): boolean {
+export function isSame(one: Expected, other: Expected): boolean {
   return typeof one === 'object' && typeof other === 'object' ? one.version === other.version : one === other
 }
 

@@ -4,9 +4,11 @@ import { sizeOf, type Wire, wireKey } from './attributes.ts'
 import {
   conditionOf,
   createExpression,
+  isSame,
   itemOf,
   judge,
   type Planned,
+  toFound,
   toTransactItem,
   VERSION,
   type Verdict,
@@ -90,10 +92,9 @@ export function createDynamoTable(
         if (failure.kind === 'refused') {
           const wire = await readWire(planned, waiting)
           if (wire?.[VERSION]?.S === token) return { kind: 'committed' }
-          const verdict = judge(planned, wire)
           // It may have been done and then been overwritten: nobody can know, and it must not be done twice.
-          if (lost && verdict.kind !== 'locked') throw busyAfterLoss(error)
-          return verdict
+          if (lost && !isSame(planned.expected, toFound(wire).expected)) throw busyAfterLoss(error)
+          return judge(planned, wire)
         }
         lost ||= failure.kind === 'lost'
         await waiting.pause(error)

@@ -86,11 +86,14 @@ export function meterWrites(table: string) {
         meter.requests.set(name, (meter.requests.get(name) ?? 0) + 1)
         const keys = writtenKeys(name, input)
         const before = await Promise.all(keys.map(read))
-        const answer = await requests.send(name, input)
-        const after = await Promise.all(keys.map(read))
-        const options = { inTransaction: name === 'TransactWriteItems' }
-        for (const index of keys.keys()) meter.units += writeUnits(before[index], after[index], options)
-        return answer
+        try {
+          return await requests.send(name, input)
+        } finally {
+          // What is refused for its condition costs as much, but no index.
+          const after = await Promise.all(keys.map(read))
+          const options = { inTransaction: name === 'TransactWriteItems' }
+          for (const index of keys.keys()) meter.units += writeUnits(before[index], after[index], options)
+        }
       },
     }
   }

@@ -61,7 +61,7 @@ export async function ensureTable(client: DynamoClient, table: string): Promise<
       }),
     )
   }
-  return { id: state?.TableId ?? '', wasCreated }
+  return { id: idOf(state!), wasCreated }
 }
 
 /** What a person should know of the table, before real usage stands on it. What nobody may look at is not known. */
@@ -107,6 +107,11 @@ export function tableDefinition(table: string): CreateTableCommandInput {
       Projection: { ProjectionType: 'KEYS_ONLY' },
     })),
   }
+}
+
+/** DynamoDB Local has no ids: there a table is known by its name and when it was made. */
+function idOf({ TableId, TableArn, CreationDateTime }: TableDescription): string {
+  return TableId ?? `${TableArn} ${CreationDateTime?.toISOString()}`
 }
 
 function keySchema(partition: string, sort: string) {

@@ -5,7 +5,7 @@ import { INDEXES } from './indexes.ts'
  * AWS's rule for the price of a write, in write request units:
  *
  * - one for each KB of the item, as it was or as it is, whichever is larger; twice that within a transaction, where also
- *   an item that is only checked counts as one that is written
+ *   an item that is only checked counts as one that is written; also where a condition does not hold
  * - one for each entry of an index that comes, goes or changes, and two for one that changes its place; all entries here
  *   are of keys alone, far below 1 KB; nothing where none of an item's indexed attributes changes
  *

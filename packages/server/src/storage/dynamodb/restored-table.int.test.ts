@@ -1,0 +1,124 @@
+import { expect, it, onTestFinished } from 'vitest'
+import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
+import { startLedger } from '../contract/ledger-harness.ts'
+import { openDynamoClient } from './client.ts'
+import { openDynamoStores } from './dynamo-stores.ts'
+import { aDynamoPlace, describeOnDynamo, type Place } from './dynamodb.fixture.ts'
+import { ensureTable, tableDefinition } from './table-definition.ts'
+
+const SETTINGS = { transactionItems: 10, shards: 2, isAtAws: false }
+const PRODUCT = aProduct({
+  dimensions: [aDimension(), aDimension({ key: 'held', holdAbove: { units: 5n } })],
+})
+
+describeOnDynamo('a table that was restored', () => {
+  async function openLedger(place: Place, now: number) {
+    const stores = await openDynamoStores(place, SETTINGS)
+    onTestFinished(() => stores.close())
+    await stores.claimLedger({ mode: 'simulated', accountId: undefined })
+    return startLedger(async () => stores, PRODUCT, now)
+  }
+
+  /** As DynamoDB restores: every item as it was, in another table. Its original goes on to bill what is open and held. */
+  async function aRestoredTable(): Promise<Place> {
+    const place = await aDynamoPlace()
+    const ledger = await openLedger(place, utc('2026-11-21T09:20'))
+    const guard = await ledger.guardLedger(ledger.clock.now())
+    expect(guard.waiting()).toBeUndefined()
+    const buyer = await ledger.subscribe()
+    await ledger.report(buyer, 'h', 50, { dimension: 'held' })
+    ledger.clock.set(utc('2026-11-21T10:16'))
+    await ledger.close()
+    await ledger.report(buyer, 'a', 100)
+    ledger.clock.set(utc('2026-11-21T11:20'))
+    await ledger.close()
+    await ledger.report(buyer, 'b', 5)
+    await guard.beat(ledger.clock.now())
+
+    const restored = await aDynamoPlace()
+    const client = await openDynamoClient(place)
+    const { ScanCommand } = await import('@aws-sdk/client-dynamodb')
+    const { Items = [] } = await client.sdk.send(new ScanCommand({ TableName: place.table }))
+    for (const Item of Items) await client.send('PutItem', { TableName: restored.table, Item })
+    client.close()
+    return restored
+  }
+
+  it('waits for a person, and takes the DuplicateRecord of what the lost table sent for its own', async () => {
+    const place = await aRestoredTable()
+    const ledger = await openLedger(place, utc('2026-11-21T12:30'))
+    const guard = await ledger.guardLedger(ledger.clock.now())
+    expect(guard.waiting()).toMatchObject({ reason: expect.stringContaining('restored') })
+    const again = await ledger.guardLedger(ledger.clock.now())
+    expect(again.waiting()).toEqual(guard.waiting())
+    await guard.release('cli:somebody', ledger.clock.now())
+    await again.refresh()
+    expect(again.waiting()).toBeUndefined()
+    expect((await ledger.guardLedger(ledger.clock.now())).waiting()).toBeUndefined()
+
+    await ledger.close()
+    ledger.aws.next.push('DuplicateRecord')
+    await ledger.submit()
+    expect((await ledger.records()).map(({ quantity, state }) => [quantity, state]).sort()).toEqual([
+      [100, 'assumed'],
+      [5, 'assumed'],
+    ])
+    expect(await ledger.audit()).toMatchObject({ balanced: true })
+  })
+
+  it('leaves in doubt what the lost table may have sent and AWS takes no more', async () => {
+    const ledger = await openLedger(await aRestoredTable(), utc('2026-11-23T12:10'))
+    const guard = await ledger.guardLedger(ledger.clock.now())
+    await guard.release('cli:somebody', ledger.clock.now())
+    await ledger.close()
+    await ledger.submit()
+    ledger.clock.set(utc('2026-11-23T13:20'))
+    await ledger.close()
+    await ledger.submit()
+    expect(ledger.aws.calls).toEqual([])
+    expect(
+      (await ledger.records()).map(({ dimension, quantity, state }) => [dimension, quantity, state]).sort(),
+    ).toEqual([
+      ['held', 50, 'in_doubt'],
+      ['requests', 100, 'in_doubt'],
+      ['requests', 5, 'in_doubt'],
+    ])
+    expect(await ledger.audit()).toMatchObject({ balanced: true })
+  })
+})
+
+describeOnDynamo('the table itself', () => {
+  it('is made once, whoever comes first, and each has an id of its own', async () => {
+    const { table, ...place } = await aDynamoPlace()
+    const client = await openDynamoClient({ ...place, table })
+    onTestFinished(() => client.close())
+    const known = await ensureTable(client, table)
+    expect(known).toEqual({ id: expect.stringMatching(/./), wasCreated: false })
+    const other = await aDynamoPlace()
+    expect((await ensureTable(client, other.table)).id).not.toBe(known.id)
+  })
+
+  it('is refused where the name is another application’s', async () => {
+    const place = await aDynamoPlace()
+    const client = await openDynamoClient(place)
+    onTestFinished(() => client.close())
+    const { CreateTableCommand, DeleteTableCommand } = await import('@aws-sdk/client-dynamodb')
+    const TableName = `${place.table}-other`
+    const { GlobalSecondaryIndexes: [first] = [], ...definition } = tableDefinition(TableName)
+    const indexed = first!.KeySchema!.map(({ AttributeName }) => AttributeName)
+    await client.sdk.send(
+      new CreateTableCommand({
+        ...definition,
+        AttributeDefinitions: definition.AttributeDefinitions!.filter(({ AttributeName }) =>
+          ['pk', 'sk', ...indexed].includes(AttributeName),
+        ),
+        GlobalSecondaryIndexes: [first!],
+      }),
+    )
+    onTestFinished(async () => void (await client.sdk.send(new DeleteTableCommand({ TableName }))))
+    await expect(ensureTable(client, TableName)).rejects.toMatchObject({
+      code: 'ledger.mode_mismatch',
+      message: expect.stringContaining('AWSAccountIndex'),
+    })
+  })
+})
