@@ -137,7 +137,7 @@ export function createDynamoTable(
           endTurn = await turns.take()
           waiting = patience()
         }
-        const step = createStep(reader.versioned(waiting))
+        const step = createStep(reader.versioned(waiting), shards)
         let result: T
         try {
           result = await run(step)

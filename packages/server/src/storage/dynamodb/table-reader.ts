@@ -194,6 +194,7 @@ export function createTableReader(options: {
     },
     versioned: (waiting) => ({
       getMany: (keys) => getMany(keys, waiting),
+      getSettled: (keys) => getMany(keys, waiting, fetchSettled),
       query: (range) => all(pagesOf(range, () => waiting)),
       queryIndex: (index, range) => all(indexPagesOf(index, range, () => waiting)),
     }),

@@ -75,8 +75,15 @@ export interface Reader {
  * runs again. What it reads by `query` is checked only where it is written or guarded: guard what vouches for it.
  */
 export interface Transaction extends Reader {
+  /** As `Table.shards`. */
+  readonly shards: number
   /** Reads without a check at the commit. */
   peek(key: Key): Promise<Item | undefined>
+  /**
+   * Reads without a check at the commit, and none of the items while another's transaction is being written to it. DynamoDB
+   * writes one item after the other: who has read one of them otherwise may find the next as it was before.
+   */
+  peekSettled(keys: readonly Key[]): Promise<readonly (Item | undefined)[]>
   /** Commits only if the item is as it was read, or, unread, if it is missing. */
   guard(key: Key): void
   /** Commits only if the item is there and none of the refusals is so. Reads nothing, and nobody has to run again for it. */

@@ -15,6 +15,7 @@ import {
 /** Reads of the table as it is now, with the versions. */
 export interface VersionedReader {
   getMany(keys: readonly Key[]): Promise<readonly Found[]>
+  getSettled(keys: readonly Key[]): Promise<readonly Found[]>
   query(range: Range): Promise<readonly (Found & { readonly item: Item })[]>
   queryIndex(index: IndexName, range: Range): Promise<readonly (Found & { readonly item: Item })[]>
 }
@@ -30,7 +31,7 @@ export interface Step extends Transaction {
 }
 
 /** What one run of a step has read and wants to write, item by item. */
-export function createStep(reader: VersionedReader): Step {
+export function createStep(reader: VersionedReader, shards: number): Step {
   const seen = new Map<string, Found>()
   const checked = new Map<string, Key>()
   const works: ((table: Table) => Promise<unknown>)[] = []
@@ -46,9 +47,9 @@ export function createStep(reader: VersionedReader): Step {
     return found
   }
 
-  async function read(keys: readonly Key[]): Promise<(Item | undefined)[]> {
+  async function read(keys: readonly Key[], get = reader.getMany): Promise<(Item | undefined)[]> {
     const unseen = keys.filter((key) => !seen.has(idOf(key)) && !isWritten(key))
-    const found = await reader.getMany(unseen)
+    const found = await get(unseen)
     for (const [index, key] of unseen.entries()) see(key, found[index]!)
     return keys.map((key) => view(key))
   }
@@ -100,7 +101,9 @@ export function createStep(reader: VersionedReader): Step {
       for (const key of keys) check(key)
       return items
     },
+    shards,
     peek: async (key) => (await read([key]))[0],
+    peekSettled: (keys) => read(keys, reader.getSettled),
     async query(range) {
       const own = [...changes.values()].filter(({ key }) => key.pk === range.pk && isWithin(key.sk, range))
       const limit = range.limit === undefined ? undefined : range.limit + own.length

@@ -66,6 +66,9 @@ export function bookBillable(tx: Transaction, booking: Booking, addition: Additi
       events: events.length,
       ...straysIn(addition),
       ...(tagSets.fresh > 0 && { tagSets: tagSets.fresh }),
+      ...(tagSets.shares.length > 0 && {
+        tagged: tagSets.shares.reduce((sum, [, share]) => sum + share, 0n),
+      }),
     },
     refuseIf: [
       isSealed,

@@ -42,7 +42,7 @@ export function createBucketStore(table: Table): BucketStore {
     close: (keys, now, decide, needs) =>
       closeEach(keys, async (key) => {
         for (;;) {
-          const outcome = await table.transaction((tx) => closeBucket(tx, key, now, decide, needs))
+          const outcome = await table.transaction((tx) => closeBucket(tx, table, key, now, decide, needs))
           if (outcome !== 'owes') return outcome
           await settleOwed(table, key)
         }

@@ -33,6 +33,8 @@ export interface Bucket {
   readonly events: number
   /** How many tag sets have sums of their own. */
   readonly tagSets: number
+  /** What these sums come to: while one of them is behind, another amount. */
+  readonly tagged: bigint
   /** Of the quantity, what events of other hours added, by their hours: what they counted outlives them. */
   readonly strays: ReadonlyMap<Hour, bigint>
 }
@@ -70,6 +72,7 @@ function toBucket(shards: readonly Item[]): Bucket {
     unbillable: sum('unbillable'),
     events: Number(sum('events')),
     tagSets: Number(sum('tagSets')),
+    tagged: sum('tagged'),
     strays,
   }
 }
@@ -107,6 +110,13 @@ export function toUsageBucket({
 /** One bucket; undefined where nothing was ever counted in it. */
 export async function readBucket(reader: Reader, meter: Meter, hour: Hour): Promise<Bucket | undefined> {
   return toBuckets(await reader.query({ pk: meter.pk, prefix: bucketHourPrefix(hour) }))[0]
+}
+
+/** One bucket within a step that has read its meter's item: with all that was added to it until then. */
+export async function lookAtBucket(tx: Transaction, meter: Meter, hour: Hour): Promise<Bucket | undefined> {
+  const keys = Array.from({ length: tx.shards }, (_, shard) => bucketKey(meter.pk, hour, shard))
+  const shards = await tx.peekSettled(keys)
+  return toBuckets(shards.filter((shard) => shard !== undefined))[0]
 }
 
 /** Buckets of a meter, in order of their hours. */
@@ -172,7 +182,7 @@ export async function openAt(tx: Transaction, meter: Meter, hour: Hour): Promise
   const item = await findMeterItem(tx, meter)
   if (item === undefined) throw new Error(`${meter.subscription} has no meter ${meter.dimension}`)
   if (openHoursOf(item).includes(hour)) return true
-  const bucket = await readBucket(tx, meter, hour)
+  const bucket = await lookAtBucket(tx, meter, hour)
   if (bucket !== undefined && bucket.status !== 'untouched') return bucket.status === 'open'
   const key = bucketKey(meter.pk, hour, 0)
   const product = text(item.product)
@@ -187,9 +197,9 @@ export async function openAt(tx: Transaction, meter: Meter, hour: Hour): Promise
   return true
 }
 
-/** Has its subscription an end? The meter's item vouches for it: it changes with the subscription. */
+/** Has its subscription an end? */
 async function isEnded(tx: Transaction, meter: Meter): Promise<boolean> {
-  const subscription = await tx.peek(subscriptionKey(meter.subscription))
+  const subscription = await tx.get(subscriptionKey(meter.subscription))
   return subscription?.accessEnd !== undefined
 }
 

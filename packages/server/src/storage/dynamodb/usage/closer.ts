@@ -1,4 +1,5 @@
 import { NO_HISTORY_YET } from '../../../domain/entitlements/contract-history.ts'
+import { DomainError } from '../../../domain/error.ts'
 import type { Subscription } from '../../../domain/subscriptions/subscription.ts'
 import { HOLD_HISTORY_MAX } from '../../../domain/usage/close-bucket.ts'
 import type { Hour } from '../../../domain/usage/hour.ts'
@@ -15,17 +16,16 @@ import {
   includedKey,
   includedPrefix,
   meterKey,
-  meterPartition,
   subscriptionKey,
   unsealedPartition,
 } from '../keys.ts'
 import { toSubscription } from '../subscription-items.ts'
-import type { Item, Transaction } from '../table.ts'
+import type { Item, Table, Transaction } from '../table.ts'
 import {
   type Bucket,
+  lookAtBucket,
   openAt,
   openBucket,
-  readBucket,
   toBuckets,
   toUsageBucket,
   writeShard,
@@ -50,6 +50,8 @@ import { countLosses } from './totals.ts'
 
 export type Decide = (state: ClosingState) => Closing | undefined
 
+const LOOKS_MAX = 200
+
 /**
  * Closes one bucket, all its shards, within a step.
  *
@@ -57,6 +59,7 @@ export type Decide = (state: ClosingState) => Closing | undefined
  */
 export async function closeBucket(
   tx: Transaction,
+  table: Table,
   key: BucketKey,
   now: number,
   decide: Decide,
@@ -66,15 +69,16 @@ export async function closeBucket(
   const item = await findMeterItem(tx, meter)
   if (item === undefined || !isUnsealed(item, key.hour)) return 'unchanged'
   // Changes of the subscription write the meter's item, which was read before.
-  const [subscription, bucket] = await Promise.all([
-    tx.peek(subscriptionKey(meter.subscription)),
-    readBucket(tx, meter, key.hour),
+  const [[subscription], bucket] = await Promise.all([
+    tx.peekSettled([subscriptionKey(meter.subscription)]),
+    lookAtBucket(tx, meter, key.hour),
   ])
   if (subscription === undefined) throw new Error(`subscription ${key.subscription} is unknown to the ledger`)
   if (owedOf(item).length > 0 || (await isOwed(tx, meter, subscription))) return 'owes'
   if (bucket === undefined) throw new Error(`an open hour of ${key.subscription} has no bucket`)
   const state = await readState(
     tx,
+    table,
     { meter, item, bucket, subscription: toSubscription(subscription) },
     needs,
   )
@@ -124,6 +128,7 @@ interface Closed {
 
 async function readState(
   tx: Transaction,
+  table: Table,
   { meter, item, bucket, subscription }: Closed,
   needs: ClosingNeeds,
 ): Promise<ClosingState> {
@@ -132,10 +137,10 @@ async function readState(
   const [carry, tags, fixed, history, used, contract, doubtful] = await Promise.all([
     readCarry(peeking(tx), item),
     // Folded ones count theirs in the bucket that took them.
-    bucket.tagSets === 0 ? new Map<TagSetKey, bigint>() : readTagSums(tx, bucket),
+    bucket.tagSets === 0 ? new Map<TagSetKey, bigint>() : readTagSums(table, bucket),
     fixedOf(tx, meter.subscription, hour),
     needs.history ? readHistory(tx, meter, hour) : [],
-    needs.contract ? readIncluded(tx, meter, subscription) : new Map<string, bigint>(),
+    needs.contract ? readIncluded(tx, table, meter, subscription) : new Map<string, bigint>(),
     needs.contract ? readContractHistory(tx, subscription.id) : NO_HISTORY_YET,
     isDoubtful(tx, hour),
   ])
@@ -186,32 +191,38 @@ async function readHistory(tx: Transaction, meter: Meter, hour: Hour): Promise<b
  */
 async function readIncluded(
   tx: Transaction,
+  table: Table,
   meter: Meter,
   subscription: Subscription,
 ): Promise<Map<string, bigint>> {
   const used = new Map<string, bigint>()
   const kin = (await readKin(peeking(tx), subscription.id)).map(toSubscription)
   for (const { id, agreementId } of kin) {
-    // Whoever uses some up writes its meter's item.
+    // Whoever uses some up writes its meter's item, and there what all periods come to.
     const other = meterAt({ subscription: id, dimension: meter.dimension })
-    if ((await findMeterItem(tx, other)) === undefined) continue
+    const item = await findMeterItem(tx, other)
+    if (item === undefined) continue
     const isSame =
       id === subscription.id || (agreementId !== undefined && agreementId === subscription.agreementId)
-    for (const item of await tx.query({
-      pk: meterPartition(id, meter.dimension),
-      prefix: includedPrefix,
-    })) {
-      const period = text(item.period)
-      if (isSame || period.length === 7) used.set(period, (used.get(period) ?? 0n) + big(item.used))
+    for (const one of await readPeriods(table, other, big(item.includedUsed ?? 0n))) {
+      const period = text(one.period)
+      if (isSame || period.length === 7) used.set(period, (used.get(period) ?? 0n) + big(one.used))
     }
   }
   return used
 }
 
-function peeking(tx: Transaction) {
-  return {
-    getMany: (keys: Parameters<Transaction['getMany']>[0]) => Promise.all(keys.map((key) => tx.peek(key))),
+/** An item that is behind its meter's is there in moments. */
+async function readPeriods(table: Table, meter: Meter, total: bigint): Promise<readonly Item[]> {
+  for (let look = 0; look < LOOKS_MAX; look++) {
+    const items = await table.query({ pk: meter.pk, prefix: includedPrefix })
+    if (items.reduce((sum, { used }) => sum + big(used), 0n) === total) return items
   }
+  throw new DomainError('ledger.busy', `included ${meter.dimension} are being used up; try again`)
+}
+
+function peeking(tx: Transaction) {
+  return { getMany: (keys: Parameters<Transaction['getMany']>[0]) => tx.peekSettled(keys) }
 }
 
 /** The first hour that this meter counted nothing in and that nobody has a record of. */
@@ -221,7 +232,7 @@ async function findFreeHour(
   { hours, region, identity }: NonNullable<Closing['seek']>,
 ): Promise<Hour | undefined> {
   for (const hour of hours) {
-    const bucket = await readBucket(tx, meter, hour)
+    const bucket = await lookAtBucket(tx, meter, hour)
     if (bucket !== undefined && bucket.status !== 'untouched') continue
     const fixed = (await fixedOf(tx, meter.subscription, hour)) ?? { region, identity }
     if (!(await isTaken(tx, fixed, { dimension: meter.dimension, hour }))) return hour
@@ -246,9 +257,12 @@ async function apply(
     closing,
     booked.map((transfer) => ({ ...transfer, at: now })),
   )
+  const { includedUsed } = (await findMeterItem(tx, meter))!
   await changeMeter(tx, meter, {
     [openMark(hour)]: undefined,
     [heldMark(hour)]: closing.status === 'held' ? 1 : undefined,
+    includedUsed:
+      closing.included === undefined ? includedUsed : big(includedUsed ?? 0n) + closing.included.amount,
   })
   if (closing.record !== undefined) {
     const key = { subscription: meter.subscription, dimension: meter.dimension, hour }

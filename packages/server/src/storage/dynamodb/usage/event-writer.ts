@@ -6,6 +6,7 @@ import type { RecordedEvent, RoutedEvent } from '../../../domain/usage/usage-eve
 import type { UsageStore } from '../../../domain/usage/usage-store.ts'
 import { STALE, TOO_OLD } from '../../ingest/outcomes.ts'
 import { eventIdText, type IngestCall } from '../../ingest/plan-ingest.ts'
+import { settledReader } from '../settled-reader.ts'
 import { AdditionRefused, type Table } from '../table.ts'
 import { bucketName } from './book-events.ts'
 import { counterKeys } from './ingest-counters.ts'
@@ -90,7 +91,7 @@ export function createEventWriter(table: Table): UsageStore['record'] {
   }
 
   function admit(call: Call, state: LedgerState): void {
-    if (facts?.epoch !== state.epoch) facts = { epoch: state.epoch, of: createFacts(table) }
+    if (facts?.epoch !== state.epoch) facts = { epoch: state.epoch, of: createFacts(settledReader(table)) }
     for (const [index, routed] of call.events.entries()) {
       if (call.epoch !== state.epoch) conclude(call, index, STALE)
       else if (routed.event.time < state.horizon) conclude(call, index, TOO_OLD)

@@ -7,7 +7,7 @@ import { UNBILLABLE } from '../../ingest/outcomes.ts'
 import { big, int, optionalText, text, texts } from '../fields.ts'
 import { subscriptionKey, tagSumKey } from '../keys.ts'
 import type { Attribute, Item, Table, Transaction } from '../table.ts'
-import { type Bucket, forgottenQuantity, openBucket, readBucket, writeShard } from './buckets.ts'
+import { type Bucket, forgottenQuantity, lookAtBucket, openBucket, writeShard } from './buckets.ts'
 import type { StoredEvent } from './event-items.ts'
 import { changeMeter, ensureMeter, findMeterItem, type Meter, meterAt, openHoursOf } from './meters.ts'
 import { eventsOf, foldInto, noteMove, plus, strayAmounts } from './moves.ts'
@@ -123,15 +123,15 @@ async function settle(
   const item = (await findMeterItem(tx, meter))!
   const [first, ...rest] = owedOf(item)
   if (first === undefined || !isSame(first, owed)) return true
-  const bucket = (await readBucket(tx, meter, owed.hour))!
+  const bucket = (await lookAtBucket(tx, meter, owed.hour))!
   const due = await readDue(table, bucket, owed)
   if (due === undefined) return false
   await changeMeter(tx, meter, { owed: rest.length === 0 ? undefined : rest.map((one) => ({ ...one })) })
   if (due.length > 0) {
-    const successor = (await tx.peek(subscriptionKey(heir.subscription)))!
+    const successor = (await tx.get(subscriptionKey(heir.subscription)))!
     const hour = await openBucket(tx, heir, Math.max(owed.hour, hourOf(int(successor.accessStart))))
     if (hour !== undefined) {
-      await move(tx, bucket, (await readBucket(tx, heir, hour))!, due, owed)
+      await move(tx, bucket, (await lookAtBucket(tx, heir, hour))!, due, owed)
       await oweOn(tx, heir, hour, successor)
     }
   }
@@ -183,12 +183,15 @@ async function move(
   const events = BigInt(due.length)
   const { gave, took } = noteMove(from, into, { after: since, epoch })
   const [giver, taker] = [from.shards[0]!, into.shards[0]!]
-  const less = { quantity, events, ...strayAmounts(from.hour, byOwnHour) }
+  let tagged = 0n
+  for (const share of byTags.values()) tagged += share
+  const less = { quantity, events, tagged, ...strayAmounts(from.hour, byOwnHour) }
   writeShard(tx, giver, {
     ...plus(giver, Object.fromEntries(Object.entries(less).map(([name, amount]) => [name, -amount]))),
     gave,
   })
-  const more = { quantity, events, ...strayAmounts(into.hour, byOwnHour), tagSets: BigInt(byTags.size) }
+  const strays = strayAmounts(into.hour, byOwnHour)
+  const more = { quantity, events, tagged, ...strays, tagSets: BigInt(byTags.size) }
   writeShard(tx, taker, { ...plus(taker, more), took })
   for (const [tags, amount] of byTags) {
     for (const [{ meter, hour }, share] of [
@@ -201,7 +204,7 @@ async function move(
 
 /** What stays with a subscription that ended is billed in its last hour. */
 async function foldBeyondEnd(tx: Transaction, meter: Meter, hour: Hour): Promise<void> {
-  const subscription = (await tx.peek(subscriptionKey(meter.subscription)))!
+  const subscription = (await tx.get(subscriptionKey(meter.subscription)))!
   if (subscription.accessEnd === undefined) return
   const last = hourOf(Math.max(int(subscription.accessEnd) - 1, int(subscription.accessStart)))
   if (hour <= last || !openHoursOf((await findMeterItem(tx, meter))!).includes(hour)) return

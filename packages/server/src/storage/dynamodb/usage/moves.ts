@@ -1,10 +1,19 @@
+import { DomainError } from '../../../domain/error.ts'
 import type { Hour } from '../../../domain/usage/hour.ts'
 import type { TagSetKey } from '../../../domain/usage/tags.ts'
 import { UNBILLABLE } from '../../ingest/outcomes.ts'
 import { big, int, optionalInt, text } from '../fields.ts'
 import { bucketKey, countedPartition, tagSumPrefix } from '../keys.ts'
 import type { Attribute, Item, Reader, Table, Transaction } from '../table.ts'
-import { type Bucket, FOLDED_MAX, forgottenQuantity, readBucket, strayMark, writeShard } from './buckets.ts'
+import {
+  type Bucket,
+  FOLDED_MAX,
+  forgottenQuantity,
+  lookAtBucket,
+  readBucket,
+  strayMark,
+  writeShard,
+} from './buckets.ts'
 import { type StoredEvent, toStoredEvent } from './event-items.ts'
 import { changeMeter, type Meter, meterAt, openMark } from './meters.ts'
 
@@ -77,8 +86,8 @@ export function strayAmounts(hour: Hour, byOwnHour: ReadonlyMap<Hour, bigint>): 
  * @returns false, having done nothing, where no 64 bits hold it
  */
 export async function foldInto(tx: Transaction, meter: Meter, from: Hour, hour: Hour): Promise<boolean> {
-  const giver = (await readBucket(tx, meter, from))!
-  const taker = (await readBucket(tx, meter, hour))!
+  const giver = (await lookAtBucket(tx, meter, from))!
+  const taker = (await lookAtBucket(tx, meter, hour))!
   if (giver.quantity + taker.quantity > FOLDED_MAX) return false
   const { gave, took } = noteMove(giver, taker, { after: undefined, epoch: undefined })
   let own = giver.quantity
@@ -113,14 +122,14 @@ export async function foldInto(tx: Transaction, meter: Meter, from: Hour, hour: 
   return true
 }
 
+/** An item that is behind the others of its transaction is there in moments. */
+const LOOKS_MAX = 200
+
 /** Quantity by tag set, of a bucket and of those that were folded into it whole. */
-export async function readTagSums(
-  reader: Reader,
-  bucket: Pick<Bucket, 'meter' | 'hour' | 'shards'>,
-): Promise<Map<TagSetKey, bigint>> {
+export async function readTagSums(reader: Reader, bucket: Bucket): Promise<Map<TagSetKey, bigint>> {
   const sums = new Map<TagSetKey, bigint>()
-  const visit = async ({ meter, hour, shards }: Pick<Bucket, 'meter' | 'hour' | 'shards'>): Promise<void> => {
-    for (const item of await reader.query({ pk: meter.pk, prefix: tagSumPrefix(hour) })) {
+  const visit = async ({ meter, hour, shards, tagged }: Bucket): Promise<void> => {
+    for (const item of await readTagged(reader, meter, hour, tagged)) {
       const tags = text(item.tags)
       sums.set(tags, (sums.get(tags) ?? 0n) + big(item.quantity))
     }
@@ -134,6 +143,19 @@ export async function readTagSums(
   await visit(bucket)
   for (const [tags, amount] of sums) if (amount === 0n) sums.delete(tags)
   return sums
+}
+
+async function readTagged(
+  reader: Reader,
+  meter: Meter,
+  hour: Hour,
+  tagged: bigint,
+): Promise<readonly Item[]> {
+  for (let look = 0; look < LOOKS_MAX; look++) {
+    const items = await reader.query({ pk: meter.pk, prefix: tagSumPrefix(hour) })
+    if (items.reduce((sum, { quantity }) => sum + big(quantity), 0n) === tagged) return items
+  }
+  throw new DomainError('ledger.busy', `sums by tag of ${meter.dimension} are being written; try again`)
 }
 
 /** Pages of the events that count in a bucket, wherever they were counted first; forgotten ones among them. */

@@ -3,7 +3,7 @@ import type { BucketKey, MeterKind, SealedRecord } from '../../../domain/usage/u
 import { bucketKey } from '../keys.ts'
 import { getName } from '../names.ts'
 import type { Transaction } from '../table.ts'
-import { newShard, readBucket, writeShard } from './buckets.ts'
+import { lookAtBucket, newShard, writeShard } from './buckets.ts'
 import { changeMeter, ensureMeter, findMeterItem, heldHoursOf, meterAt, openHoursOf } from './meters.ts'
 import { fixedOf, insertRecord, isTaken } from './records.ts'
 
@@ -17,7 +17,7 @@ export async function sealSilence(
 ): Promise<boolean> {
   const meter = meterAt(key)
   await ensureMeter(tx, meter, kind)
-  const bucket = await readBucket(tx, meter, key.hour)
+  const bucket = await lookAtBucket(tx, meter, key.hour)
   if (bucket !== undefined && bucket.status !== 'untouched') return false
   const sealed = { ...record, ...(await fixedOf(tx, key.subscription, key.hour)) }
   if ((await isTaken(tx, sealed, key)) || (await isAwaited(tx, sealed, kind.product, key))) return false

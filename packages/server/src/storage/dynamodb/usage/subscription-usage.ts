@@ -3,7 +3,7 @@ import { big } from '../fields.ts'
 import { subscriptionKey, unsealedPartition } from '../keys.ts'
 import type { Transaction } from '../table.ts'
 import type { Metered, UsageOfSubscriptions } from '../usage-of-subscriptions.ts'
-import { openBucket, readBucket, writeShard } from './buckets.ts'
+import { lookAtBucket, openBucket, writeShard } from './buckets.ts'
 import { owedOf, oweOpenHours } from './hand-over.ts'
 import { changeMeter, findMeterItem, type Meter, meterAt, openHoursOf, readKin } from './meters.ts'
 import { foldInto } from './moves.ts'
@@ -75,7 +75,7 @@ async function touch(tx: Transaction, meter: Meter, epoch: bigint): Promise<void
   if (item === undefined) return
   await changeMeter(tx, meter, { changedAt: epoch })
   for (const hour of openHoursOf(item)) {
-    const bucket = await readBucket(tx, meter, hour)
+    const bucket = await lookAtBucket(tx, meter, hour)
     for (const shard of bucket?.shards ?? []) writeShard(tx, shard, { changedAt: epoch })
   }
 }
@@ -92,7 +92,7 @@ async function countedTogether(tx: Transaction, of: Metered): Promise<string[]> 
 
 /** Those that ended are closed first: they are listed apart. */
 async function listAsEnded(tx: Transaction, meter: Meter, hour: Hour): Promise<void> {
-  const bucket = await readBucket(tx, meter, hour)
+  const bucket = await lookAtBucket(tx, meter, hour)
   const [shard] = bucket?.shards ?? []
   if (shard === undefined) return
   writeShard(tx, shard, {
