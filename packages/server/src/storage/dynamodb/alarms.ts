@@ -42,7 +42,12 @@ export async function clearPoison(
   dimension: string | undefined,
 ): Promise<void> {
   if (dimension !== undefined) await clearAlarm(tx, 'poison', `${product}/${dimension}`)
-  if ((await tx.query({ pk: isolationPartition(product) })).length > 0) return
+  const [left] = await tx.query({ pk: isolationPartition(product) })
+  if (left !== undefined) {
+    // While it is there, this was not the last.
+    tx.guard(left)
+    return
+  }
   for (const item of await tx.query({ pk: alarmPartition('poison') })) {
     if (text(item.subject).startsWith(`${product}/`)) await clearAlarm(tx, 'poison', text(item.subject))
   }

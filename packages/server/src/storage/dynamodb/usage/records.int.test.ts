@@ -173,6 +173,23 @@ describeOnDynamo('records on DynamoDB', () => {
     })
   })
 
+  it('are no longer told of as refused once the last isolation ends, also where two end at once', async () => {
+    const place = await aDynamoPlace()
+    const [one, other] = await Promise.all(
+      [0, 1].map(async () => recordStoreOn(await aDynamoTable({ place }))),
+    )
+    for (let round = 0; round < 5; round++) {
+      for (const value of ['l-1', 'l-2']) await one!.isolate('demo', 'identity', value, true)
+      for (const subject of ['demo/requests', 'demo-2/requests'])
+        await one!.raise({ kind: 'poison', subject, message: 'refused', at: NOW })
+      await Promise.all([
+        one!.isolate('demo', 'identity', 'l-1', false),
+        other!.isolate('demo', 'identity', 'l-2', false),
+      ])
+      expect((await one!.listAlarms(9)).map(({ subject }) => subject)).toEqual(['demo-2/requests'])
+    }
+  })
+
   it('count what they come to in totals that many write at once', async () => {
     const place = await aDynamoPlace()
     const tables = await Promise.all([0, 1].map(() => aDynamoTable({ place })))
