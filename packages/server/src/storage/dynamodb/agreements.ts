@@ -2,7 +2,7 @@ import { type Agreement, newAgreement } from '../../domain/subscriptions/agreeme
 import { licenseTail, type Subscription } from '../../domain/subscriptions/subscription.ts'
 import { optionalText, text } from './fields.ts'
 import { agreementKey, nameKey, part } from './keys.ts'
-import { getName, moveBetween } from './names.ts'
+import { moveBetween, toName } from './names.ts'
 import { placeAt } from './order.ts'
 import type { Item, Key, Reader, Transaction } from './table.ts'
 
@@ -96,11 +96,8 @@ export async function findAgreements(
   product: string,
   names: readonly (readonly ['account' | 'customer' | 'license', string])[],
 ): Promise<readonly KeptAgreement[]> {
-  const found = new Set<string>()
-  for (const [kind, value] of names) {
-    const { agreements } = await getName(reader, kind, value, product)
-    for (const key of agreements) found.add(key)
-  }
+  const known = await reader.getMany(names.map(([kind, value]) => nameKey(kind, value, product)))
+  const found = new Set(known.flatMap((item) => toName(item).agreements))
   const items = await reader.getMany([...found].sort().map(agreementKey))
   return items.filter((item) => item !== undefined).map(toKeptAgreement)
 }

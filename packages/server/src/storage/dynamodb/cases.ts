@@ -22,7 +22,7 @@ import { createCaseLists } from './case-lists.ts'
 import { loadCase } from './case-loading.ts'
 import { appendDomainEvent, transactionThatTells } from './domain-events.ts'
 import { text, texts } from './fields.ts'
-import { agreementHoldersKey, agreementKey, rejectedKey } from './keys.ts'
+import { agreementHoldersKey, agreementKey, ledgerKey, rejectedKey } from './keys.ts'
 import { isKnown, keepNotice, nameProduct } from './notices.ts'
 import { placeAt } from './order.ts'
 import { insertSubscription, patchSubscription } from './subscription-changes.ts'
@@ -152,6 +152,12 @@ function createSteps(usage: UsageOfSubscriptions) {
     now: number,
   ): Promise<string | undefined> {
     let owner: string | undefined
+    const isChanged = changes.create.length + changes.change.length > 0
+    // Both in one request: they are counted up.
+    await tx.getMany([
+      ...(isChanged ? [ledgerKey('epoch')] : []),
+      ...(changes.tell.length > 0 ? [ledgerKey('told')] : []),
+    ])
     for (const subscription of changes.create) {
       owner = await ensureBuyer(tx, subscription)
       const created = { ...subscription, buyer: owner }

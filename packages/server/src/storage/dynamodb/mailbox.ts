@@ -10,13 +10,13 @@ export function createDynamoMailbox(table: Table): Mailbox {
   return {
     keep: (mail) =>
       table.transaction(async (tx) => {
-        if ((await tx.get(mailIdKey(mail.id))) !== undefined) return
-        const counter = await tx.get(ledgerKey('mails'))
+        const [known, counter] = await tx.getMany([mailIdKey(mail.id), ledgerKey('mails')])
+        if (known !== undefined) return
         const number = int(counter?.value ?? 0) + 1
         tx.put({ ...ledgerKey('mails'), value: number })
         tx.put({ ...mailIdKey(mail.id), number })
         tx.put({ ...mailKey(number), ...mail })
-        const old = await tx.get(mailKey(Math.max(0, number - MAILS_MAX)))
+        const old = number > MAILS_MAX ? await tx.get(mailKey(number - MAILS_MAX)) : undefined
         if (old === undefined) return
         tx.delete(old)
         tx.delete(mailIdKey(text(old.id)))

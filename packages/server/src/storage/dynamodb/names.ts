@@ -52,11 +52,15 @@ export async function moveBetween(
   id: string,
 ): Promise<void> {
   const has = (keys: readonly Key[], { pk, sk }: Key) => keys.some((key) => key.pk === pk && key.sk === sk)
-  for (const key of from.filter((one) => !has(to, one))) {
+  const gone = from.filter((one) => !has(to, one))
+  const come = to.filter((one) => !has(from, one))
+  // In one request: from here on each of them is known.
+  await tx.getMany([...gone, ...come])
+  for (const key of gone) {
     const item = await tx.get(key)
     if (item !== undefined) tx.put({ ...item, [list]: texts(item[list]).filter((other) => other !== id) })
   }
-  for (const key of to.filter((one) => !has(from, one))) {
+  for (const key of come) {
     const item = await tx.get(key)
     const ids = texts(item?.[list])
     if (!ids.includes(id)) tx.put({ ...item, ...key, [list]: [...ids, id] })
