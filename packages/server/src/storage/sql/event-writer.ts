@@ -48,6 +48,7 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   let kinEpoch = -1
   /** What the ledger had taken in after our last write: more means that another process wrote. */
   let ingestedKnown = -1
+  let horizonKnown = 0
   const unknown = new Set<number>()
   let learning = false
 
@@ -75,6 +76,8 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     if (state.epoch !== kinEpoch) kin.clear()
     kinEpoch = state.epoch
     if (state.ingested !== ingestedKnown) distrust()
+    // Another process may be the one that forgets.
+    if (state.horizon !== horizonKnown) forgetBefore(state.horizon)
     const outcomes: RecordedEvent[][] = []
     const batch: Batch = { placed: [], hours: new Set(), rows: [], repeats: [] }
     for (const call of group) {
@@ -91,6 +94,11 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     if (written > 0) statements.setIngested.run(String(state.ingested + written))
     ingestedKnown = state.ingested + written
     return outcomes
+  }
+
+  function forgetBefore(horizon: number) {
+    horizonKnown = horizon
+    for (const day of recentIds.days()) if ((day + 1) * 86_400_000 <= horizon) recentIds.drop(day)
   }
 
   function readState() {
@@ -408,9 +416,7 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
 
   return {
     close: async () => {},
-    forget: (horizon) => {
-      for (const day of recentIds.days()) if ((day + 1) * 86_400_000 <= horizon) recentIds.drop(day)
-    },
+    forget: forgetBefore,
     record: groupCalls(write),
   }
 }
