@@ -10,7 +10,7 @@ export const MAIN = join(ROOT, 'packages/server/src/cli/main.ts')
 /** The Node.js that the product runs on, also where the tests run on another. */
 export const NODE = join(dirname(createRequire(import.meta.url).resolve('node/package.json')), 'bin/node')
 
-const START_MS_MAX = 30_000
+const START_MS_MAX = 60_000
 const OUTPUT_KEPT_MAX = 200_000
 
 type Environment = Readonly<Record<string, string>>
@@ -72,11 +72,16 @@ export function startTollkeeper(args: readonly string[], place: Place): Promise<
   return start(NODE, [MAIN, ...args], place)
 }
 
-/** Starts a program and waits for the JSON line with its `url`. */
+/**
+ * Starts a program and waits for the JSON line with its `url`.
+ *
+ * @param onSpawn - is given the process before it is ready
+ */
 export async function start(
   file: string,
   args: readonly string[],
   { cwd, env, isGroup = false }: Place,
+  onSpawn: (child: ChildProcess) => void = () => {},
 ): Promise<Running> {
   const child = spawn(file, args, {
     cwd,
@@ -84,6 +89,7 @@ export async function start(
     env: { ...BARE_ENVIRONMENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  onSpawn(child)
   let output = ''
   const keep = (chunk: string) => {
     output = `${output}${chunk}`.slice(-OUTPUT_KEPT_MAX)

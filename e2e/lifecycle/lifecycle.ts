@@ -27,7 +27,7 @@ import {
   createVirtualClock,
   type Notification,
 } from '../../packages/simulator/src/index.ts'
-import { createLife, mortalDatabase } from '../simulation/life.ts'
+import { createLife, mortalSqlite } from '../simulation/life.ts'
 import { createRandom, type Random } from '../simulation/random.ts'
 import { createSimulatedMetering } from '../simulation/simulated-metering.ts'
 import { isCrash } from '../simulation/world.ts'
@@ -127,7 +127,7 @@ async function createWorld(random: Random, seed: number, trace: string[]) {
   /** One process of ours. */
   function start() {
     const life = createLife(async () => {})
-    const mortal = mortalDatabase(database, life)
+    const mortal = mortalSqlite(database, life)
     const usage = createSqliteUsageStore(mortal)
     const subscriptions = createSqlSubscriptionStore(mortal)
     const cases = createSqlBuyerCaseStore(mortal)

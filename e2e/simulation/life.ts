@@ -1,4 +1,6 @@
+import type { SqlDatabase } from '../../packages/server/src/storage/sql/database.ts'
 import type { SqliteDatabase } from '../../packages/server/src/storage/sql/sqlite.ts'
+import type { EventWriter } from '../../packages/server/src/storage/sql/usage-store.ts'
 
 /** The process is gone: nothing that it still had to do happens. */
 export class Crash extends Error {
@@ -41,20 +43,20 @@ export function createLife(others: () => Promise<void>): Life {
   }
 }
 
+/** A step that reaches the disk: the process may die before it, just before its commit, or just after. */
+async function mortally<T>(life: Life, commit: (beforeCommit: () => void) => Promise<T>): Promise<T> {
+  await life.pause()
+  life.point()
+  const result = await commit(() => life.point())
+  life.point()
+  return result
+}
+
 /** The database as a mortal process sees it: it may die before a transaction, inside it, or just after its commit. */
-export function mortalDatabase(database: SqliteDatabase, life: Life): SqliteDatabase {
-  const around = async <T>(commit: (step: () => void) => Promise<T>): Promise<T> => {
-    await life.pause()
-    life.point()
-    const result = await commit(() => life.point())
-    life.point()
-    return result
-  }
+export function mortalDatabase(database: SqlDatabase, life: Life): SqlDatabase {
   return {
     engine: database.engine,
     name: database.name,
-    handle: database.handle,
-    file: database.file,
     close: () => database.close(),
     listen: (listener) => database.listen(listener),
     get: (text, ...values) => (life.dead ? Promise.reject(new Crash()) : database.get(text, ...values)),
@@ -63,21 +65,37 @@ export function mortalDatabase(database: SqliteDatabase, life: Life): SqliteData
       return database.read(step)
     },
     snapshot: (step) => database.snapshot(step),
-    transaction: (step) =>
-      around((last) =>
+    transaction: (step, options) =>
+      mortally(life, (beforeCommit) =>
         database.transaction(async (sql) => {
           const result = await step(sql)
-          last()
+          beforeCommit()
           return result
-        }),
+        }, options),
       ),
+  }
+}
+
+export function mortalSqlite(database: SqliteDatabase, life: Life): SqliteDatabase {
+  const { handle, file } = database
+  return {
+    ...mortalDatabase(database, life),
+    engine: 'sqlite',
+    handle,
+    file,
+    close: () => database.close(),
     transactionSync: (step) =>
-      around((last) =>
+      mortally(life, (beforeCommit) =>
         database.transactionSync(() => {
           const result = step()
-          last()
+          beforeCommit()
           return result
         }),
       ),
   }
+}
+
+/** What takes usage in by transactions of its own: the process may die before one or just after it. */
+export function mortalWriter(writer: EventWriter, life: Life): EventWriter {
+  return { ...writer, record: (...call) => mortally(life, () => writer.record(...call)) }
 }

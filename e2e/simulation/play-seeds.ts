@@ -5,6 +5,8 @@ import type { RunResult } from './simulation.ts'
 const SLICE = 10
 /** A run takes a tenth of a second. */
 const RUN_MS_MAX = 60_000
+/** On a server each step is a round trip. */
+const RUN_MS_MAX_ON_SERVER = 300_000
 /** More of them say nothing new. */
 const FAILURES_MAX = 20
 
@@ -18,7 +20,12 @@ export interface Played {
 
 /** Plays seeds on several threads until all are played or too many fail. */
 export async function playSeeds(
-  { from, seeds, threads }: { from: number; seeds: number; threads: number },
+  {
+    from,
+    seeds,
+    threads,
+    store,
+  }: { from: number; seeds: number; threads: number; store?: string | undefined },
   onSlice?: (played: number) => void,
 ): Promise<Played> {
   const played = { seeds: 0, events: 0, records: 0, crashes: 0 }
@@ -26,10 +33,10 @@ export async function playSeeds(
   const last = from + seeds - 1
   let next = from
   const playSome = async () => {
-    const thread = createThread()
+    const thread = createThread(store === undefined ? RUN_MS_MAX : RUN_MS_MAX_ON_SERVER)
     try {
       while (next <= last && failed.length < FAILURES_MAX) {
-        const slice: Slice = { from: next, to: Math.min(next + SLICE - 1, last) }
+        const slice: Slice = { from: next, to: Math.min(next + SLICE - 1, last), store }
         next = slice.to + 1
         for (const result of await thread.play(slice)) {
           played.seeds++
@@ -49,11 +56,11 @@ export async function playSeeds(
 }
 
 /** The command that plays a seed again and shows each step. */
-export function replayCommand({ seed }: RunResult): string {
-  return `npm run simulate -- --seed ${seed} --trace`
+export function replayCommand({ seed }: RunResult, store?: string): string {
+  return `npm run simulate -- --seed ${seed} --trace${store === undefined ? '' : ' --store postgres://…'}`
 }
 
-function createThread() {
+function createThread(runMsMax: number) {
   const worker = new Worker(new URL('./player-thread.ts', import.meta.url))
   let stuck: NodeJS.Timeout | undefined
   let settle: { resolve: (results: RunResult[]) => void; reject: (error: Error) => void } | undefined
@@ -61,7 +68,7 @@ function createThread() {
   worker.on('message', (message: RunResult[] | number) => {
     clearTimeout(stuck)
     if (typeof message !== 'number') return settle?.resolve(message)
-    stuck = setTimeout(() => settle?.reject(new Error(`seed ${message} does not end`)), RUN_MS_MAX)
+    stuck = setTimeout(() => settle?.reject(new Error(`seed ${message} does not end`)), runMsMax)
   })
   return {
     play: (slice: Slice) =>

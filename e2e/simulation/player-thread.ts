@@ -5,6 +5,8 @@ import { type RunResult, simulate } from './simulation.ts'
 export interface Slice {
   readonly from: number
   readonly to: number
+  /** A PostgreSQL server's URL; undefined: SQLite. */
+  readonly store: string | undefined
 }
 
 parentPort?.on('message', (slice: Slice) => {
@@ -12,7 +14,7 @@ parentPort?.on('message', (slice: Slice) => {
     const results: RunResult[] = []
     for (let seed = slice.from; seed <= slice.to; seed++) {
       parentPort?.postMessage(seed)
-      const result = await simulate(seed)
+      const result = await simulate(seed, undefined, slice.store)
       results.push({ ...result, trace: [] })
     }
     parentPort?.postMessage(results)

@@ -1,14 +1,35 @@
-import { expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import {
+  type PostgresServer,
+  startPostgresServer,
+} from '../../packages/server/src/storage/sql/postgres-server.fixture.ts'
 import { playSeeds, replayCommand } from './play-seeds.ts'
 import { simulate } from './simulation.ts'
 
 const SEEDS = 300
+/** On a server a run takes seconds. */
+const SEEDS_ON_POSTGRES = 4
+
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgresServer()
+})
+afterAll(() => server?.stop())
 
 it(`bills every unit once in ${SEEDS} runs, whatever fails and whoever dies`, async () => {
   const { failed, seeds, crashes } = await playSeeds({ from: 1, seeds: SEEDS, threads: 2 })
   expect(failed.map((result) => `${result.error?.message} (again: ${replayCommand(result)})`)).toEqual([])
   expect(seeds).toBe(SEEDS)
   expect(crashes).toBeGreaterThan(SEEDS / 2)
+})
+
+it(`bills every unit once in ${SEEDS_ON_POSTGRES} runs on PostgreSQL`, async () => {
+  const store = server.url('postgres')
+  const { failed, seeds } = await playSeeds({ from: 1, seeds: SEEDS_ON_POSTGRES, threads: 2, store })
+  expect(failed.map((result) => `${result.error?.message} (again: ${replayCommand(result, store)})`)).toEqual(
+    [],
+  )
+  expect(seeds).toBe(SEEDS_ON_POSTGRES)
 })
 
 it('plays a seed again to the letter', async () => {

@@ -43,13 +43,17 @@ interface News {
   tell(worker: Worker): Promise<void>
 }
 
-/** Plays one run. Never throws: what went wrong is in the result. */
-export async function simulate(seed: number, trouble?: Partial<Trouble>): Promise<RunResult> {
+/**
+ * Plays one run. Never throws: what went wrong is in the result.
+ *
+ * @param store - a PostgreSQL server's URL; default: SQLite
+ */
+export async function simulate(seed: number, trouble?: Partial<Trouble>, store?: string): Promise<RunResult> {
   const random = createRandom(seed)
   const scenario = createScenario(random)
   const calm = random.chance(0.25)
   const trace: string[] = []
-  const world = await createWorld(scenario, seed, createRandom(seed ^ 0x5bd1e995))
+  const world = await createWorld(scenario, seed, createRandom(seed ^ 0x5bd1e995), store)
   const run: Run = {
     scenario,
     world,

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Clock } from '../../packages/server/src/domain/clock.ts'
 import type { EntitlementStore } from '../../packages/server/src/domain/entitlements/entitlement-store.ts'
 import {
@@ -13,13 +10,9 @@ import { createIngestUsage, type IngestUsage } from '../../packages/server/src/d
 import { reportSilence } from '../../packages/server/src/domain/usage/report-silence.ts'
 import { submitDueRecords } from '../../packages/server/src/domain/usage/submit-due-records.ts'
 import type { UsageStore } from '../../packages/server/src/domain/usage/usage-store.ts'
-import { createSqlEntitlementStore } from '../../packages/server/src/storage/sql/entitlement-store.ts'
-import { migrate } from '../../packages/server/src/storage/sql/migrations.ts'
-import { openSqlite, type SqliteDatabase } from '../../packages/server/src/storage/sql/sqlite.ts'
-import { createSqliteUsageStore } from '../../packages/server/src/storage/sql/sqlite-stores.ts'
-import { createSqlSubscriptionStore } from '../../packages/server/src/storage/sql/subscription-store.ts'
 import { createSimulator, createVirtualClock, type Simulator } from '../../packages/simulator/src/index.ts'
-import { Crash, createLife, type Life, mortalDatabase } from './life.ts'
+import { createSharedLedger, type MortalStores } from './ledgers.ts'
+import { Crash, createLife, type Life } from './life.ts'
 import type { Random } from './random.ts'
 import type { Scenario } from './scenario.ts'
 import { createSimulatedMetering, type Wire } from './simulated-metering.ts'
@@ -55,7 +48,13 @@ export interface World {
   dispose(): Promise<void>
 }
 
-export async function createWorld(scenario: Scenario, seed: number, random: Random): Promise<World> {
+/** @param store - see `createSharedLedger` */
+export async function createWorld(
+  scenario: Scenario,
+  seed: number,
+  random: Random,
+  store?: string,
+): Promise<World> {
   const virtual = createVirtualClock({ start: scenario.start, running: false })
   const simulator = await createSimulator({
     clock: virtual,
@@ -66,26 +65,16 @@ export async function createWorld(scenario: Scenario, seed: number, random: Rand
   const wire: Wire = { sent: new Map(), keys: new Map() }
   // Whoever waits lets time pass: there is nobody else who would.
   const clock: Clock = { now: () => virtual.now(), sleep: async (ms) => virtual.advance(Math.ceil(ms)) }
-  const folder = scenario.onFile ? mkdtempSync(join(tmpdir(), 'tollkeeper-simulation-')) : undefined
-  const file = folder === undefined ? ':memory:' : join(folder, 'ledger.db')
-  const first = openSqlite(file)
-  await migrate(first)
-  const databases = new Map<number, SqliteDatabase>([[0, first]])
+  const ledger = await createSharedLedger(scenario.onFile, store)
+  const opened: MortalStores[] = []
   const workers: Worker[] = []
 
-  const start = (index: number) => {
-    const old = databases.get(index)
-    if (folder !== undefined && old !== undefined && workers[index] !== undefined) {
-      old.close()
-      databases.delete(index)
-    }
-    // In memory both processes share the one connection there can be.
-    const database = databases.get(index) ?? (folder === undefined ? first : openSqlite(file))
-    databases.set(index, database)
+  const start = async (index: number) => {
+    await opened[index]?.close()
     const life = createLife(() => world.meanwhile(workers[index]!))
-    const mortal = mortalDatabase(database, life)
-    const usage = createSqliteUsageStore(mortal)
-    const subscriptions = createSqlSubscriptionStore(mortal)
+    const stores = await ledger.open(life)
+    opened[index] = stores
+    const { usage, subscriptions, entitlements } = stores
     const metering = createSimulatedMetering({
       simulator,
       life,
@@ -105,7 +94,7 @@ export async function createWorld(scenario: Scenario, seed: number, random: Rand
       life,
       usage,
       subscriptions,
-      entitlements: createSqlEntitlementStore(mortal),
+      entitlements,
       catalog,
       ingest: createIngestUsage({ usage, subscriptions, catalog, clock, limits }),
       close: async () => void (await closeDueBuckets({ usage, subscriptions, catalog }, clock.now())),
@@ -123,16 +112,16 @@ export async function createWorld(scenario: Scenario, seed: number, random: Rand
     refusedShare: 0,
     async revive(worker) {
       const index = workers.indexOf(worker)
-      if (index >= 0) start(index)
+      if (index >= 0) await start(index)
     },
     async dispose() {
-      for (const database of new Set(databases.values())) database.close()
+      for (const stores of opened) await stores.close()
+      await ledger.remove()
       await simulator.close()
-      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
     },
   }
-  start(0)
-  start(1)
+  await start(0)
+  await start(1)
   return world
 }
 
