@@ -13,6 +13,8 @@ const CANDIDATES_MAX = 200
 const SLICE = 50
 /** Suspects that wait longest, of those that are due. */
 const SUSPECTS_KEPT = 50
+/** Of these, read at once. */
+const SUSPECTS_READ = 5
 
 /** Records of one call, in the order of their deadlines. */
 export interface Packed {
@@ -49,8 +51,16 @@ export async function findCandidates(
   }
   for (const row of await readSendable(table, keys, options)) packing.add(row)
   if (packing.rows.length > 0 || options.withoutSuspects === true) return { rows: packing.rows, alone: false }
-  const [longest] = await readSendable(table, suspects.longest(), options)
-  return { rows: longest === undefined ? [] : [longest], alone: longest !== undefined }
+  return packSuspect(table, options, suspects.longest())
+}
+
+/** The first that may really be sent: mostly that is the very first. */
+async function packSuspect(table: Table, options: ClaimOptions, keys: readonly Key[]): Promise<Packed> {
+  for (let from = 0; from < keys.length; from += SUSPECTS_READ) {
+    const [longest] = await readSendable(table, keys.slice(from, from + SUSPECTS_READ), options)
+    if (longest !== undefined) return { rows: [longest], alone: true }
+  }
+  return { rows: [], alone: false }
 }
 
 /** The halves of a split request go at once: their back-off is not theirs but the whole request's. */
