@@ -93,7 +93,8 @@ export function hardFollowingCases(name: string, open: OpenStores): void {
         open,
         aProduct({ productId: 'prod-demo' }),
       )
-      for (let i = 0; i < 50; i++) await register({ licenseArn: licenseArn(`gone-${i}`) })
+      for (let i = 0; i < 50; i++)
+        await register({ licenseArn: licenseArn(`gone-${i}`), account: String(i).padStart(12, '9') })
       clock.set(clock.now() + DAY)
       await register({ licenseArn: licenseArn('pays') })
       const searched: (string | undefined)[] = []
