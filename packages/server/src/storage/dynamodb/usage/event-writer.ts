@@ -24,6 +24,8 @@ const LANES_MAX = 24
 /** Careful tries of one order, each refused by what changed since it was read. */
 const TRIES_MAX = 20
 const METERS_MAX = 200_000
+/** Ids that this process wrote last: who sends one again is answered without a write that would fail. */
+const RECENT_MAX = 200_000
 
 interface Call {
   readonly events: readonly RoutedEvent[]
@@ -63,6 +65,7 @@ export function createEventWriter(table: Table): UsageStore['record'] {
   const shard = randomInt(table.shards)
   const opened = createOpened()
   const meters = new Set<string>()
+  const recent = new Set<string>()
   const lanes = new Map<string, Lane>()
   const ready: Lane[] = []
   let running = 0
@@ -203,7 +206,7 @@ export function createEventWriter(table: Table): UsageStore['record'] {
       if (meters.size >= METERS_MAX) meters.clear()
       meters.add(meter.pk)
     }
-    let isCareful = entries.some((entry) => entry.isRepeat || needsCare(entry.routed))
+    let isCareful = entries.some((entry) => entry.isRepeat || recent.has(entry.id) || needsCare(entry.routed))
     for (let tries = 0; ; tries++) {
       let notes: string[] = []
       try {
@@ -216,6 +219,8 @@ export function createEventWriter(table: Table): UsageStore['record'] {
           return written
         })
         for (const name of notes) opened.add(name)
+        if (recent.size >= RECENT_MAX) recent.clear()
+        for (const { id } of entries) recent.add(id)
         return outcomes.flat()
       } catch (error) {
         if (!(error instanceof AdditionRefused)) throw error
