@@ -160,21 +160,37 @@ function createResolver(deps: { usage: UsageStore; subscriptions: SubscriptionSt
 /** What is read later than its epoch may be newer: then the store turns it back, and it is read again. */
 function createKnown(subscriptions: SubscriptionStore, epoch: number): Known {
   const found = new Map<string, Match>()
+  /** Many ask for the same buyer at once. */
+  const learning = new Map<string, Promise<Match>>()
   return {
     epoch,
     find: (product, reference, scope) => found.get(nameOf(product, reference, scope)),
-    async learn(product, reference, scope) {
-      const all = await subscriptions.findMatching(product, reference)
-      const matches = scope === undefined ? all : all.filter((subscription) => subscription.product === scope)
-      const heirs = await loadHeirs(subscriptions, matches)
-      if (found.size >= KNOWN_MAX) found.clear()
-      const match: Match = {
-        matches,
-        successorOf: ({ successor }) => (successor === undefined ? undefined : heirs.get(successor)),
+    learn(product, reference, scope) {
+      const name = nameOf(product, reference, scope)
+      let match = learning.get(name)
+      if (match === undefined) {
+        match = lookUp(product, reference, scope).finally(() => learning.delete(name))
+        learning.set(name, match)
       }
-      found.set(nameOf(product, reference, scope), match)
       return match
     },
+  }
+
+  async function lookUp(
+    product: string | undefined,
+    reference: SubscriptionReference,
+    scope: string | undefined,
+  ): Promise<Match> {
+    const all = await subscriptions.findMatching(product, reference)
+    const matches = scope === undefined ? all : all.filter((subscription) => subscription.product === scope)
+    const heirs = await loadHeirs(subscriptions, matches)
+    if (found.size >= KNOWN_MAX) found.clear()
+    const match: Match = {
+      matches,
+      successorOf: ({ successor }) => (successor === undefined ? undefined : heirs.get(successor)),
+    }
+    found.set(nameOf(product, reference, scope), match)
+    return match
   }
 }
 

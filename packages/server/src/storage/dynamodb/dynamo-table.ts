@@ -152,6 +152,8 @@ export function createDynamoTable(
           works = step.works()
           return result
         }
+        // Until it has its turn, what it waits for is not one step that is slow, but many that are quick.
+        if (tries < TRIES_BEFORE_TURNS) waiting = patience()
         await waiting.pause('others changed what the step had read')
       }
     } finally {

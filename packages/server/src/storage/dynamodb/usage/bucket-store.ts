@@ -1,5 +1,6 @@
 import type { BucketKey, UsageStore } from '../../../domain/usage/usage-store.ts'
 import { inParallel } from '../in-parallel.ts'
+import { shareLooks } from '../share-looks.ts'
 import type { Table } from '../table.ts'
 import { createBucketLists } from './bucket-lists.ts'
 import { closeBucket } from './closer.ts'
@@ -33,10 +34,11 @@ export type BucketStore = Pick<
 >
 
 export function createBucketStore(table: Table): BucketStore {
+  const look = shareLooks(() => readLedgerState(table))
   return {
     record: createEventWriter(table),
-    epoch: async () => (await readLedgerState(table)).epoch,
-    horizon: async () => (await readLedgerState(table)).horizon,
+    epoch: async () => (await look()).epoch,
+    horizon: async () => (await look()).horizon,
     ...createBucketLists(table),
     listEvents: (key, limit) => listEvents(table, key, limit),
     close: (keys, now, decide, needs) =>
