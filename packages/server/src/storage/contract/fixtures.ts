@@ -6,6 +6,9 @@ export function utc(text: string): number {
   return Date.parse(`${text}Z`)
 }
 
+/** For what takes hundreds of steps: on an engine that answers each over the network, a minute is not enough. */
+export const LONG_MS = 240_000
+
 /** A clock that stands still until it is told; sleeping moves it. */
 export function aClock(start: number): Clock & { set(now: number): void } {
   let now = start

@@ -6,7 +6,7 @@ import { lookAfterSubscriptions } from '../../domain/subscriptions/look-after.ts
 import { aCustomer, anAgreement, aRenewal } from '../../domain/subscriptions/marketplace.fixture.ts'
 import { createReceiveEvent } from '../../domain/subscriptions/receive-event.ts'
 import { createRegisterBuyer } from '../../domain/subscriptions/register-buyer.ts'
-import { aDimension, aProduct, utc } from './fixtures.ts'
+import { aDimension, aProduct, LONG_MS, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
 
 const MINUTE = 60_000
@@ -74,66 +74,74 @@ export function subscriberMeteringContract(
   }
 
   describe(`${name}: metering through a life`, () => {
-    it('bills a renewed buyer’s usage to each agreement to the unit', async () => {
-      const { register, receive, use, clock, runUntil, billed, audit } = await start()
-      const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
-      const renewal = aRenewal(utc('2026-11-21T11:30'))
-      await register(old)
-      await receive(old.created())
-      await receive(old.granted())
-      await use(3)
-      await runUntil(utc('2026-11-21T11:29'))
-      await use(5)
-      clock.set(utc('2026-11-21T11:31'))
-      // AWS has renewed it, and we do not know yet.
-      await use(7)
-      await receive(renewal.created())
-      await receive(renewal.granted())
-      clock.set(utc('2026-11-21T11:33'))
-      await use(11)
-      // Buffered by the product since before the renewal.
-      await use(13, utc('2026-11-21T11:28'))
-      await receive(old.ended(utc('2026-11-21T11:30'), 'RENEWED'))
-      await receive(old.withdrawn(utc('2026-11-21T11:30:31')))
-      await runUntil(utc('2026-11-21T14:00'))
-      expect(await billed()).toEqual([
-        { to: old.licenseArn, quantity: 3, at: '10:00:00' },
-        { to: old.licenseArn, quantity: 5 + 13, at: '11:00:00' },
-        { to: renewal.licenseArn, quantity: 7 + 11, at: '11:30:00' },
-      ])
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
+    it(
+      'bills a renewed buyer’s usage to each agreement to the unit',
+      async () => {
+        const { register, receive, use, clock, runUntil, billed, audit } = await start()
+        const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
+        const renewal = aRenewal(utc('2026-11-21T11:30'))
+        await register(old)
+        await receive(old.created())
+        await receive(old.granted())
+        await use(3)
+        await runUntil(utc('2026-11-21T11:29'))
+        await use(5)
+        clock.set(utc('2026-11-21T11:31'))
+        // AWS has renewed it, and we do not know yet.
+        await use(7)
+        await receive(renewal.created())
+        await receive(renewal.granted())
+        clock.set(utc('2026-11-21T11:33'))
+        await use(11)
+        // Buffered by the product since before the renewal.
+        await use(13, utc('2026-11-21T11:28'))
+        await receive(old.ended(utc('2026-11-21T11:30'), 'RENEWED'))
+        await receive(old.withdrawn(utc('2026-11-21T11:30:31')))
+        await runUntil(utc('2026-11-21T14:00'))
+        expect(await billed()).toEqual([
+          { to: old.licenseArn, quantity: 3, at: '10:00:00' },
+          { to: old.licenseArn, quantity: 5 + 13, at: '11:00:00' },
+          { to: renewal.licenseArn, quantity: 7 + 11, at: '11:30:00' },
+        ])
+        expect(await audit()).toMatchObject({ balanced: true })
+      },
+      LONG_MS,
+    )
 
-    it('bills what came in while the successor was unknown to the successor', async () => {
-      const { register, receive, use, clock, runUntil, billed, audit, cases } = await start()
-      const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
-      const one = anAgreement({ id: 'agmt-one', acceptedAt: utc('2026-11-21T11:10'), intent: 'RENEW' })
-      const two = anAgreement({ id: 'agmt-two', acceptedAt: utc('2026-11-21T11:10'), intent: 'RENEW' })
-      const { id } = await register(old)
-      await receive(old.granted())
-      clock.set(utc('2026-11-21T11:11:20'))
-      for (const { created, granted } of [one, two]) {
-        await receive(created())
-        await receive(granted())
-      }
-      await receive(old.ended(utc('2026-11-21T11:10'), 'RENEWED'))
-      await use(5)
-      await runUntil(utc('2026-11-21T15:00'))
-      await use(6)
-      expect(await billed()).toEqual([])
-      await cases.settleOf(
-        id,
-        (buyerCase) => decideSuccessor(buyerCase, id, 'agmt-two', clock.now()),
-        'cli:test',
-        clock.now(),
-      )
-      await runUntil(utc('2026-11-21T17:00'))
-      expect(await billed()).toEqual([
-        { to: two.licenseArn, quantity: 5, at: '11:10:00' },
-        { to: two.licenseArn, quantity: 6, at: '15:00:00' },
-      ])
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
+    it(
+      'bills what came in while the successor was unknown to the successor',
+      async () => {
+        const { register, receive, use, clock, runUntil, billed, audit, cases } = await start()
+        const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-11-21T10:00') })
+        const one = anAgreement({ id: 'agmt-one', acceptedAt: utc('2026-11-21T11:10'), intent: 'RENEW' })
+        const two = anAgreement({ id: 'agmt-two', acceptedAt: utc('2026-11-21T11:10'), intent: 'RENEW' })
+        const { id } = await register(old)
+        await receive(old.granted())
+        clock.set(utc('2026-11-21T11:11:20'))
+        for (const { created, granted } of [one, two]) {
+          await receive(created())
+          await receive(granted())
+        }
+        await receive(old.ended(utc('2026-11-21T11:10'), 'RENEWED'))
+        await use(5)
+        await runUntil(utc('2026-11-21T15:00'))
+        await use(6)
+        expect(await billed()).toEqual([])
+        await cases.settleOf(
+          id,
+          (buyerCase) => decideSuccessor(buyerCase, id, 'agmt-two', clock.now()),
+          'cli:test',
+          clock.now(),
+        )
+        await runUntil(utc('2026-11-21T17:00'))
+        expect(await billed()).toEqual([
+          { to: two.licenseArn, quantity: 5, at: '11:10:00' },
+          { to: two.licenseArn, quantity: 6, at: '15:00:00' },
+        ])
+        expect(await audit()).toMatchObject({ balanced: true })
+      },
+      LONG_MS,
+    )
 
     it('bills usage that came before AWS’s word from the agreement’s start on', async () => {
       const { register, receive, use, runUntil, clock, billed, audit } = await start()

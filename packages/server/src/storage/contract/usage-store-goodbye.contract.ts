@@ -4,7 +4,7 @@ import { closeDueBuckets } from '../../domain/usage/close-due-buckets.ts'
 import type { MeteringService } from '../../domain/usage/metering-service.ts'
 import { submitDueRecords } from '../../domain/usage/submit-due-records.ts'
 import type { UsageStore } from '../../domain/usage/usage-store.ts'
-import { aDimension, aProduct, utc } from './fixtures.ts'
+import { aDimension, aProduct, LONG_MS, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
 
 /** What every store promises about last hours, and about hours that cannot be closed. */
@@ -12,21 +12,25 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
   const start = (product?: Product, now?: number) => startLedger(open, product, now)
 
   describe(`${name}: goodbyes`, () => {
-    it('closes a last hour though two hundred earlier ones of a lost dimension cannot be closed', async () => {
-      const product = aProduct({ dimensions: [aDimension(), aDimension({ key: 'old' })] })
-      const { subscribe, report, clock, configure, end, close, records } = await start(product)
-      const leavers = await Promise.all(Array.from({ length: 200 }, () => subscribe()))
-      const last = await subscribe()
-      for (const buyer of leavers) await report(buyer, `old-${buyer.id}`, 1, { dimension: 'old' })
-      configure(aProduct())
-      for (const buyer of leavers) await end(buyer, clock.now())
-      clock.set(utc('2026-11-21T12:30'))
-      await report(last, 'a', 500)
-      await end(last, clock.now())
-      clock.set(utc('2026-11-21T12:41'))
-      await close()
-      expect(await records()).toMatchObject([{ subscription: last.id, quantity: 500 }])
-    })
+    it(
+      'closes a last hour though two hundred earlier ones of a lost dimension cannot be closed',
+      async () => {
+        const product = aProduct({ dimensions: [aDimension(), aDimension({ key: 'old' })] })
+        const { subscribe, report, clock, configure, end, close, records } = await start(product)
+        const leavers = await Promise.all(Array.from({ length: 200 }, () => subscribe()))
+        const last = await subscribe()
+        for (const buyer of leavers) await report(buyer, `old-${buyer.id}`, 1, { dimension: 'old' })
+        configure(aProduct())
+        for (const buyer of leavers) await end(buyer, clock.now())
+        clock.set(utc('2026-11-21T12:30'))
+        await report(last, 'a', 500)
+        await end(last, clock.now())
+        clock.set(utc('2026-11-21T12:41'))
+        await close()
+        expect(await records()).toMatchObject([{ subscription: last.id, quantity: 500 }])
+      },
+      LONG_MS,
+    )
 
     it('opens a last hour only for a meter that has something left', async () => {
       const product = aProduct({ dimensions: [aDimension({ unitSize: 10n }), aDimension({ key: 'other' })] })
@@ -92,27 +96,31 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
       expect(await audit()).toMatchObject({ balanced: true })
     })
 
-    it('tries the last usage of a renewed agreement up to its last minute, and then says what its successor lacks', async () => {
-      const { subscribe, report, clock, end, close, submit, records, aws, usage, audit } = await start()
-      const [old, heir] = [await subscribe(), await subscribe()]
-      await report(old, 'a', 700)
-      await end(old, clock.now(), heir)
-      while (clock.now() < utc('2026-11-21T11:32')) {
-        clock.set(clock.now() + 10_000)
-        await close()
-        aws.next.push({ refuse: 'ThrottlingException' })
-        await submit()
-        aws.next.length = 0
-      }
-      const [record] = await records()
-      expect(record).toMatchObject({ state: 'refused', note: expect.stringContaining(heir.id) })
-      expect((await usage.listTransfers(record!)).at(-1)).toMatchObject({ to: 'refused', amount: 700n })
-      expect(record!.nextAttemptAt).toBeGreaterThan(utc('2026-11-21T11:29:30'))
-      expect(await usage.listAlarms(1)).toMatchObject([
-        { kind: 'refused', subject: record!.id, message: expect.stringMatching(/700 requests.*sub_/) },
-      ])
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
+    it(
+      'tries the last usage of a renewed agreement up to its last minute, and then says what its successor lacks',
+      async () => {
+        const { subscribe, report, clock, end, close, submit, records, aws, usage, audit } = await start()
+        const [old, heir] = [await subscribe(), await subscribe()]
+        await report(old, 'a', 700)
+        await end(old, clock.now(), heir)
+        while (clock.now() < utc('2026-11-21T11:32')) {
+          clock.set(clock.now() + 10_000)
+          await close()
+          aws.next.push({ refuse: 'ThrottlingException' })
+          await submit()
+          aws.next.length = 0
+        }
+        const [record] = await records()
+        expect(record).toMatchObject({ state: 'refused', note: expect.stringContaining(heir.id) })
+        expect((await usage.listTransfers(record!)).at(-1)).toMatchObject({ to: 'refused', amount: 700n })
+        expect(record!.nextAttemptAt).toBeGreaterThan(utc('2026-11-21T11:29:30'))
+        expect(await usage.listAlarms(1)).toMatchObject([
+          { kind: 'refused', subject: record!.id, message: expect.stringMatching(/700 requests.*sub_/) },
+        ])
+        expect(await audit()).toMatchObject({ balanced: true })
+      },
+      LONG_MS,
+    )
   })
 
   describe(`${name}: long runs`, () => {
@@ -179,22 +187,26 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
       ])
     })
 
-    it('carries no more than 64 bits hold, and goes on with other buyers', async () => {
-      const { subscribe, report, clock, close, records, audit, usage } = await start()
-      const [huge, good] = [await subscribe(), await subscribe()]
-      for (const hour of ['11', '12', '13', '14', '15']) {
-        clock.set(utc(`2026-11-21T${hour}:10`))
-        const most = Array.from({ length: 2000 }, (_, index) =>
-          report(huge, `${hour}-${index}`, 999_999_999_999_999),
-        )
-        await Promise.all([...most, report(good, `good-${hour}`, 4)])
-      }
-      clock.set(utc('2026-11-21T16:20'))
-      expect(await close()).toMatchObject({ failed: 0 })
-      expect((await records()).filter(({ subscription }) => subscription === good.id)).toHaveLength(5)
-      expect((await usage.listAlarms(10))[0]).toMatchObject({ kind: 'refused' })
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
+    it(
+      'carries no more than 64 bits hold, and goes on with other buyers',
+      async () => {
+        const { subscribe, report, clock, close, records, audit, usage } = await start()
+        const [huge, good] = [await subscribe(), await subscribe()]
+        for (const hour of ['11', '12', '13', '14', '15']) {
+          clock.set(utc(`2026-11-21T${hour}:10`))
+          const most = Array.from({ length: 2000 }, (_, index) =>
+            report(huge, `${hour}-${index}`, 999_999_999_999_999),
+          )
+          await Promise.all([...most, report(good, `good-${hour}`, 4)])
+        }
+        clock.set(utc('2026-11-21T16:20'))
+        expect(await close()).toMatchObject({ failed: 0 })
+        expect((await records()).filter(({ subscription }) => subscription === good.id)).toHaveLength(5)
+        expect((await usage.listAlarms(10))[0]).toMatchObject({ kind: 'refused' })
+        expect(await audit()).toMatchObject({ balanced: true })
+      },
+      LONG_MS,
+    )
 
     it('says once a run which dimension, product or license is missing', async () => {
       const { subscribe, report, clock, close, configure, usage, records } = await start()

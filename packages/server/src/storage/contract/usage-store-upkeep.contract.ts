@@ -4,7 +4,7 @@ import { HOUR_MS, hourOf } from '../../domain/usage/hour.ts'
 import { eventKey } from '../../domain/usage/ingest-usage.ts'
 import { statusAt } from '../../domain/usage/usage-at-risk.ts'
 import type { RoutedEvent } from '../../domain/usage/usage-event.ts'
-import { aDimension, aProduct, utc } from './fixtures.ts'
+import { aDimension, aProduct, LONG_MS, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
 
 const DAY_MS = 24 * HOUR_MS
@@ -159,29 +159,33 @@ export function upkeepContract(name: string, open: () => Promise<Stores>): void 
       expect(all.items[0]!.request).toBe(JSON.stringify([record]))
     })
 
-    it('counts tag sets past what AWS takes in an hour as untagged', async () => {
-      const { subscribe, ingest, clock, close, records, audit } = await start()
-      const buyer = await subscribe()
-      for (let batch = 0; batch < 6; batch++) {
-        await ingest(
-          Array.from({ length: 500 }, (_, index) => ({
-            reference: { subscriptionId: buyer.id },
-            dimension: 'requests',
-            id: `${batch}-${index}`,
-            time: clock.now(),
-            quantity: 1,
-            tags: { user: `u${batch}-${index}` },
-          })),
-        )
-      }
-      clock.set(utc('2026-11-21T11:15'))
-      await close()
-      const [record] = await records()
-      expect(record).toMatchObject({ quantity: 3_000 })
-      expect(record!.allocations.length).toBeLessThanOrEqual(2_500)
-      expect(record!.allocations.reduce((sum, { quantity }) => sum + quantity, 0)).toBe(3_000)
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
+    it(
+      'counts tag sets past what AWS takes in an hour as untagged',
+      async () => {
+        const { subscribe, ingest, clock, close, records, audit } = await start()
+        const buyer = await subscribe()
+        for (let batch = 0; batch < 6; batch++) {
+          await ingest(
+            Array.from({ length: 500 }, (_, index) => ({
+              reference: { subscriptionId: buyer.id },
+              dimension: 'requests',
+              id: `${batch}-${index}`,
+              time: clock.now(),
+              quantity: 1,
+              tags: { user: `u${batch}-${index}` },
+            })),
+          )
+        }
+        clock.set(utc('2026-11-21T11:15'))
+        await close()
+        const [record] = await records()
+        expect(record).toMatchObject({ quantity: 3_000 })
+        expect(record!.allocations.length).toBeLessThanOrEqual(2_500)
+        expect(record!.allocations.reduce((sum, { quantity }) => sum + quantity, 0)).toBe(3_000)
+        expect(await audit()).toMatchObject({ balanced: true })
+      },
+      LONG_MS,
+    )
 
     it('bills by tags again after they were forgotten', async () => {
       const { subscribe, report, usage, clock, close, records, audit } = await start()
@@ -202,33 +206,37 @@ export function upkeepContract(name: string, open: () => Promise<Stores>): void 
       expect(await audit()).toMatchObject({ balanced: true })
     })
 
-    it('takes others in while it forgets', async () => {
-      const { subscribe, report, ingest, usage, clock, audit } = await start()
-      const buyer = await subscribe()
-      const many = (from: number, count: number) =>
-        Array.from({ length: count }, (_, index) => ({
-          reference: { subscriptionId: buyer.id },
-          dimension: 'requests',
-          id: `e${from + index}`,
-          time: clock.now(),
-          quantity: 1,
-        }))
-      for (let from = 0; from < 12_000; from += 1_000) await ingest(many(from, 1_000))
-      const repeat = { time: clock.now() }
-      clock.set(clock.now() + 9 * DAY_MS)
-      let isPurged = false
-      const purge = usage.purge(clock.now() - 8 * DAY_MS).then((purged) => {
-        isPurged = true
-        return purged
-      })
-      await new Promise((resolve) => setImmediate(resolve))
-      await usage.epoch()
-      // Half of it is forgotten: a repeat must not count again.
-      expect(await report(buyer, 'e0', 1, repeat)).toMatchObject({ code: 'time_too_old' })
-      expect(isPurged).toBe(false)
-      expect(await purge).toBe(12_000)
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
+    it(
+      'takes others in while it forgets',
+      async () => {
+        const { subscribe, report, ingest, usage, clock, audit } = await start()
+        const buyer = await subscribe()
+        const many = (from: number, count: number) =>
+          Array.from({ length: count }, (_, index) => ({
+            reference: { subscriptionId: buyer.id },
+            dimension: 'requests',
+            id: `e${from + index}`,
+            time: clock.now(),
+            quantity: 1,
+          }))
+        for (let from = 0; from < 12_000; from += 1_000) await ingest(many(from, 1_000))
+        const repeat = { time: clock.now() }
+        clock.set(clock.now() + 9 * DAY_MS)
+        let isPurged = false
+        const purge = usage.purge(clock.now() - 8 * DAY_MS).then((purged) => {
+          isPurged = true
+          return purged
+        })
+        await new Promise((resolve) => setImmediate(resolve))
+        await usage.epoch()
+        // Half of it is forgotten: a repeat must not count again.
+        expect(await report(buyer, 'e0', 1, repeat)).toMatchObject({ code: 'time_too_old' })
+        expect(isPurged).toBe(false)
+        expect(await purge).toBe(12_000)
+        expect(await audit()).toMatchObject({ balanced: true })
+      },
+      LONG_MS,
+    )
 
     it('does not believe a clock that jumps ahead for a run, and a real downtime after a day', async () => {
       const { subscribe, report, usage, clock } = await start()
@@ -253,44 +261,53 @@ export function upkeepContract(name: string, open: () => Promise<Stores>): void 
       expect(await usage.horizon()).toBeLessThanOrEqual(later + DAY_MS - 8 * DAY_MS)
     })
 
-    it('refuses alone what a sum that nobody is billed for has no room for', async () => {
-      const { subscribe, usage, clock, audit } = await start()
-      const buyer = await subscribe()
-      const epoch = await usage.epoch()
-      const now = clock.now()
-      const anEvent = (id: string, quantity: number, hours: readonly number[] = []): RoutedEvent => ({
-        key: eventKey('demo', 'requests', '', id),
-        event: { id, source: '', time: now, quantity, value: undefined, tags: '' },
-        subscription: buyer.id,
-        product: 'demo',
-        dimension: 'requests',
-        scale: 0,
-        aggregation: 'sum',
-        hours,
-        unbillable: 'subscription_ended',
-        period: '',
-        hasHeir: false,
-        isInherited: false,
-      })
-      const most = 999_999_999_999_999
-      for (let batch = 0; batch < 4; batch++) {
-        const events = Array.from({ length: 1000 }, (_, index) => anEvent(`${batch}-${index}`, most))
-        expect(new Set((await usage.record(events, now, epoch)).map(({ status }) => status))).toEqual(
-          new Set(['unbillable']),
+    it(
+      'refuses alone what a sum that nobody is billed for has no room for',
+      async () => {
+        const { subscribe, usage, clock, audit } = await start()
+        const buyer = await subscribe()
+        const epoch = await usage.epoch()
+        const now = clock.now()
+        const anEvent = (id: string, quantity: number, hours: readonly number[] = []): RoutedEvent => ({
+          key: eventKey('demo', 'requests', '', id),
+          event: { id, source: '', time: now, quantity, value: undefined, tags: '' },
+          subscription: buyer.id,
+          product: 'demo',
+          dimension: 'requests',
+          scale: 0,
+          aggregation: 'sum',
+          hours,
+          unbillable: 'subscription_ended',
+          period: '',
+          hasHeir: false,
+          isInherited: false,
+        })
+        const most = 999_999_999_999_999
+        for (let batch = 0; batch < 4; batch++) {
+          const events = Array.from({ length: 1000 }, (_, index) => anEvent(`${batch}-${index}`, most))
+          expect(new Set((await usage.record(events, now, epoch)).map(({ status }) => status))).toEqual(
+            new Set(['unbillable']),
+          )
+        }
+        const outcomes = await usage.record(
+          [
+            anEvent('last', most),
+            anEvent('small', 3),
+            anEvent('last', most),
+            anEvent('billed', 5, [hourOf(now)]),
+          ],
+          now,
+          epoch,
         )
-      }
-      const outcomes = await usage.record(
-        [
-          anEvent('last', most),
-          anEvent('small', 3),
-          anEvent('last', most),
-          anEvent('billed', 5, [hourOf(now)]),
-        ],
-        now,
-        epoch,
-      )
-      expect(outcomes.map(({ status }) => status)).toEqual(['overflow', 'unbillable', 'overflow', 'accepted'])
-      expect(await audit()).toMatchObject({ balanced: true })
-    })
+        expect(outcomes.map(({ status }) => status)).toEqual([
+          'overflow',
+          'unbillable',
+          'overflow',
+          'accepted',
+        ])
+        expect(await audit()).toMatchObject({ balanced: true })
+      },
+      LONG_MS,
+    )
   })
 }
