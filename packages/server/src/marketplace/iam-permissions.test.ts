@@ -20,6 +20,7 @@ const WITHOUT = ['sts:GetCallerIdentity', 'sts:AssumeRole']
 
 /** A transaction is permitted by what it does to each of its items. */
 const PERMITTED_AS: Readonly<Record<string, readonly string[]>> = {
+  'dynamodb:TransactGetItems': ['dynamodb:GetItem'],
   'dynamodb:TransactWriteItems': ['PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'].map(
     (action) => `dynamodb:${action}`,
   ),
