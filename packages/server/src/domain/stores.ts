@@ -68,6 +68,6 @@ export interface Stores {
    */
   secret(name: string, bytes: number): Promise<Uint8Array>
   /** Moves it to another store, or from one. Works before `claimLedger`, too. */
-  readonly copy?: LedgerCopy | undefined
+  readonly copy: LedgerCopy
   close(): Promise<void>
 }

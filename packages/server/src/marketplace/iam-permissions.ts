@@ -99,6 +99,13 @@ export const PERMISSIONS: readonly Permission[] = [
     resources: [LEDGER, `${LEDGER}-rehearsal-*`],
   },
   {
+    feature: 'Moving house from or to DynamoDB',
+    when: 'while you run `db copy` with a `dynamodb://…` store; take it away afterwards',
+    sid: 'LedgerCopy',
+    actions: ['dynamodb:Scan'],
+    resources: [LEDGER],
+  },
+  {
     feature: 'Import from DynamoDB',
     when: 'while you run `subscription import dynamodb://…`; take it away afterwards',
     sid: 'Import',

@@ -85,7 +85,6 @@ async function copy(config: Config, from: StoreConfig, to: StoreConfig, isQuiet:
 }
 
 function sideOf({ copy, usage }: Stores, { name }: StoreConfig) {
-  if (copy === undefined) throw new CliError(`this version cannot copy ${name}`)
   return { copy, usage, name }
 }
 

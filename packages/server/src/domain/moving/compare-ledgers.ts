@@ -108,7 +108,8 @@ export async function* pagesOf(copy: LedgerCopy, kind: LedgerKind): AsyncIterabl
 }
 
 function hashOf(kind: LedgerKind, row: CopyRow): bigint {
-  const values = Object.keys(kind.fields).map((field) => {
+  const compared = Object.keys(kind.fields).filter((field) => !kind.uncompared?.includes(field))
+  const values = compared.map((field) => {
     const value = row[field]
     if (typeof value === 'bigint') return { integer: String(value) }
     return value instanceof Uint8Array ? { hex: Buffer.from(value).toString('hex') } : value

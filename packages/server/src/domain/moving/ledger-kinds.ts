@@ -11,6 +11,8 @@ export interface LedgerKind {
   readonly fields: Readonly<Record<string, FieldType>>
   /** The order in which rows are read is told to people, or decides what is next: the copy keeps it. */
   readonly isOrdered?: boolean
+  /** What only tells rows of one key apart, and may be another in each store. */
+  readonly uncompared?: readonly string[]
   /** Rows in one page at most: of those that may be large. */
   readonly pageMax?: number
 }
@@ -255,6 +257,7 @@ const KINDS = {
   attemptRecord: { key: ['attempt', 'record'], fields: { attempt: 'text', record: 'text' } },
   transfer: {
     key: ['subscription', 'dimension', 'hour', 'number'],
+    uncompared: ['number'],
     fields: {
       ...METER,
       hour: 'integer',
@@ -361,7 +364,7 @@ const KINDS = {
     fields: {
       id: 'text',
       name: 'text',
-      /** JSON. */
+      /** With a space between them. */
       scopes: 'text',
       product: 'text?',
       hash: 'text',
@@ -379,19 +382,9 @@ export const LEDGER_KINDS: readonly LedgerKind[] = (Object.keys(KINDS) as Ledger
   ...KINDS[name],
 }))
 
-/** What a ledger says of itself and takes along; all else there is about the place it is in. */
-export function isCopiedName(name: string): boolean {
-  return COPIED_NAMES.has(name) || name.startsWith('secret:')
+/** What a ledger says of itself and takes along; all else there is about the place it is in. Nothing yet is zero. */
+export function isCopied(name: string, value: string): boolean {
+  return value !== '0' && (COPIED_NAMES.has(name) || name.startsWith('secret:'))
 }
 
-const COPIED_NAMES = new Set([
-  'id',
-  'mode',
-  'account',
-  'epoch',
-  'readings',
-  'horizon',
-  'clock',
-  'periods_before',
-  'doubt',
-])
+const COPIED_NAMES = new Set(['id', 'mode', 'account', 'epoch', 'readings', 'horizon', 'clock', 'doubt'])

@@ -15,7 +15,7 @@ const NOW = utc('2026-12-01T05:00')
 const HOUR = 3_600_000
 
 function sideOf(stores: Stores, name: string): CopySide {
-  return { copy: stores.copy!, usage: stores.usage, name }
+  return { copy: stores.copy, usage: stores.usage, name }
 }
 
 async function copyBetween(
@@ -40,6 +40,14 @@ async function guarded(stores: Stores, now = NOW) {
   return stores.guardLedger(now)
 }
 
+async function openBoth(create: {
+  readonly from: () => Promise<OpenStores>
+  readonly to: () => Promise<OpenStores>
+}) {
+  const [from, to] = [await create.from(), await create.to()]
+  return { from: await from(), to: await to() }
+}
+
 /**
  * What moving a ledger from one store to another promises.
  *
@@ -50,15 +58,12 @@ export function ledgerCopyContract(
   create: { readonly from: () => Promise<OpenStores>; readonly to: () => Promise<OpenStores> },
 ): void {
   describe(`${name}: moving a ledger`, () => {
-    const open = async () => {
-      const [from, to] = [await create.from(), await create.to()]
-      return { from: await from(), to: await to() }
-    }
+    const open = async () => openBoth(create)
 
     it('copies every kind to the last row, and goes on there', async () => {
       const { from, to } = await open()
       const { buyer } = await fillLedger(from)
-      const before = await digestLedger(from.copy!, from.usage)
+      const before = await digestLedger(from.copy, from.usage)
       const empty = Object.entries(before.kinds).filter(([, { rows }]) => rows === 0)
       expect(empty).toEqual([])
 
@@ -71,6 +76,7 @@ export function ledgerCopyContract(
         reason: expect.stringContaining('was moved to the target'),
       })
       expect((await guarded(to)).waiting()).toBeUndefined()
+      expect(await to.keys.list()).toEqual(await from.keys.list())
       const target = await startLedger(async () => to, aWholeProduct(), NOW)
       expect(
         await target.report(buyer, 'tagged-now', 2.22, {
@@ -115,14 +121,14 @@ export function ledgerCopyContract(
       for (let cutAt = 0; ; cutAt += 7) {
         writes = 0
         const cut: LedgerCopy = {
-          ...to.copy!,
+          ...to.copy,
           write: async (kind, rows, filling) => {
             // Every other time what it wrote is there, but nobody was told.
             if (writes++ === cutAt) {
-              if (cutAt % 2 === 0) await to.copy!.write(kind, rows, filling)
+              if (cutAt % 2 === 0) await to.copy.write(kind, rows, filling)
               throw new Error('cut')
             }
-            await to.copy!.write(kind, rows, filling)
+            await to.copy.write(kind, rows, filling)
           },
         }
         const ended = await copyBetween(from, to, { copy: cut }).catch((error: Error) => error)
@@ -143,19 +149,44 @@ export function ledgerCopyContract(
       const { from, to } = await open()
       await fillLedger(from)
       const twice: LedgerCopy = {
-        ...to.copy!,
+        ...to.copy,
         write: async (kind, rows, filling) => {
-          await to.copy!.write(kind, rows, filling)
-          await to.copy!.write(kind, rows, filling)
+          await to.copy.write(kind, rows, filling)
+          await to.copy.write(kind, rows, filling)
         },
       }
       expect(await copyBetween(from, to, { copy: twice })).toMatchObject({ differences: [] })
     })
 
+    it('takes no usage into the source and sends nothing from it, also in a process that has seen nothing', async () => {
+      const { from, to } = await open()
+      const source = await fillLedger(from)
+      await from.usage.resume('demo', 'test', NOW)
+      source.clock.set(NOW + 2 * HOUR)
+      await source.close()
+      await copyBetween(from, to)
+      await expect(source.report(source.buyer, 'meanwhile', 1)).rejects.toMatchObject({
+        code: 'ledger.waiting_for_release',
+      })
+      source.aws.calls.length = 0
+      await source.submit()
+      expect(source.aws.calls).toEqual([])
+    })
+  })
+}
+
+/** What a copying refuses, and how it stops: which of both goes on is never open to doubt. */
+export function ledgerCopyRefusals(
+  name: string,
+  create: { readonly from: () => Promise<OpenStores>; readonly to: () => Promise<OpenStores> },
+): void {
+  describe(`${name}: refusing to move a ledger`, () => {
+    const open = async () => openBoth(create)
+
     it('leaves both as they are when the source was marked as moved and the target not yet opened', async () => {
       const { from, to } = await open()
       await fillLedger(from)
-      const cut: LedgerCopy = { ...to.copy!, finish: () => Promise.reject(new Error('cut')) }
+      const cut: LedgerCopy = { ...to.copy, finish: () => Promise.reject(new Error('cut')) }
       await expect(copyBetween(from, to, { copy: cut })).rejects.toThrow('cut')
       await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
       expect((await from.guardLedger(NOW)).waiting()).toBeDefined()
@@ -177,13 +208,13 @@ export function ledgerCopyContract(
       await guard.release('test', NOW)
       await copyBetween(from, to)
       await expect(copyBetween(from, to)).rejects.toThrow('was moved to the target already')
-      expect(await to.copy!.filling()).toBeUndefined()
+      expect(await to.copy.filling()).toBeUndefined()
     })
 
     it('does not go on with a source that a person let go on, nor fill a ledger that is one', async () => {
       const { from, to } = await open()
       await fillLedger(from)
-      const cut: LedgerCopy = { ...to.copy!, write: () => Promise.reject(new Error('cut')) }
+      const cut: LedgerCopy = { ...to.copy, write: () => Promise.reject(new Error('cut')) }
       await expect(copyBetween(from, to, { copy: cut })).rejects.toThrow('cut')
       await (await from.guardLedger(NOW)).release('test', NOW)
       await expect(copyBetween(from, to)).rejects.toThrow('is half filled from the source')
@@ -199,7 +230,7 @@ export function ledgerCopyContract(
     it('does not end what an earlier copying began to fill, once it has gone on elsewhere', async () => {
       const { from, to } = await open()
       await fillLedger(from)
-      const cut: LedgerCopy = { ...to.copy!, finish: () => Promise.reject(new Error('cut')) }
+      const cut: LedgerCopy = { ...to.copy, finish: () => Promise.reject(new Error('cut')) }
       await expect(copyBetween(from, to, { copy: cut })).rejects.toThrow('cut')
       await (await from.guardLedger(NOW)).release('test', NOW)
       const other = await (await create.to())()
@@ -208,28 +239,13 @@ export function ledgerCopyContract(
       await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
     })
 
-    it('takes no usage into the source and sends nothing from it, also in a process that has seen nothing', async () => {
-      const { from, to } = await open()
-      const source = await fillLedger(from)
-      await from.usage.resume('demo', 'test', NOW)
-      source.clock.set(NOW + 2 * HOUR)
-      await source.close()
-      await copyBetween(from, to)
-      await expect(source.report(source.buyer, 'meanwhile', 1)).rejects.toMatchObject({
-        code: 'ledger.waiting_for_release',
-      })
-      source.aws.calls.length = 0
-      await source.submit()
-      expect(source.aws.calls).toEqual([])
-    })
-
     it('says what differs, and lets neither go on', async () => {
       const { from, to } = await open()
       await fillLedger(from)
       const meddled: LedgerCopy = {
-        ...to.copy!,
+        ...to.copy,
         write: async (kind, rows, filling) => {
-          await to.copy!.write(kind, rows, filling)
+          await to.copy.write(kind, rows, filling)
           // Something still writes to the source, after these were read.
           if (kind.name === 'mail')
             await from.usage.raise({ kind: 'halted', subject: 'demo', message: 'meanwhile', at: NOW })

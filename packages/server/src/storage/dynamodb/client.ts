@@ -33,6 +33,7 @@ export async function openDynamoClient({ region, client: config }: DynamoPlace):
     GetItem: (input) => new sdk.GetItemCommand(input),
     BatchGetItem: (input) => new sdk.BatchGetItemCommand(input),
     Query: (input) => new sdk.QueryCommand(input),
+    Scan: (input) => new sdk.ScanCommand(input),
     PutItem: (input) => new sdk.PutItemCommand(input),
     UpdateItem: (input) => new sdk.UpdateItemCommand(input),
     DeleteItem: (input) => new sdk.DeleteItemCommand(input),

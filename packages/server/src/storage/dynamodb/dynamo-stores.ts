@@ -6,6 +6,7 @@ import { type DynamoPlace, openDynamoClient } from './client.ts'
 import { createDynamoTable } from './dynamo-table.ts'
 import { createDynamoEntitlementStore } from './entitlements.ts'
 import { createDynamoSubscriptionHistory } from './history.ts'
+import { createDynamoLedgerCopy } from './ledger-copy.ts'
 import { createDynamoLedgerGuard } from './ledger-guard.ts'
 import { checkDimensions, claimLedger, claimShards, ledgerSecret } from './ledger-identity.ts'
 import { createDynamoMailbox } from './mailbox.ts'
@@ -57,6 +58,7 @@ export async function openDynamoStores(place: DynamoPlace, settings: DynamoSetti
       claimLedger: (wanted) => claimLedger(table, wanted),
       checkDimensions: (catalog) => checkDimensions(table, catalog),
       guardLedger: (now) => createDynamoLedgerGuard(table, id, createUnsentUsage(table), now),
+      copy: createDynamoLedgerCopy(table, client),
       secret: (name, bytes) => ledgerSecret(table, name, bytes),
       close: async () => table.close(),
     }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Hour, hourOf } from '../../domain/usage/hour.ts'
 import { type LedgerGuard, type LedgerWait, mayReplace } from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
+import { bumpEpoch } from './epoch.ts'
 import { optionalText, text } from './fields.ts'
 import { ledgerKey } from './keys.ts'
 import type { Reader, Table, Transaction } from './table.ts'
@@ -76,15 +77,12 @@ export async function createDynamoLedgerGuard(
           ...(copy && { copy }),
         }
         await write(tx, 'waiting', JSON.stringify(wait))
-        if (known === undefined)
-          await appendAudit(tx, {
-            at,
-            actor,
-            action: 'ledger.hold',
-            subject: 'ledger',
-            before: undefined,
-            after: shown(wait),
-          })
+        if (known === undefined) {
+          // What was resolved before is not counted after this.
+          await bumpEpoch(tx)
+          const audited = { action: 'ledger.hold', subject: 'ledger', before: undefined, after: shown(wait) }
+          await appendAudit(tx, { at, actor, ...audited })
+        }
         return wait
       })
       return shown(waiting)

@@ -5,6 +5,7 @@ import type { LedgerMode } from '../../domain/stores.ts'
 import { aggregatedPer } from '../../domain/usage/aggregation.ts'
 import type { MeterKind } from '../../domain/usage/usage-store.ts'
 import { int, optionalText, text } from './fields.ts'
+import { readFilling } from './filling.ts'
 import { dimensionKey, dimensionPartition, ledgerKey } from './keys.ts'
 import type { Table, Transaction } from './table.ts'
 
@@ -17,6 +18,12 @@ export async function claimLedger(
   table: Table,
   wanted: { readonly mode: LedgerMode; readonly accountId: string | undefined },
 ): Promise<void> {
+  const filling = await readFilling(table)
+  if (filling !== undefined)
+    throw new DomainError(
+      'ledger.half_copied',
+      `the ledger at ${table.name} is half filled from ${filling.from}: run \`tollkeeper db copy\` again to its end, or name another store`,
+    )
   // Each on its own: all are set for good, and a claim that fails must leave the ledger as it was.
   const mode = await claim(table, 'mode', wanted.mode)
   if (mode !== wanted.mode) {

@@ -10,6 +10,8 @@ import type {
   PutItemOutput,
   QueryInput,
   QueryOutput,
+  ScanInput,
+  ScanOutput,
   TransactGetItemsInput,
   TransactGetItemsOutput,
   TransactWriteItemsInput,
@@ -30,6 +32,8 @@ export interface Operations {
   UpdateItem: { input: UpdateItemInput; output: UpdateItemOutput }
   DeleteItem: { input: DeleteItemInput; output: DeleteItemOutput }
   TransactGetItems: { input: TransactGetItemsInput; output: TransactGetItemsOutput }
+  /** Of a whole table: only where a ledger is copied to another store. */
+  Scan: { input: ScanInput; output: ScanOutput }
   TransactWriteItems: { input: TransactWriteItemsInput; output: TransactWriteItemsOutput }
 }
 

@@ -1,5 +1,5 @@
 import type { CopyPage } from '../../domain/moving/ledger-copy.ts'
-import { type CopyRow, isCopiedName, type LedgerKind } from '../../domain/moving/ledger-kinds.ts'
+import { type CopyRow, isCopied, type LedgerKind } from '../../domain/moving/ledger-kinds.ts'
 import { COPIED_TABLES, type CopiedTable } from './copied-tables.ts'
 import type { Row, Sql, SqlDatabase, SqlValue } from './database.ts'
 import { int, text } from './rows.ts'
@@ -28,9 +28,7 @@ export async function readRows(
   const read = kind.name === 'transfer' ? numbered(rows, place) : rows
   const last = read.at(-1)
   return {
-    rows: read
-      .filter((row) => kind.name !== 'ledger' || isCopiedName(text(row.name)))
-      .map((row) => toCopyRow(kind, row)),
+    rows: read.filter((row) => isWorthIt(kind, row)).map((row) => toCopyRow(kind, row)),
     next:
       last === undefined || rows.length < limit
         ? undefined
@@ -76,6 +74,12 @@ function numbered(rows: readonly Row[], place: Place | undefined): Row[] {
     hour = row.at1!
     return { ...row, number: BigInt(number) }
   })
+}
+
+/** Sums by tag set of which nothing is left are none. */
+function isWorthIt({ name }: LedgerKind, row: Row): boolean {
+  if (name === 'ledger') return isCopied(text(row.name), text(row.value))
+  return (name !== 'bucketTag' && name !== 'carryTag') || row.quantity !== 0n
 }
 
 function toCopyRow(kind: LedgerKind, row: Row): CopyRow {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { ledgerCopyContract } from '../contract/ledger-copy.contract.ts'
+import { ledgerCopyContract, ledgerCopyRefusals } from '../contract/ledger-copy.contract.ts'
 import { usePostgres } from './postgres.fixture.ts'
 import { openPostgresStores } from './postgres-stores.ts'
 import { openSqliteStores } from './sqlite-stores.ts'
@@ -29,4 +29,5 @@ async function aDatabase() {
 }
 
 ledgerCopyContract('SQLite to PostgreSQL', { from: aFile, to: aDatabase })
+ledgerCopyRefusals('SQLite to PostgreSQL', { from: aFile, to: aDatabase })
 ledgerCopyContract('PostgreSQL to SQLite', { from: aDatabase, to: aFile })

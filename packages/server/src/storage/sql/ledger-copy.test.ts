@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { LEDGER_KINDS } from '../../domain/moving/ledger-kinds.ts'
-import { ledgerCopyContract } from '../contract/ledger-copy.contract.ts'
+import { ledgerCopyContract, ledgerCopyRefusals } from '../contract/ledger-copy.contract.ts'
 import { COPIED_TABLES, UNCOPIED_TABLES } from './copied-tables.ts'
 import { snakeCase } from './ledger-copy-reader.ts'
 import { migrate } from './migrations.ts'
@@ -22,6 +22,7 @@ async function aFile() {
 }
 
 ledgerCopyContract('SQLite to SQLite', { from: aFile, to: aFile })
+ledgerCopyRefusals('SQLite to SQLite', { from: aFile, to: aFile })
 
 it('copies every column of every table that is not made anew', async () => {
   const database = openSqlite(':memory:')

@@ -1,4 +1,3 @@
-import type { LedgerCopy } from '../../domain/moving/ledger-copy.ts'
 import type { Stores } from '../../domain/stores.ts'
 import { createSqlAuditTrail } from './audit-trail.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
@@ -25,10 +24,7 @@ export interface SqlStoresOptions
 }
 
 /** Every port on a database whose tables are of this version. */
-export function createSqlStores(
-  database: SqlDatabase,
-  { writer, slices, ...own }: SqlStoresOptions,
-): Stores & { readonly copy: LedgerCopy } {
+export function createSqlStores(database: SqlDatabase, { writer, slices, ...own }: SqlStoresOptions): Stores {
   return {
     usage: createSqlUsageStore(database, writer),
     usageAccounts: createSqlUsageAccounts(database),

@@ -7,7 +7,7 @@ import { closeBucket } from './closer.ts'
 import { listEvents } from './event-lists.ts'
 import { createEventWriter } from './event-writer.ts'
 import { settleOwed } from './hand-over.ts'
-import { readLedgerState } from './ledger-state.ts'
+import { readLedgerState, readRunningEpoch } from './ledger-state.ts'
 import { purgeEvents } from './purge.ts'
 import { sealSilence } from './silence.ts'
 
@@ -34,11 +34,11 @@ export type BucketStore = Pick<
 >
 
 export function createBucketStore(table: Table): BucketStore {
-  const look = shareLooks(() => readLedgerState(table))
+  const lookAtEpoch = shareLooks(() => readRunningEpoch(table))
   return {
     record: createEventWriter(table),
-    epoch: async () => (await look()).epoch,
-    horizon: async () => (await look()).horizon,
+    epoch: lookAtEpoch,
+    horizon: async () => (await readLedgerState(table)).horizon,
     ...createBucketLists(table),
     listEvents: (key, limit) => listEvents(table, key, limit),
     close: (keys, now, decide, needs) =>

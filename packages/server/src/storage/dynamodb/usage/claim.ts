@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { UsageRecord } from '../../../domain/usage/usage-record.ts'
 import type { ClaimedBatch, ClaimOptions } from '../../../domain/usage/usage-store.ts'
 import { int } from '../fields.ts'
-import { haltKey, rateKey } from '../keys.ts'
+import { haltKey, ledgerKey, rateKey } from '../keys.ts'
 import type { Item, Table } from '../table.ts'
 import { dropAttempt, endLostAttempt, type NewAttempt, writeAttempt } from './attempts.ts'
 import { findCandidates, isSendable } from './candidates.ts'
@@ -33,7 +33,12 @@ const TURN_AHEAD_MAX_MS = 60_000
  */
 export async function claim(table: Table, options: ClaimOptions): Promise<ClaimedBatch | undefined> {
   const { product, now, leaseMs } = options
-  const [halt, isolations] = await Promise.all([table.get(haltKey(product)), readIsolations(table, product)])
+  const [[halt, waiting], isolations] = await Promise.all([
+    table.getMany([haltKey(product), ledgerKey('waiting')]),
+    readIsolations(table, product),
+  ])
+  // Whatever this process knows of it: another may have made it wait.
+  if (waiting !== undefined) return undefined
   if (halt !== undefined && !mayProbe(halt, now)) return undefined
   const probe = halt !== undefined
   for (let tries = 0; tries < TRIES_MAX; tries++) {

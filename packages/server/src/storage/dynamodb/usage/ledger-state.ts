@@ -1,4 +1,5 @@
-import { int } from '../fields.ts'
+import { type LedgerWait, waitsForRelease } from '../../../domain/usage/ledger-guard.ts'
+import { int, text } from '../fields.ts'
 import { ledgerKey } from '../keys.ts'
 import type { Reader } from '../table.ts'
 
@@ -18,4 +19,11 @@ export async function readLedgerState(reader: Pick<Reader, 'getMany'>): Promise<
     horizon: int(horizon?.value ?? 0),
     expires: mode?.value === 'live' || mode?.value === 'shadow',
   }
+}
+
+/** @throws {DomainError} `ledger.waiting_for_release`, whichever process made it wait */
+export async function readRunningEpoch(reader: Pick<Reader, 'getMany'>): Promise<number> {
+  const [epoch, waiting] = await reader.getMany(['epoch', 'waiting'].map(ledgerKey))
+  if (waiting !== undefined) throw waitsForRelease(JSON.parse(text(waiting.value)) as LedgerWait)
+  return int(epoch?.value ?? 0)
 }

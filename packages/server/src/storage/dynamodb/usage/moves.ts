@@ -193,7 +193,7 @@ async function originsOf(reader: Reader, bucket: Bucket): Promise<readonly { met
 }
 
 /** Follows the notes of moves, which are read once. */
-function createMoves(reader: Reader) {
+export function createMoves(reader: Reader) {
   const known = new Map<string, Promise<Move[]>>()
   const movesAt = (meterPk: string, hour: Hour): Promise<Move[]> => {
     const name = `${meterPk} ${hour}`

@@ -1,0 +1,158 @@
+import { DomainError } from '../../domain/error.ts'
+import type { CopyPage, LedgerCopy } from '../../domain/moving/ledger-copy.ts'
+import type { CopyRow, LedgerKind } from '../../domain/moving/ledger-kinds.ts'
+import { appendAudit } from './audit-trail.ts'
+import { createBatch } from './copy/batch.ts'
+import { KIND_READERS, type Source } from './copy/kind-readers.ts'
+import { writePage } from './copy/kind-writers.ts'
+import { scanAll, scanPage } from './copy/scan.ts'
+import { countAnew } from './copy/totals-of-copy.ts'
+import { int, optionalText } from './fields.ts'
+import { readFilling } from './filling.ts'
+import { ledgerKey } from './keys.ts'
+import type { Requests } from './requests.ts'
+import type { Item, Key, Table } from './table.ts'
+import { meterOf } from './usage/meters.ts'
+import { createMoves } from './usage/moves.ts'
+
+/** Copies rows from or to a table, reading it by scans: nobody else uses it meanwhile. */
+export function createDynamoLedgerCopy(table: Table, requests: Requests): LedgerCopy {
+  const ordered = new Map<string, readonly Key[]>()
+  let source: Promise<Source> | undefined
+  const readSource = () => {
+    source ??= sourceOf(table, requests)
+    return source
+  }
+  return {
+    signOfLife: async () => optionalText((await table.get(ledgerKey('alive_at')))?.value) ?? '',
+    async read(kind, cursor, limit) {
+      if (cursor === undefined) {
+        // From its beginning: what was remembered of it may be over.
+        ordered.delete(kind.name)
+        source = undefined
+      }
+      return kind.isOrdered === true
+        ? readOrdered(table, requests, await readSource(), kind, ordered, Number(cursor ?? 0), limit)
+        : readScanned(table, requests, await readSource(), kind, cursor)
+    },
+    isEmpty: async () => (await table.get(ledgerKey('mode'))) === undefined,
+    filling: () => readFilling(table),
+    begin: (filling) =>
+      table.transaction(async (tx) => {
+        const known = await readFilling(tx)
+        if (known?.copy === filling.copy) return
+        if (known !== undefined)
+          throw new DomainError(
+            'ledger.copy_refused',
+            `is half filled from ${known.from} by another copying: name an empty store`,
+          )
+        if ((await tx.get(ledgerKey('mode'))) !== undefined)
+          throw new DomainError('ledger.copy_refused', 'holds a ledger: name an empty store')
+        tx.put({ ...ledgerKey('filling'), value: JSON.stringify(filling), rows: 0 })
+      }),
+    async write(kind, rows, filling) {
+      const known = await table.get(ledgerKey('filling'))
+      const before = int(known?.rows ?? 0)
+      const [horizon, mode] = await table.getMany([ledgerKey('horizon'), ledgerKey('mode')])
+      const batch = createBatch(table, requests)
+      await writePage(kind.name, rows, {
+        batch,
+        before,
+        horizon: int(horizon?.value ?? 0),
+        expires: mode?.value === 'live' || mode?.value === 'shadow',
+      })
+      await table.transaction(async (tx) => {
+        await tx.get(ledgerKey('filling'))
+        tx.put({ ...ledgerKey('filling'), value: JSON.stringify(filling), rows: before + rows.length })
+      })
+    },
+    async finish(actor, at) {
+      if ((await readFilling(table)) === undefined) return
+      await countAnew(table, requests, createBatch(table, requests))
+      await table.transaction(async (tx) => {
+        const filling = await readFilling(tx)
+        if (filling === undefined) return
+        tx.delete(ledgerKey('filling'))
+        await appendAudit(tx, {
+          at,
+          actor,
+          action: 'ledger.copy',
+          subject: 'ledger',
+          before: undefined,
+          after: { from: filling.from, copy: filling.copy },
+        })
+      })
+    },
+  }
+}
+
+async function sourceOf(table: Table, requests: Requests): Promise<Source> {
+  await table.recover()
+  let meters: Promise<Map<string, { subscription: string; dimension: string }>> | undefined
+  const readMeters = async () => {
+    const found = new Map<string, { subscription: string; dimension: string }>()
+    for await (const meta of scanAll(requests, table.name, { pkPrefix: 'METER#', sk: 'META' })) {
+      const { subscription, dimension } = meterOf(meta)
+      found.set(meta.pk, { subscription, dimension })
+    }
+    return found
+  }
+  return {
+    table,
+    horizon: int((await table.get(ledgerKey('horizon')))?.value ?? 0),
+    moves: createMoves(table),
+    async meter(pk) {
+      meters ??= readMeters()
+      return (await meters).get(pk)!
+    },
+  }
+}
+
+async function rowsOf(kind: LedgerKind, items: readonly Item[], source: Source): Promise<CopyRow[]> {
+  const rows: CopyRow[] = []
+  for (const item of items) rows.push(...(await KIND_READERS[kind.name].rows(item, source)))
+  return rows
+}
+
+async function readScanned(
+  table: Table,
+  requests: Requests,
+  source: Source,
+  kind: LedgerKind,
+  cursor: string | undefined,
+): Promise<CopyPage> {
+  const { items, next } = await scanPage(requests, table.name, KIND_READERS[kind.name].where, cursor)
+  return { rows: await rowsOf(kind, items, source), next }
+}
+
+/** Its order is found by one scan; the cursor is a place in it. */
+async function readOrdered(
+  table: Table,
+  requests: Requests,
+  source: Source,
+  kind: LedgerKind,
+  ordered: Map<string, readonly Key[]>,
+  from: number,
+  limit: number,
+): Promise<CopyPage> {
+  const { where, order } = KIND_READERS[kind.name]
+  let keys = ordered.get(kind.name)
+  if (keys === undefined) {
+    const found: { place: string; key: Key }[] = []
+    for await (const item of scanAll(requests, table.name, where)) {
+      const { pk, sk } = item
+      found.push({ place: order!(item), key: { pk, sk } })
+    }
+    keys = found.sort((a, b) => (a.place < b.place ? -1 : 1)).map(({ key }) => key)
+    ordered.set(kind.name, keys)
+  }
+  const items = await table.getMany(keys.slice(from, from + limit))
+  return {
+    rows: await rowsOf(
+      kind,
+      items.filter((item) => item !== undefined),
+      source,
+    ),
+    next: from + limit < keys.length ? String(from + limit) : undefined,
+  }
+}
