@@ -1,6 +1,6 @@
 import { manyNodesContract } from '../contract/many-nodes.contract.ts'
 import { describeOnDynamo, openDynamoForTest } from './dynamodb.fixture.ts'
 
-describeOnDynamo('several nodes', () => {
+describeOnDynamo('many nodes', () => {
   manyNodesContract('DynamoDB', openDynamoForTest)
 })
