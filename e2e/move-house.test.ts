@@ -135,8 +135,8 @@ async function move(
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       err += text
     })
-    // The first has to see for three seconds that nobody uses the source.
-    const timer = setTimeout(() => child.kill('SIGKILL'), (kills === 0 ? 4_500 : 1_000) + kills * 250)
+    // The first has to see for three seconds that nobody uses the source; those that follow begin at once.
+    const timer = setTimeout(() => child.kill('SIGKILL'), kills === 0 ? 3_300 : 500 * 1.5 ** kills)
     const [code] = (await once(child, 'exit')) as [number | null]
     clearTimeout(timer)
     if (code === null) continue
