@@ -12,21 +12,24 @@ import { renderTable } from './harness/table.ts'
 import { check } from './rows/check.ts'
 import { growth, growthTen } from './rows/growth.ts'
 import { meter, meterPostgres, usage, usagePostgres } from './rows/ingest.ts'
+import { usageDynamo } from './rows/ingest-dynamo.ts'
 import { seal } from './rows/seal.ts'
 import { simulator } from './rows/simulator.ts'
 import { start } from './rows/start.ts'
-import { submit, submitPostgres } from './rows/submit.ts'
+import { submit, submitDynamo, submitPostgres } from './rows/submit.ts'
 
 const BENCHMARKS: readonly Benchmark[] = [
   meter,
   usage,
   meterPostgres,
   usagePostgres,
+  usageDynamo,
   check,
   growth,
   growthTen,
   submit,
   submitPostgres,
+  submitDynamo,
   seal,
   simulator,
   start,
@@ -81,7 +84,7 @@ async function main(): Promise<void> {
 
 function usageText(): string {
   const lines = BENCHMARKS.map(
-    ({ name, about, byDefault }) => `  ${name.padEnd(12)} ${about}${byDefault ? '' : ' (only by name)'}`,
+    ({ name, about, byDefault }) => `  ${name.padEnd(15)} ${about}${byDefault ? '' : ' (only by name)'}`,
   )
   return `node bench/run.ts [NAME…] [--json]\n${lines.join('\n')}`
 }

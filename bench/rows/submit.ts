@@ -1,10 +1,12 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { startDynamoLocal } from '../../e2e/dynamodb-local.ts'
 import { MARGINS } from '../../packages/server/src/domain/usage/aws-rules.ts'
 import { PACKING } from '../../packages/server/src/domain/usage/submit-due-records.ts'
 import { startPostgresServer } from '../../packages/server/src/storage/sql/postgres-server.fixture.ts'
 import type { Benchmark, Row, Setup } from '../harness/row.ts'
 import { count } from '../harness/table.ts'
+import { dynamoStoreUrl } from './ingest-dynamo.ts'
 import { startSealing } from './sealing.ts'
 
 /** Shorter than the aim's minute, so that a whole run stays short: the rate is even from the first call on. */
@@ -28,21 +30,43 @@ export const submitPostgres: Benchmark = {
   async run(setup) {
     const postgres = await startPostgresServer({ fsync: true })
     try {
-      return [await countCalls(setup, 'submit-postgres', await postgres.createLedger())]
+      const store = { url: await postgres.createLedger(), name: 'PostgreSQL' }
+      return [await countCalls(setup, 'submit-postgres', store)]
     } finally {
       await postgres.stop()
     }
   },
 }
 
-async function countCalls({ directory }: Setup, name = 'submit', store?: string): Promise<Row> {
+/** And so on DynamoDB; of fewer buyers, since the test engine is slow. */
+export const submitDynamo: Benchmark = {
+  name: 'submit-dynamodb',
+  about: 'calls for records of three products, from a ledger on DynamoDB Local',
+  byDefault: true,
+  async run(setup) {
+    const engine = await startDynamoLocal()
+    try {
+      const store = { url: dynamoStoreUrl(engine.endpoint), name: 'DynamoDB Local' }
+      return [await countCalls(setup, 'submit-dynamodb', store, 4)]
+    } finally {
+      await engine.stop()
+    }
+  },
+}
+
+/** @param buyers - of each product; with 5 dimensions and 7 hours no multiple of 25: the last call of each is not full */
+async function countCalls(
+  { directory }: Setup,
+  name = 'submit',
+  store?: { readonly url: string; readonly name: string },
+  buyers = 13,
+): Promise<Row> {
   const place = join(directory, `${name}-virtual`)
   mkdirSync(place, { recursive: true })
-  // Not a multiple of 25: the last call of each product is not full.
-  const [products, buyers, dimensions, hours] = [3, 13, 5, 7]
+  const [products, dimensions, hours] = [3, 5, 7]
   const { ledger, stop } = await startSealing({
     directory: place,
-    store,
+    store: store?.url,
     products,
     buyers,
     dimensions,
@@ -59,7 +83,7 @@ async function countCalls({ directory }: Setup, name = 'submit', store?: string)
     const needed = products * Math.ceil(each / PACKING.recordsMax)
     return {
       name,
-      what: `calls for ${count(accepted)} records of ${products} products${store === undefined ? '' : ' on PostgreSQL'}`,
+      what: `calls for ${count(accepted)} records of ${products} products${store === undefined ? '' : ` on ${store.name}`}`,
       limit: `⌈records/${PACKING.recordsMax}⌉ a product: ${needed} calls`,
       ratio: calls / needed,
       aim: { exactly: 1 },

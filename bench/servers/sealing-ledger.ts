@@ -12,7 +12,7 @@ import { watchStore } from './watch-store.ts'
 
 export interface SealingOptions {
   readonly directory: string
-  /** A PostgreSQL database; without it, a SQLite file in the directory. */
+  /** A PostgreSQL database or a DynamoDB table; without it, a SQLite file in the directory. */
   readonly store?: string | undefined
   readonly endpoint: string
   readonly licenses: readonly License[]

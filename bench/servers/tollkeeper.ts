@@ -10,7 +10,7 @@ import { watchStore } from './watch-store.ts'
 
 export interface TollkeeperOptions {
   readonly directory: string
-  /** A PostgreSQL database; without it, a SQLite file in the directory. */
+  /** A PostgreSQL database or a DynamoDB table; without it, a SQLite file in the directory. */
   readonly store?: string | undefined
   readonly buyers: number
   /** `false`: nothing is looked up and nothing written. */
@@ -20,6 +20,9 @@ export interface TollkeeperOptions {
 export interface ServerUsage {
   readonly cpuUs: number
   readonly commits: number
+  /** Sent to DynamoDB, and the write units that they come to. */
+  readonly requests: number
+  readonly writeUnits: number
 }
 
 /** The same door and the same answers, and no thought in between. */
@@ -36,6 +39,7 @@ let engine: Engine | undefined
 
 async function start(options: TollkeeperOptions): Promise<void> {
   const config = aConfig({ ...options, products: [aProduct([DIMENSION])] })
+  await watch.begin(config.store)
   const ledger = await openLedger(config, systemClock)
   for (let index = 0; index < options.buyers; index++) {
     await ledger.subscriptions.create(aSubscription(index, Date.now() - DAY_MS), 'bench')
@@ -57,7 +61,12 @@ async function listen(): Promise<{ url: string; secret: string }> {
 
 function usage(): ServerUsage {
   const { user, system } = process.cpuUsage()
-  return { cpuUs: user + system, commits: watch.commits() }
+  return {
+    cpuUs: user + system,
+    commits: watch.commits(),
+    requests: watch.requests(),
+    writeUnits: watch.writeUnits(),
+  }
 }
 
 /** Is every event that was answered counted? Buckets and events are two views of it. */
