@@ -1,187 +1,28 @@
-import { randomInt } from 'node:crypto'
-import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import type { UsageRecord } from '../packages/server/src/domain/usage/usage-record.ts'
-import type { Attempt } from '../packages/server/src/domain/usage/usage-store.ts'
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import { describeOnDynamo, dynamoEndpoint } from '../packages/server/src/storage/dynamodb/dynamodb.fixture.ts'
 import {
   type PostgresServer,
   startPostgresServer,
 } from '../packages/server/src/storage/sql/postgres-server.fixture.ts'
-import { openPostgresStores } from '../packages/server/src/storage/sql/postgres-stores.ts'
-import { createCrowd } from './cluster/crowd.ts'
-import { aSeller, DIMENSIONS, sellProduct } from './cluster/seller.ts'
-import { ask, eventually, NODE, type Running, start } from './processes.ts'
-import { createRandom } from './simulation/random.ts'
+import { killNodes } from './cluster/kill-nodes.ts'
 
-const ENTRY = join(import.meta.dirname, 'cluster/node.ts')
-const CLIENTS = 6
-const BUYERS = 3
-const KILLS = 9
-/** Time goes on while the nodes keep up with it: however slow the machine, AWS's deadline of a day is not what is tested here. */
-const BEHIND_HOURS_MAX = 8
-const PATIENCE_MS = 60_000
-/** After so long nobody else will book the answer of a call: its timeout, and a margin. */
-const CALL_LEASE_MS = 2_000 + 30_000
-/** Hours until AWS must have everything, once nobody reports any more. */
-const HOURS_MAX = 30
-
-let server: PostgresServer
-beforeAll(async () => {
-  server = await startPostgresServer()
-})
-afterAll(() => server?.stop())
-
-it('bills each unit once from three nodes on one PostgreSQL that are killed under load, again and again', async () => {
-  const seed = Number(process.env.TOLLKEEPER_SEED ?? randomInt(2 ** 31))
-  console.log(`seed ${seed}: repeat with TOLLKEEPER_SEED=${seed}`)
-  const random = createRandom(seed)
-  const product = await sellProduct(BUYERS, { runs: true })
-  const { simulator } = product
-  const storeUrl = await server.createEmpty()
-  const { place, issueKey, audit } = aSeller(product, storeUrl)
-
-  // All at once on a database without tables: they are made once, and so is each declared subscription.
-  const nodes: Node[] = ['serve', 'serve', 'worker'].map((kind) => ({ kind, running: undefined }))
-  onTestFinished(async () => {
-    for (const { running } of nodes) await running?.stop('SIGKILL')
+describe('on PostgreSQL', () => {
+  let server: PostgresServer
+  beforeAll(async () => {
+    server = await startPostgresServer()
   })
-  await Promise.all(nodes.map(startNode))
-  const key = await issueKey()
-  const stores = await openPostgresStores(storeUrl)
-  onTestFinished(() => stores.close())
-  expect(stores.migrated).toEqual([])
-  const crowd = createCrowd({ product, random, key, urls: serving })
+  afterAll(() => server?.stop())
 
-  let failure: unknown
-  const fail = (error: unknown) => {
-    failure ??= [error, ...nodes.map(({ running }) => running?.output())]
-    crowd.stop()
-  }
-  let killing = true
-  const load = [crowd.report(CLIENTS).catch(fail), passTime().catch(fail)]
-  for (let kill = 0; kill < KILLS && failure === undefined; kill++) {
-    await pause(random.int(50, 700))
-    simulator.faults.clear()
-    simulator.faults.order({ kind: 'cutAfter', share: 0.2, operation: 'BatchMeterUsage' })
-    const victim = random.pick(nodes)
-    await victim.running!.stop('SIGKILL')
-    // Some die again before they are ready.
-    await startNode(victim, random.chance(0.3) ? random.int(100, 700) : undefined)
-  }
-  killing = false
-  crowd.stop()
-  await Promise.all(load)
-  expect(failure, `seed ${seed}`).toBeUndefined()
+  it('bills each unit once from three nodes that are killed under load, again and again', async () => {
+    const storeUrl = await server.createEmpty()
+    await killNodes({ storeUrl, kinds: ['serve', 'serve', 'worker'], kills: 9, clients: 6 })
+  }, 900_000)
+})
 
-  simulator.faults.clear()
-  for (let hour = 0; hour < HOURS_MAX; hour++) {
-    simulator.clock.advance(3_600_000)
-    await eventually('all that is due is sent', async () => (await unsentSince()) === undefined, PATIENCE_MS)
-    if ((await stores.usage.status(undefined)).openBuckets === 0) break
-  }
-  const { records } = await ask<{ records: Record<string, number> }>(
-    `${random.pick(serving())}/usage/status`,
-    { key },
-  )
-  const { accepted, ...others } = records
-  expect(Object.values(others), `seed ${seed}: ${JSON.stringify(records)}`).toEqual(
-    Object.values(others).map(() => 0),
-  )
-  await Promise.all(nodes.map(({ running }) => running!.stop()))
-  expect(nodes.map(({ running }) => running!.process.exitCode)).toEqual([0, 0, 0])
-
-  const billed = new Map<string, number>()
-  for (const { licenseArn, dimension, quantity } of simulator.marketplace.ledger().records) {
-    const name = `${licenseArn} ${dimension}`
-    billed.set(name, (billed.get(name) ?? 0) + quantity)
-  }
-  expect(sorted(billed), `seed ${seed}`).toEqual(sorted(crowd.acknowledged))
-  expect(billed.size).toBe(BUYERS * DIMENSIONS.length)
-  expect(await audit()).toMatchObject({ balanced: true, discrepancies: [] })
-
-  expect(await stores.subscriptions.list({ limit: 100 })).toHaveLength(BUYERS)
-  const alive = nodes.map(({ running }) => running!.ready.node)
-  expect((await stores.leases.list()).filter(({ holder }) => alive.includes(holder))).toEqual([])
-  const { items } = await stores.usage.listRecords({ limit: 10_000 })
-  expect(items).toHaveLength(accepted!)
-  let resent = 0
-  for (const record of items) {
-    const attempts = (await stores.usage.listAttempts({ record: record.id, limit: 100 })).items
-    checkAttempts(record, attempts)
-    resent += attempts.length - 1
-  }
-  const { events, repeats } = crowd.count
-  console.log(
-    `${KILLS} kills, ${events} events, ${repeats} repeats, ${items.length} records, ${resent} sent again`,
-  )
-  expect(repeats, 'some answers were lost, so some events were sent again').toBeGreaterThan(0)
-  expect(resent, 'some calls were cut, so some records were sent again').toBeGreaterThan(0)
-
-  function serving(): string[] {
-    return nodes.flatMap(({ kind, running }) => (kind === 'serve' && running ? [running.ready.url!] : []))
-  }
-
-  /** The oldest hour that should be closed or sent by now, ms. */
-  async function unsentSince(): Promise<number | undefined> {
-    const { oldest } = await stores.usage.status(undefined, { now: simulator.clock.now(), units: [] })
-    return oldest && oldest.hour * 3_600_000
-  }
-
-  /** @param diesAfterMs - the first try does not live that long */
-  async function startNode(node: Node, diesAfterMs?: number): Promise<void> {
-    if (diesAfterMs !== undefined) {
-      const starting = start(NODE, [ENTRY, node.kind], place, (child) =>
-        setTimeout(() => child.kill('SIGKILL'), diesAfterMs),
-      )
-      const early = await starting.catch(() => undefined)
-      await early?.stop('SIGKILL')
-    }
-    node.running = await start(NODE, [ENTRY, node.kind], place)
-  }
-
-  async function passTime(): Promise<void> {
-    while (killing) {
-      await pause(random.int(20, 200))
-      const since = (await unsentSince()) ?? simulator.clock.now()
-      if (simulator.clock.now() - since < BEHIND_HOURS_MAX * 3_600_000)
-        simulator.clock.advance(random.int(1, 40) * 60_000)
-    }
-  }
-}, 900_000)
-
-interface Node {
-  readonly kind: string
-  running: Running | undefined
-}
-
-/** The same bytes each time, and again only where nobody knew, or could know any more, what came of the call before. */
-function checkAttempts(record: UsageRecord, attempts: readonly Attempt[]): void {
-  expect(attempts.at(-1), record.id).toMatchObject({ outcome: 'answered' })
-  const sent = new Set<string>()
-  for (const [index, attempt] of attempts.entries()) {
-    const { UsageRecords } = JSON.parse(attempt.request) as { UsageRecords: Record<string, unknown>[] }
-    const same = UsageRecords.filter(
-      ({ Timestamp, Dimension, LicenseArn }) =>
-        Timestamp === record.timestamp / 1000 &&
-        Dimension === record.dimension &&
-        record.identity.kind === 'license' &&
-        LicenseArn === record.identity.licenseArn,
-    )
-    expect(same, record.id).toHaveLength(1)
-    sent.add(JSON.stringify(same[0]))
-    const before = attempts[index - 1]
-    if (before === undefined) continue
-    // Time leaps here while calls are under way: whose time is over may still be answered.
-    const isOver = attempt.startedAt >= before.startedAt + CALL_LEASE_MS
-    const isUnanswered = before.outcome === 'unanswered' && before.finishedAt! <= attempt.startedAt
-    expect(isOver || isUnanswered, `${record.id} was sent again: ${JSON.stringify([before, attempt])}`).toBe(
-      true,
-    )
-  }
-  expect([...sent], record.id).toHaveLength(1)
-}
-
-function sorted(totals: ReadonlyMap<string, number>): [string, number][] {
-  return [...totals].sort(([a], [b]) => a.localeCompare(b))
-}
+describeOnDynamo('on DynamoDB', () => {
+  it('bills each unit once from two nodes that are killed under load, again and again', async () => {
+    const storeUrl = `dynamodb://us-east-1/cluster-${randomUUID()}?endpoint=${await dynamoEndpoint()}`
+    await killNodes({ storeUrl, kinds: ['serve', 'serve'], kills: 4, clients: 3 })
+  }, 900_000)
+})
