@@ -1,9 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { EntitlementStore } from '../../packages/server/src/domain/entitlements/entitlement-store.ts'
-import type { SubscriptionStore } from '../../packages/server/src/domain/subscriptions/subscription-store.ts'
-import type { UsageStore } from '../../packages/server/src/domain/usage/usage-store.ts'
 import type { SqlDatabase } from '../../packages/server/src/storage/sql/database.ts'
 import { createSqlEntitlementStore } from '../../packages/server/src/storage/sql/entitlement-store.ts'
 import { migrate } from '../../packages/server/src/storage/sql/migrations.ts'
@@ -15,28 +12,18 @@ import { openSqlite, type SqliteDatabase } from '../../packages/server/src/stora
 import { createSqliteUsageStore } from '../../packages/server/src/storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../packages/server/src/storage/sql/subscription-store.ts'
 import { createSqlUsageStore } from '../../packages/server/src/storage/sql/usage-store.ts'
+import { onDynamo } from './dynamo-ledger.ts'
 import { type Life, mortalDatabase, mortalSqlite, mortalWriter } from './life.ts'
+import type { SharedLedger } from './shared-ledger.ts'
 
 const CONNECT_MS = 10_000
 
-/** What one process of ours has open. */
-export interface MortalStores {
-  readonly usage: UsageStore
-  readonly subscriptions: SubscriptionStore
-  readonly entitlements: EntitlementStore
-  close(): Promise<void>
-}
-
-/** The ledger that all processes of a run share. */
-export interface SharedLedger {
-  open(life: Life): Promise<MortalStores>
-  remove(): Promise<void>
-}
-
 /**
- * @param store - a PostgreSQL server's URL: the run has a database of its own there; else it is on SQLite
+ * @param store - a PostgreSQL server's URL, where the run has a database of its own, or a `dynamodb:` URL with an
+ *   endpoint, where it has a table of its own; else it is on SQLite
  */
 export function createSharedLedger(onFile: boolean, store: string | undefined): Promise<SharedLedger> {
+  if (store?.startsWith('dynamodb:')) return onDynamo(store)
   if (store !== undefined) return onPostgres(store)
   return onFile ? onSqliteFile() : inMemory()
 }

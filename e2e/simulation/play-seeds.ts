@@ -3,6 +3,8 @@ import type { Slice } from './player-thread.ts'
 import type { RunResult } from './simulation.ts'
 
 const SLICE = 10
+/** Where a run takes long, the threads share even a few. */
+const SLICE_ON_SERVER = 1
 /** A run takes a tenth of a second. */
 const RUN_MS_MAX = 60_000
 /** On a server each step is a round trip. */
@@ -31,12 +33,13 @@ export async function playSeeds(
   const played = { seeds: 0, events: 0, records: 0, crashes: 0 }
   const failed: RunResult[] = []
   const last = from + seeds - 1
+  const atOnce = store === undefined ? SLICE : SLICE_ON_SERVER
   let next = from
   const playSome = async () => {
     const thread = createThread(store === undefined ? RUN_MS_MAX : RUN_MS_MAX_ON_SERVER)
     try {
       while (next <= last && failed.length < FAILURES_MAX) {
-        const slice: Slice = { from: next, to: Math.min(next + SLICE - 1, last), store }
+        const slice: Slice = { from: next, to: Math.min(next + atOnce - 1, last), store }
         next = slice.to + 1
         for (const result of await thread.play(slice)) {
           played.seeds++
@@ -57,7 +60,7 @@ export async function playSeeds(
 
 /** The command that plays a seed again and shows each step. */
 export function replayCommand({ seed }: RunResult, store?: string): string {
-  return `npm run simulate -- --seed ${seed} --trace${store === undefined ? '' : ' --store postgres://…'}`
+  return `npm run simulate -- --seed ${seed} --trace${store === undefined ? '' : ` --store ${store.split('/', 1)[0]}//…`}`
 }
 
 function createThread(runMsMax: number) {

@@ -5,7 +5,7 @@ import { type RunResult, simulate } from './simulation.ts'
 export interface Slice {
   readonly from: number
   readonly to: number
-  /** A PostgreSQL server's URL; undefined: SQLite. */
+  /** See `createSharedLedger`. */
   readonly store: string | undefined
 }
 

@@ -5,7 +5,8 @@ import { simulate } from './simulation.ts'
 
 /**
  * Plays many seeds: `npm run simulate [-- --seeds 10000] [--from 1] [--threads 2]`, or one: `-- --seed N [--trace]`.
- * With `--store postgres://USER:PASSWORD@HOST/DATABASE`, each run has a database of its own on that server.
+ * With `--store postgres://USER:PASSWORD@HOST/DATABASE`, each run has a database of its own on that server; with
+ * `--store dynamodb://REGION/NAME?endpoint=http://127.0.0.1:PORT`, a table of its own on that engine.
  * Exits 1 when one fails, with the command that plays it again.
  */
 async function main(args: readonly string[]): Promise<number> {

@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import {
+  describeOnDynamo,
+  dynamoEndpoint,
+} from '../../packages/server/src/storage/dynamodb/dynamodb.fixture.ts'
+import {
   type PostgresServer,
   startPostgresServer,
 } from '../../packages/server/src/storage/sql/postgres-server.fixture.ts'
@@ -9,6 +13,8 @@ import { simulate } from './simulation.ts'
 const SEEDS = 300
 /** On a server a run takes seconds. */
 const SEEDS_ON_POSTGRES = 4
+const SEEDS_ON_DYNAMO = 2
+const FIRST_ON_DYNAMO = 1
 
 let server: PostgresServer
 beforeAll(async () => {
@@ -30,6 +36,23 @@ it(`bills every unit once in ${SEEDS_ON_POSTGRES} runs on PostgreSQL`, async () 
     [],
   )
   expect(seeds).toBe(SEEDS_ON_POSTGRES)
+})
+
+describeOnDynamo('on DynamoDB', () => {
+  it(`bills every unit once in ${SEEDS_ON_DYNAMO} runs`, async () => {
+    const store = `dynamodb://us-east-1/simulation?endpoint=${await dynamoEndpoint()}`
+    const { failed, seeds, crashes } = await playSeeds({
+      from: FIRST_ON_DYNAMO,
+      seeds: SEEDS_ON_DYNAMO,
+      threads: 2,
+      store,
+    })
+    expect(
+      failed.map((result) => `${result.error?.message} (again: ${replayCommand(result, store)})`),
+    ).toEqual([])
+    expect(seeds).toBe(SEEDS_ON_DYNAMO)
+    expect(crashes).toBeGreaterThan(0)
+  })
 })
 
 it('plays a seed again to the letter', async () => {

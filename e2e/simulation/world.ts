@@ -11,10 +11,11 @@ import { reportSilence } from '../../packages/server/src/domain/usage/report-sil
 import { submitDueRecords } from '../../packages/server/src/domain/usage/submit-due-records.ts'
 import type { UsageStore } from '../../packages/server/src/domain/usage/usage-store.ts'
 import { createSimulator, createVirtualClock, type Simulator } from '../../packages/simulator/src/index.ts'
-import { createSharedLedger, type MortalStores } from './ledgers.ts'
+import { createSharedLedger } from './ledgers.ts'
 import { Crash, createLife, type Life } from './life.ts'
 import type { Random } from './random.ts'
 import type { Scenario } from './scenario.ts'
+import type { MortalStores } from './shared-ledger.ts'
 import { createSimulatedMetering, type Wire } from './simulated-metering.ts'
 
 const TIMEOUT_MS = 2_000
