@@ -1,7 +1,10 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
+    // Most of the time is spent waiting for a server or an engine: a machine of two cores takes two files at once.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // `.ci/run` reads the numbers from the file.
     reporters: process.env.CI ? ['default', ['json', { outputFile: 'coverage/tests.json' }]] : ['default'],
     projects: [

@@ -28,15 +28,17 @@ export interface ContractRuns {
   readonly accounts: number
   /** In how many of its orders a renewal is told. */
   readonly orders: number
+  /** How many hours of a month are lived through. */
+  readonly hours: number
 }
 
-const MANY: ContractRuns = { outbox: 150, accounts: 60, orders: 24 }
-export const FEW: ContractRuns = { outbox: 8, accounts: 6, orders: 5 }
+const MANY: ContractRuns = { outbox: 150, accounts: 60, orders: 24, hours: 720 }
+export const FEW: ContractRuns = { outbox: 8, accounts: 6, orders: 5, hours: 72 }
 
 /** @param name - of the engine */
 export function usageContracts(name: string, open: OpenStores, runs = MANY): void {
   usageStoreContract(name, open)
-  meteringRulesContract(name, open)
+  meteringRulesContract(name, open, runs.hours)
   goodbyeContract(name, open)
   upkeepContract(name, open)
   usageAccountsContract(name, open, runs.accounts)

@@ -7,7 +7,8 @@ import { aDimension, aProduct, LONG_MS, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
 
 /** The fourteen rules of metering, as far as they need a store; and each fault that the simulation found. */
-export function meteringRulesContract(name: string, open: () => Promise<Stores>): void {
+/** @param hours - how many hours of a month are lived through */
+export function meteringRulesContract(name: string, open: () => Promise<Stores>, hours = 720): void {
   const start = (product?: Product, now?: number) => startLedger(open, product, now)
   const withDimension = (values: Parameters<typeof aDimension>[0]) =>
     aProduct({ dimensions: [aDimension(values)] })
@@ -655,7 +656,7 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
     })
 
     it(
-      'bills five users who are active for 720 hours as five, and a gauge of 25 as 25',
+      `bills five users who are active for ${hours} hours as five, and a gauge of 25 as 25`,
       async () => {
         for (const [aggregation, expected] of [
           ['unique', 5],
@@ -664,7 +665,7 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>)
           const ledger = await start(withDimension({ aggregation }), utc('2026-11-01T00:05'))
           const { ingest, clock, close, submit, aws } = ledger
           const buyer = await ledger.subscribe()
-          for (let hour = 0; hour < 720; hour++) {
+          for (let hour = 0; hour < hours; hour++) {
             await ingest(
               Array.from({ length: 5 }, (_, user) => ({
                 reference: { subscriptionId: buyer.id },

@@ -1,4 +1,4 @@
-import { subscriptionContracts } from '../contract/all.contract.ts'
+import { FEW, subscriptionContracts } from '../contract/all.contract.ts'
 import { usePostgres } from './postgres.fixture.ts'
 
-subscriptionContracts('PostgreSQL', usePostgres().openStores)
+subscriptionContracts('PostgreSQL', usePostgres().openStores, FEW)
