@@ -63,6 +63,33 @@ export interface CaseKey {
   readonly licenseArn?: string | undefined
 }
 
+/** The case that a subscription, or an agreement of a known product, belongs to. */
+export function caseKeyOf({
+  product,
+  customerAwsAccountId,
+  customerIdentifier,
+  licenseArn,
+  buyer,
+}: {
+  readonly product: string
+  readonly customerAwsAccountId: string | undefined
+  readonly customerIdentifier: string | undefined
+  readonly licenseArn: string | undefined
+  readonly buyer?: string
+}): CaseKey {
+  return { product, customerAwsAccountId, customerIdentifier, licenseArn, buyer }
+}
+
+/** By what a case is found again. */
+export function keyOfCase({ product, buyer, agreements }: BuyerCase): CaseKey {
+  return {
+    product,
+    buyer: buyer?.id,
+    customerAwsAccountId: buyer?.customerAwsAccountId ?? agreements[0]?.customerAwsAccountId,
+    customerIdentifier: buyer?.customerIdentifier ?? agreements[0]?.customerIdentifier,
+  }
+}
+
 /**
  * Subscriptions following AWS's word. Each method is one atomic step, durable when it resolves; `decide` is pure.
  * A change of `accessEnd` begins the goodbye in the same step, as `SubscriptionStore.change` does.

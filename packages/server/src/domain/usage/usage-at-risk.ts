@@ -3,7 +3,7 @@ import { baseUnitsPerUnit, type ProductCatalog } from '../products/product.ts'
 import { MARGINS } from './aws-rules.ts'
 import { awsDeadline } from './deadlines.ts'
 import { type Hour, hourOf } from './hour.ts'
-import type { StatusAt, UsageStatus } from './usage-store.ts'
+import type { StatusAt, UnsealedHours, UsageStatus } from './usage-store.ts'
 
 export interface PendingWorth {
   readonly product: string
@@ -40,6 +40,30 @@ export function statusAt(catalog: ProductCatalog, now: number): StatusAt {
 /** When AWS stops taking an hour that has no record yet. */
 export function unsealedDeadline(hour: Hour, finalWindowEnd: number | undefined): number {
   return awsDeadline(hour, { accessStart: 0, accessEnd: undefined, finalWindowEnd })
+}
+
+/** Buckets without a record, of one hour or one each: what a status says of each product. */
+export function unsealedByProduct(
+  hours: Iterable<{
+    readonly product: string
+    readonly hour: Hour
+    readonly buckets: number
+    /** Of the subscription whose final window closes first, if any has one, ms. */
+    readonly finalWindowEnd: number | undefined
+  }>,
+): UnsealedHours[] {
+  const found = new Map<string, UnsealedHours>()
+  for (const { product, hour, buckets, finalWindowEnd } of hours) {
+    const deadline = unsealedDeadline(hour, finalWindowEnd)
+    const known = found.get(product)
+    found.set(product, {
+      product,
+      buckets: (known?.buckets ?? 0) + buckets,
+      oldestHour: Math.min(known?.oldestHour ?? hour, hour),
+      deadline: Math.min(known?.deadline ?? deadline, deadline),
+    })
+  }
+  return [...found.values()].sort((a, b) => (a.product < b.product ? -1 : 1))
 }
 
 /** The last hour that nothing keeps open any more, whatever the product's grace. */

@@ -1,10 +1,11 @@
 import { agreementKeyOf, learn, newAgreement } from '../../domain/subscriptions/agreement.ts'
 import type { Contact } from '../../domain/subscriptions/buyer.ts'
-import type {
-  BuyerCase,
-  BuyerCaseStore,
-  CaseChanges,
-  CaseKey,
+import {
+  type BuyerCase,
+  type BuyerCaseStore,
+  type CaseChanges,
+  caseKeyOf,
+  keyOfCase,
 } from '../../domain/subscriptions/buyer-case.ts'
 import { subscriptionOf } from '../../domain/subscriptions/follow.ts'
 import type { EventState, MarketplaceEvent } from '../../domain/subscriptions/marketplace-event.ts'
@@ -48,7 +49,7 @@ export function createDynamoBuyerCaseStore(table: Table, usage: UsageOfSubscript
     settleOf: (id, decide, actor, now, contact) =>
       transactionThatTells(table, async (tx) => {
         const subscription = await getSubscription(tx, id)
-        const after = await steps.settle(tx, await loadCase(tx, keyOf(subscription)), decide, actor, now)
+        const after = await steps.settle(tx, await loadCase(tx, caseKeyOf(subscription)), decide, actor, now)
         if (contact !== undefined) await putContact(tx, subscription.buyer, contact, actor)
         return after
       }),
@@ -116,7 +117,7 @@ function createSteps(usage: UsageOfSubscriptions) {
       await nameProduct(tx, key, agreement.product)
     await keepNotice(tx, event, { key, subscription: known?.subscription }, agreement.product, now)
     if (agreement.product === undefined) return { state: 'waiting', subscriptions: [] }
-    const caseKey = keyOf({ ...agreement, product: agreement.product })
+    const caseKey = caseKeyOf({ ...agreement, product: agreement.product })
     const after = await settle(tx, await loadCase(tx, caseKey), decide, 'aws', now)
     const follower = subscriptionOf(agreement, after.subscriptions)
     return follower === undefined
@@ -194,24 +195,4 @@ async function productOf(
   // An agreement takes the place of one for the same product.
   if (previousAgreementId === undefined) return undefined
   return (await getAgreement(tx, previousAgreementId))?.agreement.product
-}
-
-function keyOf(of: {
-  readonly product: string
-  readonly customerAwsAccountId: string | undefined
-  readonly customerIdentifier: string | undefined
-  readonly licenseArn: string | undefined
-  readonly buyer?: string
-}): CaseKey {
-  const { product, customerAwsAccountId, customerIdentifier, licenseArn, buyer } = of
-  return { product, customerAwsAccountId, customerIdentifier, licenseArn, buyer }
-}
-
-function keyOfCase({ product, buyer, agreements }: BuyerCase): CaseKey {
-  return {
-    product,
-    buyer: buyer?.id,
-    customerAwsAccountId: buyer?.customerAwsAccountId ?? agreements[0]?.customerAwsAccountId,
-    customerIdentifier: buyer?.customerIdentifier ?? agreements[0]?.customerIdentifier,
-  }
 }

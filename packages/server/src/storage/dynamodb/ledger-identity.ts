@@ -1,8 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { DomainError } from '../../domain/error.ts'
+import { checkAccount, checkDimension, checkFilled, checkMode } from '../../domain/ledger-identity.ts'
 import type { ProductCatalog } from '../../domain/products/product.ts'
 import type { LedgerMode } from '../../domain/stores.ts'
-import { aggregatedPer } from '../../domain/usage/aggregation.ts'
 import type { MeterKind } from '../../domain/usage/usage-store.ts'
 import { int, optionalText, text } from './fields.ts'
 import { readFilling } from './filling.ts'
@@ -18,29 +17,12 @@ export async function claimLedger(
   table: Table,
   wanted: { readonly mode: LedgerMode; readonly accountId: string | undefined },
 ): Promise<void> {
-  const filling = await readFilling(table)
-  if (filling !== undefined)
-    throw new DomainError(
-      'ledger.half_copied',
-      `the ledger at ${table.name} is half filled from ${filling.from}: run \`tollkeeper db copy\` again to its end, or name another store`,
-    )
+  const ledger = { name: table.name, kind: 'table' } as const
+  checkFilled(ledger, await readFilling(table))
   // Each on its own: all are set for good, and a claim that fails must leave the ledger as it was.
-  const mode = await claim(table, 'mode', wanted.mode)
-  if (mode !== wanted.mode) {
-    throw new DomainError(
-      'ledger.mode_mismatch',
-      `the ledger at ${table.name} is ${mode} for good; set \`mode: ${mode}\`, or give \`store.url\` another table for ${wanted.mode}`,
-    )
-  }
-  if (wanted.accountId !== undefined) {
-    const account = await claim(table, 'account', wanted.accountId)
-    if (account !== wanted.accountId) {
-      throw new DomainError(
-        'ledger.mode_mismatch',
-        `the ledger at ${table.name} is of AWS account ${account}, the configuration of ${wanted.accountId}`,
-      )
-    }
-  }
+  checkMode(ledger, await claim(table, 'mode', wanted.mode), wanted.mode)
+  if (wanted.accountId !== undefined)
+    checkAccount(ledger, await claim(table, 'account', wanted.accountId), wanted.accountId)
   await claim(table, 'id', randomUUID())
 }
 
@@ -86,19 +68,15 @@ export async function noteDimension(tx: Transaction, dimension: string, kind: Me
  */
 export async function checkDimensions(table: Table, catalog: ProductCatalog): Promise<void> {
   for (const item of await table.query({ pk: dimensionPartition })) {
-    const dimension = catalog.find(text(item.product))?.dimensions.find(({ key }) => key === item.dimension)
-    if (dimension === undefined) continue
-    for (const [what, before, now] of [
-      ['scale', int(item.scale), dimension.scale],
-      ['aggregation', text(item.aggregation), dimension.aggregation],
-      ['per', optionalText(item.per), aggregatedPer(dimension)],
-    ] as const) {
-      if (before !== now) {
-        throw new DomainError(
-          'ledger.dimension_changed',
-          `${item.product}/${item.dimension} is counted with ${what} ${before}, the configuration says ${now}: a dimension keeps it; add a new dimension instead`,
-        )
-      }
-    }
+    checkDimension(
+      {
+        product: text(item.product),
+        dimension: text(item.dimension),
+        scale: int(item.scale),
+        aggregation: text(item.aggregation),
+        per: optionalText(item.per),
+      },
+      catalog,
+    )
   }
 }

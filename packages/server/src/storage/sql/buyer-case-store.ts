@@ -1,10 +1,12 @@
 import { type Agreement, agreementKeyOf, learn, newAgreement } from '../../domain/subscriptions/agreement.ts'
 import type { Buyer, Contact } from '../../domain/subscriptions/buyer.ts'
-import type {
-  BuyerCase,
-  BuyerCaseStore,
-  CaseChanges,
-  CaseKey,
+import {
+  type BuyerCase,
+  type BuyerCaseStore,
+  type CaseChanges,
+  type CaseKey,
+  caseKeyOf,
+  keyOfCase,
 } from '../../domain/subscriptions/buyer-case.ts'
 import { subscriptionOf } from '../../domain/subscriptions/follow.ts'
 import type { EventState, KeptEvent, MarketplaceEvent } from '../../domain/subscriptions/marketplace-event.ts'
@@ -38,7 +40,7 @@ export function createSqlBuyerCaseStore(database: SqlDatabase): BuyerCaseStore {
     settleOf: (id, decide, actor, now, contact) =>
       database.transaction(async (sql) => {
         const subscription = await getSubscription(sql, id)
-        const after = await settle(sql, await loadCase(sql, keyOf(subscription)), decide, actor, now)
+        const after = await settle(sql, await loadCase(sql, caseKeyOf(subscription)), decide, actor, now)
         if (contact !== undefined) await putContact(sql, subscription.buyer, contact, actor)
         return after
       }, SUBSCRIPTION_STEP),
@@ -145,7 +147,7 @@ async function receive(
     await nameProduct(sql, seq, agreement.product)
   await keepEvent(sql, event, seq, agreement.product, now)
   const caseKey =
-    agreement.product === undefined ? undefined : keyOf({ ...agreement, product: agreement.product })
+    agreement.product === undefined ? undefined : caseKeyOf({ ...agreement, product: agreement.product })
   if (caseKey === undefined) return { state: 'waiting', subscriptions: [] }
   const after = await settle(sql, await loadCase(sql, caseKey), decide, 'aws', now)
   const follower = subscriptionOf(agreement, after.subscriptions)
@@ -232,26 +234,6 @@ async function attach(sql: Sql, { agreements, subscriptions }: BuyerCase): Promi
       follower?.id ?? null,
       agreement.key,
     )
-  }
-}
-
-function keyOf(of: {
-  readonly product: string
-  readonly customerAwsAccountId: string | undefined
-  readonly customerIdentifier: string | undefined
-  readonly licenseArn: string | undefined
-  readonly buyer?: string
-}): CaseKey {
-  const { product, customerAwsAccountId, customerIdentifier, licenseArn, buyer } = of
-  return { product, customerAwsAccountId, customerIdentifier, licenseArn, buyer }
-}
-
-function keyOfCase({ product, buyer, agreements }: BuyerCase): CaseKey {
-  return {
-    product,
-    buyer: buyer?.id,
-    customerAwsAccountId: buyer?.customerAwsAccountId ?? agreements[0]?.customerAwsAccountId,
-    customerIdentifier: buyer?.customerIdentifier ?? agreements[0]?.customerIdentifier,
   }
 }
 

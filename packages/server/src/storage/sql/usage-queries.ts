@@ -3,7 +3,7 @@ import { ACCOUNTS, type Account } from '../../domain/usage/account.ts'
 import { AWS_RULES, MARGINS } from '../../domain/usage/aws-rules.ts'
 import { hourStart, monthStart } from '../../domain/usage/hour.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
-import { lastOverdueHour, unsealedDeadline } from '../../domain/usage/usage-at-risk.ts'
+import { lastOverdueHour, unsealedByProduct } from '../../domain/usage/usage-at-risk.ts'
 import { meteringRecordId } from '../../domain/usage/usage-event.ts'
 import type { RecordState, UsageRecord } from '../../domain/usage/usage-record.ts'
 import type {
@@ -377,20 +377,14 @@ async function readOverdue(sql: Sql, product: string | null, now: number): Promi
 }
 
 function byProduct(rows: readonly Row[]): UnsealedHours[] {
-  const found = new Map<string, UnsealedHours>()
-  for (const row of rows) {
-    const product = text(row.product)
-    const hour = int(row.hour)
-    const deadline = unsealedDeadline(hour, optionalInt(row.final))
-    const known = found.get(product)
-    found.set(product, {
-      product,
-      buckets: (known?.buckets ?? 0) + int(row.n),
-      oldestHour: Math.min(known?.oldestHour ?? hour, hour),
-      deadline: Math.min(known?.deadline ?? deadline, deadline),
-    })
-  }
-  return [...found.values()].sort((a, b) => (a.product < b.product ? -1 : 1))
+  return unsealedByProduct(
+    rows.map((row) => ({
+      product: text(row.product),
+      hour: int(row.hour),
+      buckets: int(row.n),
+      finalWindowEnd: optionalInt(row.final),
+    })),
+  )
 }
 
 async function readCarried(

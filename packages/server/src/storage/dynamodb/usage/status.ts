@@ -1,6 +1,6 @@
 import { MARGINS } from '../../../domain/usage/aws-rules.ts'
 import type { Hour } from '../../../domain/usage/hour.ts'
-import { lastOverdueHour, unsealedDeadline } from '../../../domain/usage/usage-at-risk.ts'
+import { lastOverdueHour, unsealedByProduct } from '../../../domain/usage/usage-at-risk.ts'
 import type { RecordState } from '../../../domain/usage/usage-record.ts'
 import type { BaseAmount, StatusAt, UnsealedHours, UsageStatus } from '../../../domain/usage/usage-store.ts'
 import { big, int, optionalInt, text } from '../fields.ts'
@@ -136,20 +136,14 @@ async function readFinals(table: Table, shards: readonly Item[]): Promise<Map<st
 }
 
 function byProduct(shards: readonly Item[], finals: ReadonlyMap<string, number>): UnsealedHours[] {
-  const found = new Map<string, UnsealedHours>()
-  for (const shard of shards) {
-    const product = text(shard.product)
-    const hour = int(shard.hour)
-    const deadline = unsealedDeadline(hour, finals.get(text(shard.subscription)))
-    const known = found.get(product)
-    found.set(product, {
-      product,
-      buckets: (known?.buckets ?? 0) + 1,
-      oldestHour: Math.min(known?.oldestHour ?? hour, hour),
-      deadline: Math.min(known?.deadline ?? deadline, deadline),
-    })
-  }
-  return [...found.values()].sort((a, b) => (a.product < b.product ? -1 : 1))
+  return unsealedByProduct(
+    shards.map((shard) => ({
+      product: text(shard.product),
+      hour: int(shard.hour),
+      buckets: 1,
+      finalWindowEnd: finals.get(text(shard.subscription)),
+    })),
+  )
 }
 
 /** Of each dimension, what its meters carry that have a whole unit or more. */
