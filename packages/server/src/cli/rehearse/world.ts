@@ -29,6 +29,7 @@ import type { EventOutcome } from '../../domain/usage/usage-event.ts'
 import { toSimulated } from '../commands/dev.ts'
 import { CliError } from '../output.ts'
 import { urlOf } from '../serving.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { CALL_TIMEOUT_MS } from './faults.ts'
 import type { LineReport } from './to-usage-reports.ts'
 
@@ -119,14 +120,7 @@ export async function createWorld(options: {
   const subscriptions = new Map<string, string>()
   const buyers = new Map<string, string>()
   /** Ids of events that the server has said it counts. */
-  const acknowledged = new Set<string>()
-  /** Of a batch that was refused for overload a part may be in: sent again, that is a duplicate of itself. */
-  const acknowledge = (outcomes: readonly EventOutcome[], wasRepeated: boolean) =>
-    outcomes.map((outcome): EventOutcome => {
-      const isOwn = wasRepeated && outcome.status === 'duplicate' && !acknowledged.has(outcome.id)
-      if (isOwn || outcome.status === 'accepted') acknowledged.add(outcome.id)
-      return isOwn ? { ...outcome, status: 'accepted' } : outcome
-    })
+  const acknowledgements = new Acknowledgements()
   return {
     engine,
     simulator,
@@ -176,7 +170,8 @@ export async function createWorld(options: {
           body: JSON.stringify(events),
         })
         const answer = (await response.json()) as { outcomes?: EventOutcome[]; detail?: string }
-        if (response.ok && answer.outcomes !== undefined) return acknowledge(answer.outcomes, attempt > 1)
+        if (response.ok && answer.outcomes !== undefined)
+          return acknowledgements.read(answer.outcomes, attempt > 1)
         if (response.status !== 503 || attempt === ATTEMPTS_MAX)
           throw new CliError(
             `the server refused a batch with ${response.status}: ${answer.detail ?? ''} (is this machine overloaded?)`,
