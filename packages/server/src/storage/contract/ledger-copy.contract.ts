@@ -4,6 +4,7 @@ import { type CopySide, copyLedger } from '../../domain/moving/copy-ledger.ts'
 import type { LedgerCopy } from '../../domain/moving/ledger-copy.ts'
 import type { Stores } from '../../domain/stores.ts'
 import { fanOutAll } from '../../domain/telling/deliver-due.ts'
+import { hourOf } from '../../domain/usage/hour.ts'
 import { aClock, utc } from './fixtures.ts'
 import { startLedger } from './ledger-harness.ts'
 import { aWholeProduct, fillLedger } from './whole-ledger.ts'
@@ -18,7 +19,7 @@ function sideOf(stores: Stores, name: string): CopySide {
   return { copy: stores.copy, usage: stores.usage, name }
 }
 
-async function copyBetween(
+export async function copyBetween(
   from: Stores,
   to: Stores,
   more: { clock?: ReturnType<typeof aClock>; copy?: LedgerCopy } = {},
@@ -35,7 +36,8 @@ async function copyBetween(
   })
 }
 
-async function guarded(stores: Stores, now = NOW) {
+/** Opened as a ledger to work with. */
+export async function guarded(stores: Stores, now = NOW) {
   await stores.claimLedger({ mode: 'simulated', accountId: undefined })
   return stores.guardLedger(now)
 }
@@ -112,6 +114,24 @@ export function ledgerCopyContract(
       expect(await target.audit()).toMatchObject({ balanced: true, discrepancies: [] })
       await to.usage.purge(NOW + 40 * 24 * HOUR)
       expect(await target.audit()).toMatchObject({ balanced: true, discrepancies: [] })
+    })
+
+    it('goes on closing hours of what a contract includes', async () => {
+      const { from, to } = await open()
+      const { buyer } = await fillLedger(from)
+      await copyBetween(from, to)
+      await guarded(to)
+      const target = await startLedger(async () => to, aWholeProduct(), NOW)
+      const time = utc('2026-12-01T04:30')
+      expect(await target.report(buyer, 'after', 9, { dimension: 'included', time })).toMatchObject({
+        status: 'accepted',
+      })
+      target.clock.set(NOW + 2 * HOUR)
+      expect(await target.close()).toMatchObject({ failed: 0 })
+      // All that is included was used up before.
+      expect(await target.records()).toContainEqual(
+        expect.objectContaining({ dimension: 'included', hour: hourOf(time), quantity: 9 }),
+      )
     })
 
     it('goes on where it was cut, whatever it was doing', async () => {

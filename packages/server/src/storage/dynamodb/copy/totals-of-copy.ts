@@ -1,5 +1,5 @@
 import { big, text } from '../fields.ts'
-import { recordPrefix, sinkKey, totalsKey } from '../keys.ts'
+import { includedPrefix, recordPrefix, sinkKey, totalsKey } from '../keys.ts'
 import type { Requests } from '../requests.ts'
 import type { Item, Table } from '../table.ts'
 import { readBuckets } from '../usage/buckets.ts'
@@ -18,6 +18,10 @@ export async function countAnew(table: Table, requests: Requests, batch: Batch):
   }
   for await (const meta of scanAll(requests, table.name, { pkPrefix: 'METER#', sk: 'META' })) {
     const [product, dimension] = [text(meta.product), text(meta.dimension)]
+    // What a closing asks of the meter, before it believes what it finds of the periods.
+    const included = await table.query({ pk: meta.pk, prefix: includedPrefix })
+    if (included.length > 0)
+      batch.put({ ...meta, includedUsed: included.reduce((sum, { used }) => sum + big(used), 0n) })
     for (const record of await table.query({ pk: meta.pk, prefix: recordPrefix })) {
       add(product, dimension, text(record.state), 1n)
       add(product, dimension, `${text(record.state)}Units`, big(record.quantity))
