@@ -97,14 +97,18 @@ async function attempt<T>(run: Run, subject: string, work: () => Promise<T>): Pr
     return await work()
   } catch (error) {
     if (isBusy(error)) throw error
-    run.report.failed++
-    const message = `could not be closed, and is tried again: ${error instanceof Error ? error.message : String(error)}`
-    await run.deps.usage.raise({ kind: 'close_failed', subject, message, at: run.now })
+    await noteFailure(run, subject, error)
     return undefined
   }
 }
 
-/** The whole ledger is locked: no single bucket is at fault. */
+async function noteFailure(run: Run, subject: string, error: unknown): Promise<void> {
+  run.report.failed++
+  const message = `could not be closed, and is tried again: ${error instanceof Error ? error.message : String(error)}`
+  await run.deps.usage.raise({ kind: 'close_failed', subject, message, at: run.now })
+}
+
+/** The whole ledger is locked: no single bucket is at fault. What a store says of one bucket is never thrown. */
 function isBusy(error: unknown): boolean {
   return error instanceof DomainError && error.code === 'ledger.busy'
 }
@@ -174,9 +178,7 @@ async function closePage(run: Run, product: Product, keys: readonly BucketKey[])
     if (isBusy(error)) throw error
     for (const key of keys) {
       if (run.signal?.aborted) return
-      await attempt(run, `${key.subscription}/${key.dimension}/${hourText(key.hour)}`, () =>
-        closeKeys(run, product, [key]),
-      )
+      await attempt(run, subjectOf(key), () => closeKeys(run, product, [key]))
     }
   }
 }
@@ -212,16 +214,16 @@ async function closeKeys(run: Run, product: Product, keys: readonly BucketKey[])
   )
   for (const [index, outcome] of outcomes.entries()) {
     const key = keys[index]!
-    if (typeof outcome === 'object') {
-      await attempt(run, `${key.subscription}/${key.dimension}/${hourText(key.hour)}`, () =>
-        Promise.reject(outcome.error),
-      )
-    }
+    if (typeof outcome === 'object') await noteFailure(run, subjectOf(key), outcome.error)
     if (outcome === 'held') run.report.held++
     if (outcome !== 'closed') continue
     run.report.closed++
     noteLoss(run, product.id, key.dimension, closings.get(nameOf(key)))
   }
+}
+
+function subjectOf({ subscription, dimension, hour }: BucketKey): string {
+  return `${subscription}/${dimension}/${hourText(hour)}`
 }
 
 function nameOf({ subscription, dimension, hour }: BucketKey): string {
@@ -316,9 +318,7 @@ async function decideExpiredHolds(run: Run): Promise<void> {
       )
       continue
     }
-    await attempt(run, `${bucket.subscription}/${bucket.dimension}/${hourText(bucket.hour)}`, () =>
-      decideExpiredHold(run, bucket, dimension),
-    )
+    await attempt(run, subjectOf(bucket), () => decideExpiredHold(run, bucket, dimension))
   }
 }
 
@@ -336,12 +336,13 @@ async function decideExpiredHold(run: Run, bucket: UsageBucket, dimension: Dimen
     },
     NO_HISTORY,
   )
+  if (typeof outcome === 'object') await noteFailure(run, subjectOf(bucket), outcome.error)
   if (outcome !== 'closed') return
   report.expired++
   noteLoss(run, bucket.product, bucket.dimension, closing)
   await deps.usage.raise({
     kind: 'hold_expired',
-    subject: `${bucket.subscription}/${bucket.dimension}/${hourText(bucket.hour)}`,
+    subject: subjectOf(bucket),
     message: `nobody decided on ${bucket.quantity / baseUnitsPerUnit(dimension)} held units in time; they were ${dimension.onDeadline === 'release' ? 'released and will be billed' : 'waived'}`,
     at: now,
   })

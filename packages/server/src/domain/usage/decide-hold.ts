@@ -38,6 +38,7 @@ export async function decideHold(
     holdDecision(deps.catalog, keep, actor, now),
     NO_HISTORY,
   )
+  if (typeof outcome === 'object') throw outcome.error
   if (outcome !== 'closed') throw new DomainError('bucket.not_held', 'this hour was decided on meanwhile')
 }
 

@@ -368,7 +368,7 @@ export interface UsageStore {
   ): Promise<readonly { bucket: UsageBucket; subscription: Subscription }[]>
   /**
    * Closes buckets one after the other; `undefined` leaves a bucket as it is. A store closes either all in one transaction,
-   * and throws where one fails, or each in its own, and gives the error in the place of its outcome; of one alone it throws.
+   * and throws where one fails, or each in its own, and gives the error in the place of its outcome.
    */
   close(
     keys: readonly BucketKey[],

@@ -60,8 +60,6 @@ async function closeEach(
   keys: readonly BucketKey[],
   close: (key: BucketKey) => Promise<Closed>,
 ): Promise<readonly Closed[]> {
-  const [only] = keys
-  if (only !== undefined && keys.length === 1) return [await close(only)]
   const byMeter = new Map<string, number[]>()
   for (const [index, { subscription, dimension }] of keys.entries()) {
     const name = JSON.stringify([subscription, dimension])
