@@ -1,10 +1,20 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
-import { ledgerCopyContract, ledgerCopyRefusals } from '../contract/ledger-copy.contract.ts'
+import { expect, it, onTestFinished } from 'vitest'
+import { utc } from '../contract/fixtures.ts'
+import {
+  copyBetween,
+  guarded,
+  ledgerCopyContract,
+  ledgerCopyRefusals,
+} from '../contract/ledger-copy.contract.ts'
+import { startLedger } from '../contract/ledger-harness.ts'
 import { openSqliteStores } from '../sql/sqlite-stores.ts'
-import { describeOnDynamo, openDynamoForTest } from './dynamodb.fixture.ts'
+import { openDynamoStores } from './dynamo-stores.ts'
+import { aDynamoPlace, aDynamoTable, describeOnDynamo, openDynamoForTest } from './dynamodb.fixture.ts'
+import type { Requests } from './requests.ts'
+import { openUsage } from './usage/usage.fixture.ts'
 
 async function aFile() {
   const directory = mkdtempSync(join(tmpdir(), 'tollkeeper-copy-'))
@@ -25,4 +35,36 @@ describeOnDynamo('moving a ledger', () => {
   ledgerCopyContract('SQLite to DynamoDB', { from: aFile, to: aTable })
   ledgerCopyRefusals('SQLite to DynamoDB', { from: aFile, to: aTable })
   ledgerCopyContract('DynamoDB to SQLite', { from: aTable, to: aFile })
+
+  it('takes along what an heir is owed, though the process that was to settle it died', async () => {
+    const place = await aDynamoPlace()
+    const from = await openDynamoStores(place, { transactionItems: 10, shards: 2, isAtAws: false })
+    onTestFinished(() => from.close())
+    await guarded(from, utc('2026-11-21T10:30'))
+    // Settling asks for events by their index.
+    const through = (requests: Requests): Requests => ({
+      send: (name, input) =>
+        'IndexName' in input ? Promise.reject(new TypeError('died')) : requests.send(name, input),
+    })
+    const dying = await aDynamoTable({ place, through })
+    const { subscribe, report, end } = await startLedger(async () => openUsage(dying))
+    const old = await subscribe()
+    const heir = await subscribe({ accessStart: utc('2026-11-21T10:20') })
+    await report(old, 'before', 3, { time: utc('2026-11-21T10:10') })
+    await report(old, 'after', 5, { time: utc('2026-11-21T10:25') })
+    await end(old, utc('2026-11-21T10:20'), heir)
+
+    const to = await (await aFile())()
+    expect(await copyBetween(from, to)).toMatchObject({ differences: [] })
+    await guarded(to)
+    const target = await startLedger(async () => to, undefined, utc('2026-11-21T10:40'))
+    await target.close()
+    target.clock.set(utc('2026-11-21T11:20'))
+    await target.close()
+    const billed = (await target.records()).map(({ subscription, quantity }) => [subscription, quantity])
+    expect(billed.sort()).toEqual([
+      [old.id, 3],
+      [heir.id, 5],
+    ])
+  })
 })

@@ -1,6 +1,6 @@
 import { DomainError } from '../../domain/error.ts'
 import type { CopyPage, LedgerCopy } from '../../domain/moving/ledger-copy.ts'
-import type { CopyRow, LedgerKind } from '../../domain/moving/ledger-kinds.ts'
+import { type CopyRow, LEDGER_KINDS, type LedgerKind } from '../../domain/moving/ledger-kinds.ts'
 import { appendAudit } from './audit-trail.ts'
 import { createBatch } from './copy/batch.ts'
 import { KIND_READERS, type Source } from './copy/kind-readers.ts'
@@ -12,6 +12,7 @@ import { readFilling } from './filling.ts'
 import { ledgerKey } from './keys.ts'
 import type { Requests } from './requests.ts'
 import type { Item, Key, Table } from './table.ts'
+import { owedOf, settleOwed } from './usage/hand-over.ts'
 import { meterOf } from './usage/meters.ts'
 import { createMoves } from './usage/moves.ts'
 
@@ -19,8 +20,9 @@ import { createMoves } from './usage/moves.ts'
 export function createDynamoLedgerCopy(table: Table, requests: Requests): LedgerCopy {
   const ordered = new Map<string, readonly Key[]>()
   let source: Promise<Source> | undefined
+  let isSettled = false
   const readSource = () => {
-    source ??= sourceOf(table, requests)
+    source ??= sourceOf(table, requests, isSettled)
     return source
   }
   return {
@@ -30,10 +32,13 @@ export function createDynamoLedgerCopy(table: Table, requests: Requests): Ledger
         // From its beginning: what was remembered of it may be over.
         ordered.delete(kind.name)
         source = undefined
+        if (kind === LEDGER_KINDS[0]) isSettled = false
       }
+      const from = await readSource()
+      isSettled = true
       return kind.isOrdered === true
-        ? readOrdered(table, requests, await readSource(), kind, ordered, Number(cursor ?? 0), limit)
-        : readScanned(table, requests, await readSource(), kind, cursor)
+        ? readOrdered(table, requests, from, kind, ordered, Number(cursor ?? 0), limit)
+        : readScanned(table, requests, from, kind, cursor)
     },
     isEmpty: async () => (await table.get(ledgerKey('mode'))) === undefined,
     filling: () => readFilling(table),
@@ -86,8 +91,9 @@ export function createDynamoLedgerCopy(table: Table, requests: Requests): Ledger
   }
 }
 
-async function sourceOf(table: Table, requests: Requests): Promise<Source> {
+async function sourceOf(table: Table, requests: Requests, isSettled: boolean): Promise<Source> {
   await table.recover()
+  if (!isSettled) await settleAll(table, requests)
   let meters: Promise<Map<string, { subscription: string; dimension: string }>> | undefined
   const readMeters = async () => {
     const found = new Map<string, { subscription: string; dimension: string }>()
@@ -105,6 +111,22 @@ async function sourceOf(table: Table, requests: Requests): Promise<Source> {
       meters ??= readMeters()
       return (await meters).get(pk)!
     },
+  }
+}
+
+/**
+ * What meters owe each other is in no row, so it is settled before any is read.
+ *
+ * @throws {DomainError} `ledger.busy` where that cannot be done: then nothing is copied
+ */
+async function settleAll(table: Table, requests: Requests): Promise<void> {
+  for (let isOwed = true; isOwed; ) {
+    isOwed = false
+    for await (const meta of scanAll(requests, table.name, { pkPrefix: 'METER#', sk: 'META' })) {
+      if (owedOf(meta).length === 0) continue
+      isOwed = true
+      await settleOwed(table, meterOf(meta))
+    }
   }
 }
 
