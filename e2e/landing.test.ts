@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { expect, it, onTestFinished } from 'vitest'
 import { DomainError, type DomainErrorCode } from '../packages/server/src/domain/error.ts'
+import { PLAIN_PLAN } from '../packages/server/src/domain/plans/plan.ts'
 import { PLAIN_LANDING, type Product } from '../packages/server/src/domain/products/product.ts'
 import type { Subscription } from '../packages/server/src/domain/subscriptions/subscription.ts'
 import { anApp, NOW, PRODUCTS } from '../packages/server/src/http/app.fixture.ts'
@@ -30,7 +31,7 @@ const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><r
 const ACME: Product = {
   ...PRODUCTS[0],
   title: 'Acme Analytics',
-  plans: [{ id: 'pro', title: 'Professional', grantedBy: undefined, features: {}, limits: [], included: [] }],
+  plans: [{ ...PLAIN_PLAN, id: 'pro', title: 'Professional' }],
   landing: {
     description:
       'Acme Analytics counts what matters to you.\n\nFrom the first event to the last, in every region.',

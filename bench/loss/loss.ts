@@ -299,6 +299,7 @@ function createProduct(dimensions: readonly string[]): Product {
         reportZero: false,
         price: undefined,
         metrics: [],
+        meteredBy: 'product',
       }),
     ),
     plans: [],

@@ -1,9 +1,11 @@
 /** The product's server with buyers who have contracts; or the same one with a use case that decides nothing. */
+
 import assert from 'node:assert/strict'
 import { composeEngine, composeServer, type Engine, openLedger } from '../../packages/server/src/compose.ts'
 import type { CheckAccess } from '../../packages/server/src/domain/entitlements/check-access.ts'
 import { takeAnswer } from '../../packages/server/src/domain/entitlements/take-answer.ts'
 import { issueServiceKey } from '../../packages/server/src/domain/keys/issue-service-key.ts'
+import { PLAIN_PLAN } from '../../packages/server/src/domain/plans/plan.ts'
 import type { Product } from '../../packages/server/src/domain/products/product.ts'
 import { systemClock } from '../../packages/server/src/system-clock.ts'
 import { answerQuestions } from '../harness/child.ts'
@@ -27,13 +29,13 @@ const product: Product = {
     {
       id: 'pro',
       title: 'Pro',
+      ...PLAIN_PLAN,
       grantedBy: 'pro',
       features: { [FEATURE]: true, sso: true, seats: 25, support: 'business hours' },
       limits: [
-        { dimension: DIMENSION, quantity: 100_000, window: 'month' },
-        { dimension: 'exports', quantity: 'unlimited', window: 'day' },
+        { dimension: DIMENSION, quantity: 100_000, window: 'month', onExceed: 'block' },
+        { dimension: 'exports', quantity: 'unlimited', window: 'day', onExceed: 'block' },
       ],
-      included: [],
     },
   ],
 }

@@ -46,6 +46,7 @@ export function aProduct(dimensions: readonly string[], number = 0): Product {
       reportZero: false,
       price: undefined,
       metrics: [],
+      meteredBy: 'product',
     })),
   }
 }

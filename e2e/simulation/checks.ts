@@ -1,4 +1,5 @@
-import type { IncludedReset, Product } from '../../packages/server/src/domain/products/product.ts'
+import type { IncludedReset } from '../../packages/server/src/domain/plans/plan.ts'
+import type { Product } from '../../packages/server/src/domain/products/product.ts'
 import { ACCOUNTS } from '../../packages/server/src/domain/usage/account.ts'
 import { auditUsage } from '../../packages/server/src/domain/usage/audit-usage.ts'
 import type { UsageRecord } from '../../packages/server/src/domain/usage/usage-record.ts'

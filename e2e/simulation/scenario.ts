@@ -1,6 +1,6 @@
+import { PLAIN_PLAN, type Plan } from '../../packages/server/src/domain/plans/plan.ts'
 import {
   type Dimension,
-  type Plan,
   type Product,
   USAGE_PRODUCT,
 } from '../../packages/server/src/domain/products/product.ts'
@@ -74,9 +74,8 @@ function createProduct(random: Random, index: number): Product {
     const aPlan = (id: string, grantedBy?: string): Plan => ({
       id,
       title: id,
+      ...PLAIN_PLAN,
       grantedBy,
-      features: {},
-      limits: [],
       included: [
         {
           dimension,
@@ -120,5 +119,6 @@ function createDimension(random: Random, number: number): Dimension {
     reportZero: random.chance(0.25),
     price: undefined,
     metrics: [],
+    meteredBy: 'product',
   }
 }

@@ -38,6 +38,10 @@ function withDimension(lines: string): string {
   return `products:\n  - id: a\n    productCode: c\n    dimensions:\n      - key: x\n${lines.replace(/^(?=.)/gm, '        ')}`
 }
 
+function withPlan(line: string): string {
+  return `products:\n  - id: a\n    productCode: c\n    dimensions: [{key: x, scale: 6}]\n    plans:\n      - id: p\n        ${line}`
+}
+
 const ONE_PRODUCT = 'products:\n  - {id: a, productCode: codea, dimensions: [{key: x}]}\n'
 
 describe('a configuration', () => {
@@ -89,12 +93,15 @@ products:
         holdAbove: {times: 2.5}
         price: 0.10
         metrics: [totalScans]
-      - {key: storage-gb, aggregation: max, per: month, scale: 3, unitSize: "10", holdAbove: {units: 5000}, remainder: roundUp}
+      - {key: storage-gb, meteredBy: gate, scale: 3, unitSize: "10", holdAbove: {units: 5000}, remainder: roundUp}
+    upgradeUrl: {direct: "https://acme.example/pricing?from=api"}
     plans:
+      - {id: trial, audience: anonymous, trial: {days: 15}, price: {amount: 0.00, per: year}, upgradeTo: pro}
       - id: pro
+        price: custom
         grantedBy: gold
         features: {sso: true, seats: 5, tier: pro}
-        limits: [{dimension: scans, quantity: 2000}, {dimension: users, quantity: unlimited, window: lifetime}]
+        limits: [{dimension: scans, quantity: 2000}, {dimension: users, quantity: unlimited, window: lifetime}, {dimension: scans, quantity: 1, window: day, onExceed: bill}]
         included: [{dimension: scans, units: 100, per: gold, reset: anniversary}]
 `)
     expect(config.products).toEqual([
@@ -123,12 +130,13 @@ products:
             reportZero: false,
             price: '0.10',
             metrics: ['totalScans'],
+            meteredBy: 'product',
           },
           {
             key: 'storage-gb',
             name: 'storage-gb',
-            aggregation: 'max',
-            per: 'month',
+            aggregation: 'sum',
+            per: 'hour',
             scale: 3,
             unitSize: 10n,
             holdAbove: { units: 5000n },
@@ -137,17 +145,36 @@ products:
             reportZero: false,
             price: undefined,
             metrics: [],
+            meteredBy: 'gate',
           },
         ],
+        upgradeUrl: { aws: undefined, direct: 'https://acme.example/pricing?from=api' },
         plans: [
+          {
+            id: 'trial',
+            title: 'trial',
+            audience: 'anonymous',
+            grantedBy: undefined,
+            trial: { days: 15 },
+            price: { amount: '0.00', currency: 'USD', per: 'year' },
+            upgradeTo: 'pro',
+            features: {},
+            limits: [],
+            included: [],
+          },
           {
             id: 'pro',
             title: 'pro',
+            audience: 'paid',
+            trial: undefined,
+            price: 'custom',
+            upgradeTo: undefined,
             grantedBy: 'gold',
             features: { sso: true, seats: 5, tier: 'pro' },
             limits: [
-              { dimension: 'scans', quantity: 2000, window: 'month' },
-              { dimension: 'users', quantity: 'unlimited', window: 'lifetime' },
+              { dimension: 'scans', quantity: 2000, window: 'month', onExceed: 'block' },
+              { dimension: 'users', quantity: 'unlimited', window: 'lifetime', onExceed: 'block' },
+              { dimension: 'scans', quantity: 1, window: 'day', onExceed: 'bill' },
             ],
             included: [{ dimension: 'scans', units: 100n, per: 'gold', reset: 'anniversary' }],
           },
@@ -259,6 +286,44 @@ describe('a mistake', () => {
     [
       'products: [{id: a, productCode: c, plans: [{id: p}, {id: p}]}]',
       'products[0].plans[1].id must be unique in its product',
+    ],
+    [withPlan('price: free'), 'plans[0].price must be `custom`, or a mapping such as'],
+    [withPlan('price: {per: month}'), 'plans[0].price.amount is missing'],
+    [withPlan('price: {amount: 1, currency: usd}'), 'price.currency must be three capital letters'],
+    [withPlan('trial: {days: 0}'), 'plans[0].trial.days must be a whole number from 1 to 3650'],
+    [withPlan('upgradeTo: pro'), 'plans[0].upgradeTo must be a plan of this product, not `pro`: there is p'],
+    [withPlan('upgradeTo: p'), 'plans[0].upgradeTo must lead up'],
+    [
+      withPlan('limits: [{dimension: z, quantity: 1, onExceed: bill}]'),
+      'limits[0].onExceed can be `bill` only for a dimension of this product, not `z`',
+    ],
+    [
+      `${withPlan('limits: [{dimension: x, quantity: 1, onExceed: bill}]')}\n    pricing: contract`,
+      'limits[0].onExceed must be `block`: a product with `pricing: contract` bills no usage',
+    ],
+    [
+      withPlan('limits: [{dimension: x, quantity: 1}, {dimension: x, quantity: 2}]'),
+      'limits[1].window must be there once in its plan',
+    ],
+    [
+      withPlan('limits: [{dimension: x, quantity: 9007199255}]'),
+      'limits[0].quantity must be smaller: at a scale of 6',
+    ],
+    [
+      'products: [{id: a, productCode: c, plans: [{id: p, audience: anonymous}, {id: q, audience: anonymous}]}]',
+      'plans[1].audience can be `anonymous` of one plan in a product, but `p` is it, too',
+    ],
+    [
+      'products: [{id: a, productCode: c, pricing: contract, plans: [{id: p, audience: registered, grantedBy: x}]}]',
+      'plans[0].grantedBy must be left out',
+    ],
+    [
+      withDimension('aggregation: count\nmeteredBy: gate'),
+      'meteredBy must be `product`: the gate counts quantities',
+    ],
+    [
+      'products: [{id: a, productCode: c, upgradeUrl: {direct: "ftp://x"}}]',
+      'upgradeUrl.direct must be a URL that begins with `https://` or `http://`',
     ],
     ['usage: {acceptBackDays: 36}', 'acceptBackDays must be a whole number from 1 to 35'],
     ['store: {url: "mysql://db"}', 'store.url must be `sqlite:` and a path'],
@@ -664,7 +729,7 @@ describe('what comes with it', () => {
       .join('\n')
     const config = parse(uncommented.replace('metering: legacy', 'metering: license'), {})
     expect(config.products[0]?.dimensions).toHaveLength(3)
-    expect(config.products[0]?.plans).toHaveLength(1)
+    expect(config.products[0]?.plans).toHaveLength(2)
     expect(config.subscriptions).toHaveLength(1)
     expect(config.aws.accountId).toBe('123456789012')
   })

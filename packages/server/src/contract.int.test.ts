@@ -4,6 +4,7 @@ import { composeEngine, composeServer, createLogger, openLedger } from './compos
 import { sqliteStore } from './config/store.ts'
 import { demoConfig } from './config.ts'
 import { issueServiceKey } from './domain/keys/issue-service-key.ts'
+import { PLAIN_PLAN } from './domain/plans/plan.ts'
 import { createRegisterBuyer } from './domain/subscriptions/register-buyer.ts'
 import { aDimension, aProduct } from './storage/contract/fixtures.ts'
 
@@ -26,9 +27,9 @@ const product = aProduct({
     {
       id: 'pro',
       title: 'Pro',
+      ...PLAIN_PLAN,
       grantedBy: 'pro',
       features: { sso: true },
-      limits: [],
       included: [{ dimension: 'requests', units: 10n, per: 'seats', reset: 'calendarMonth' }],
     },
   ],

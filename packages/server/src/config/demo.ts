@@ -93,9 +93,19 @@ products:
       #   per: month
       #   metrics: [activeUsers]            # names under which your platform reports it
 
-    # plans:
+    # upgradeUrl: { direct: https://example.com/pricing } # where a refusal sends who needs more
+    # plans:                                # docs/plans.md
+    #   - id: visitor
+    #     audience: anonymous               # visitors without a key; \`registered\`: who pays nothing
+    #     trial: { days: 15 }               # 10 requests or 15 days, whichever comes first
+    #     upgradeTo: pro
+    #     limits:
+    #       - { dimension: api_requests, quantity: 10, window: lifetime }
     #   - id: pro
     #     title: Pro
+    #     price: { amount: "49.00", currency: USD, per: month }
+    #     limits:
+    #       - { dimension: api_requests, quantity: 1000, window: minute }
     #     included:                         # contract with consumption: only what exceeds it is metered
     #       - { dimension: api_requests, units: 10000, reset: calendarMonth }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import Value from 'typebox/value'
-import type { Dimension, LandingPage, Plan, Product } from '../domain/products/product.ts'
+import type { Plan } from '../domain/plans/plan.ts'
+import type { Dimension, LandingPage, Product } from '../domain/products/product.ts'
 import { MINUTE_MS } from '../domain/usage/hour.ts'
 import { BASE_UNITS_PER_UNIT_MAX } from '../domain/usage/quantity.ts'
 import { expected, problemAt } from './check-schema.ts'
@@ -202,6 +203,7 @@ function toProduct(draft: Draft, defaultRegion: string, report: Report): Product
     goodbyeSettleMs: section.goodbyeSettleMinutes * MINUTE_MS,
     dimensions,
     plans: section.plans.map(toPlan),
+    upgradeUrl: { aws: section.upgradeUrl.aws, direct: section.upgradeUrl.direct },
   }
 }
 
@@ -234,6 +236,12 @@ function toDimension(section: DimensionSection, report: (key: string, message: s
   if ((aggregation === 'count' || aggregation === 'unique') && scale > 0) {
     report('scale', `must be 0: \`${aggregation}\` has no quantity that could have decimals`)
   }
+  if (section.meteredBy === 'gate' && aggregation !== 'sum') {
+    report(
+      'meteredBy',
+      `must be \`product\`: the gate counts quantities, so it meters \`sum\` alone, not \`${aggregation}\``,
+    )
+  }
   if (unitSize * 10n ** BigInt(scale) > BASE_UNITS_PER_UNIT_MAX) {
     report('unitSize', `must be smaller: unitSize × 10^scale is at most ${BASE_UNITS_PER_UNIT_MAX}`)
   }
@@ -255,6 +263,7 @@ function toDimension(section: DimensionSection, report: (key: string, message: s
     reportZero: section.reportZero,
     price: section.price,
     metrics: section.metrics,
+    meteredBy: section.meteredBy,
   }
 }
 
@@ -284,7 +293,8 @@ function checkDimensionNames(
 function checkPlans(section: ProductSection, report: (path: Pointer, message: string) => void): void {
   const keys = section.dimensions.map(({ key }) => key)
   const plans = new Set<string>()
-  section.plans.forEach(({ id, grantedBy, included }, index) => {
+  section.plans.forEach((plan, index) => {
+    const { id, grantedBy, included } = plan
     // Else what a contract grants would never be read, and what it paid for be billed.
     const refuseContract = (path: Pointer, key: string) =>
       report(
@@ -304,19 +314,91 @@ function checkPlans(section: ProductSection, report: (path: Pointer, message: st
         report(path, `must be there once in its plan, but \`${dimension}\` is there twice`)
       seen.add(dimension)
     })
+    checkLimits(section, plan, (path, message) => report(['plans', index, ...path], message))
   })
+  checkLadder(section, report)
+}
+
+function checkLimits(
+  { dimensions, pricing }: ProductSection,
+  { limits }: PlanSection,
+  report: (path: Pointer, message: string) => void,
+): void {
+  const seen = new Set<string>()
+  limits.forEach(({ dimension, quantity, window, onExceed }, position) => {
+    const name = JSON.stringify([dimension, window])
+    if (seen.has(name)) {
+      const rule = `must be there once in its plan, but \`${dimension}\` has a limit for \`${window}\` twice`
+      report(['limits', position, 'window'], rule)
+    }
+    seen.add(name)
+    const counted = dimensions.find(({ key }) => key === dimension)
+    const scale = counted?.scale ?? 0
+    if (quantity !== 'unlimited' && BigInt(quantity) * 10n ** BigInt(scale) > Number.MAX_SAFE_INTEGER) {
+      const rule = `must be smaller: at a scale of ${scale} it is at most ${Number.MAX_SAFE_INTEGER} / 10^${scale}`
+      report(['limits', position, 'quantity'], rule)
+    }
+    if (onExceed !== 'bill') return
+    const path = ['limits', position, 'onExceed']
+    if (counted === undefined) {
+      const keys = dimensions.map(({ key }) => key)
+      report(
+        path,
+        `can be \`bill\` only for ${notOneOf('a dimension of this product', dimension, keys).slice('must be '.length)}`,
+      )
+    } else if (pricing === 'contract') {
+      report(path, 'must be `block`: a product with `pricing: contract` bills no usage')
+    }
+  })
+}
+
+/** Who gets which plan without asking, and which plan comes after which. */
+function checkLadder({ plans }: ProductSection, report: (path: Pointer, message: string) => void): void {
+  const ids = plans.map(({ id }) => id)
+  plans.forEach(({ id, audience, grantedBy, upgradeTo }, index) => {
+    const path = ['plans', index]
+    const first = plans.findIndex((plan) => plan.audience === audience)
+    if (audience !== 'paid' && first < index) {
+      const rule = `can be \`${audience}\` of one plan in a product, but \`${plans[first]!.id}\` is it, too`
+      report([...path, 'audience'], rule)
+    }
+    if (audience !== 'paid' && grantedBy !== undefined) {
+      const rule = `must be left out: a contract grants what is bought, and this plan is \`${audience}\``
+      report([...path, 'grantedBy'], rule)
+    }
+    if (upgradeTo === undefined) return
+    if (!ids.includes(upgradeTo)) {
+      report([...path, 'upgradeTo'], notOneOf('a plan of this product', upgradeTo, ids))
+    } else if (leadsBack(plans, id)) {
+      report([...path, 'upgradeTo'], `must lead up: from \`${upgradeTo}\` one comes back to \`${id}\``)
+    }
+  })
+}
+
+function leadsBack(plans: readonly PlanSection[], start: string): boolean {
+  let at: string | undefined = start
+  for (let step = 0; step < plans.length && at !== undefined; step++) {
+    at = plans.find(({ id }) => id === at)?.upgradeTo
+    if (at === start) return true
+  }
+  return false
 }
 
 function toPlan(section: PlanSection): Plan {
   return {
     id: section.id,
     title: section.title ?? section.id,
+    audience: section.audience,
     grantedBy: section.grantedBy,
+    trial: section.trial,
+    price: section.price,
+    upgradeTo: section.upgradeTo,
     features: section.features,
-    limits: section.limits.map(({ dimension, quantity, window }) => ({
+    limits: section.limits.map(({ dimension, quantity, window, onExceed }) => ({
       dimension,
       quantity: quantity === 'unlimited' ? quantity : Number(quantity),
       window,
+      onExceed,
     })),
     included: section.included.map(({ dimension, units, reset, per }) => ({
       dimension,

@@ -31,7 +31,7 @@ function publish(node: SchemaNode): Record<string, unknown> {
     const { required: _all, properties, ...more } = rest
     return {
       ...more,
-      type: node.default === undefined ? 'object' : ['object', 'null'],
+      type: node.default === undefined ? (node.type ?? 'object') : ['object', 'null'],
       ...(required.length > 0 ? { required } : {}),
       properties: mapValues(properties ?? {}, (property, name) =>
         orEmpty(publish(property), required.includes(name)),
@@ -53,7 +53,9 @@ function publish(node: SchemaNode): Record<string, unknown> {
 function orEmpty(schema: Record<string, unknown>, required: boolean): Record<string, unknown> {
   if (required) return schema
   if (Array.isArray(schema.anyOf)) return { ...schema, anyOf: [...schema.anyOf, { type: 'null' }] }
-  return typeof schema.type === 'string' ? { ...schema, type: [schema.type, 'null'] } : schema
+  const types = schema.type as string | readonly string[] | undefined
+  if (types === undefined || types.includes('null')) return schema
+  return { ...schema, type: [types, 'null'].flat() }
 }
 
 function mapValues<T, R>(
@@ -170,6 +172,7 @@ function typeText(node: SchemaNode): string {
 function defaultText(node: SchemaNode, required: boolean): string {
   if (required) return '*required*'
   if (node.default === undefined || JSON.stringify(node.default) === '[]') return ''
+  if (JSON.stringify(node.default) === '{}') return ''
   return Array.isArray(node.default) ? 'all' : `\`${String(node.default)}\``
 }
 

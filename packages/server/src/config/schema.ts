@@ -25,6 +25,12 @@ const HTTP_URL = {
   errorMessage: 'a URL that begins with `http://` or `https://`, without user, query or fragment',
 } as const
 
+const UPGRADE_URL = {
+  pattern: '^https?://[^\\s/?#@]+(/[^\\s#]*|\\?[^\\s#]*)?$',
+  maxLength: 2000,
+  errorMessage: 'a URL that begins with `https://` or `http://`, without user or fragment',
+} as const
+
 const ACCOUNT_ID = {
   pattern: '^[0-9]{12}$',
   numeric: true,
@@ -145,6 +151,11 @@ const DimensionSchema = Type.Object(
         description: 'Names under which the platform reports this dimension, such as `totalScans`.',
       },
     ),
+    meteredBy: Type.Enum(['product', 'gate'], {
+      default: 'product',
+      description:
+        'Who says what was used: `product` reports it; `gate`: what `POST /quota/validate` lets through is metered, and nothing else can report it. Only for `sum`.',
+    }),
   },
   { ...CLOSED, description: 'A unit of a product that is counted.' },
 )
@@ -188,9 +199,40 @@ const LimitSchema = Type.Object(
       default: 'month',
       description: "When it starts anew, in UTC; `month` from the subscription's anniversary.",
     }),
+    onExceed: Type.Enum(['block', 'bill'], {
+      default: 'block',
+      description:
+        'What happens to more: it is refused, or let through and billed. `bill` only for a dimension of the product.',
+    }),
   },
   { ...CLOSED, description: 'How much of something a plan allows.' },
 )
+
+/** What a price is where it is no amount. Text beside a mapping, so that `price: custom` reads as it is meant. */
+const PriceSchema = Type.Unsafe<'custom' | { amount: string; currency: string; per: 'month' | 'year' }>({
+  type: ['object', 'string'],
+  pattern: '^custom$',
+  required: ['amount', 'currency', 'per'],
+  additionalProperties: false,
+  properties: {
+    amount: Type.String({
+      pattern: '^[0-9]{1,9}(\\.[0-9]{1,12})?$',
+      numeric: true,
+      errorMessage: 'an amount in plain decimal digits such as `49.00`',
+      description: 'How much.',
+    }),
+    currency: Type.String({
+      pattern: '^[A-Z]{3}$',
+      default: 'USD',
+      errorMessage: 'three capital letters such as `USD`',
+      description: 'ISO 4217.',
+    }),
+    per: Type.Enum(['month', 'year'], { default: 'month', description: 'For how long.' }),
+  },
+  errorMessage: '`custom`, or a mapping such as `{amount: "49.00", currency: USD, per: month}`',
+  description:
+    'What it costs, for people to read; `custom`: agreed with each buyer. AWS bills its own price.',
+})
 
 const LandingSchema = Type.Object(
   {
@@ -267,6 +309,31 @@ const PlanSchema = Type.Object(
         errorMessage: '1 to 100 letters, digits, `_`, `.` or `-`',
         description:
           'Key of the entitled dimension that grants this plan. Of several that a buyer has, the last plan of the list counts.',
+      }),
+    ),
+    audience: Type.Enum(['anonymous', 'registered', 'paid'], {
+      default: 'paid',
+      description:
+        'Who gets it: visitors without a key, those who registered and pay nothing, or those who bought it. One plan each of the first two at most.',
+    }),
+    trial: Type.Optional(
+      Type.Object(
+        {
+          days: Type.Integer({ minimum: 1, maximum: 3650, description: 'Days of 24 hours.' }),
+        },
+        {
+          ...CLOSED,
+          description:
+            "Days from the holder's first one on after which all use is refused, whatever limits are left.",
+        },
+      ),
+    ),
+    price: Type.Optional(PriceSchema),
+    upgradeTo: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: 'Id of the plan of this product that one moves up to.',
       }),
     ),
     features: Type.Record(
@@ -348,6 +415,21 @@ export const ProductSchema = Type.Object(
       description: 'What is counted.',
     }),
     plans: Type.Array(PlanSchema, { default: [], maxItems: 100, description: 'What buyers can choose.' }),
+    upgradeUrl: Type.Object(
+      {
+        aws: Type.Optional(
+          Type.String({
+            ...UPGRADE_URL,
+            description:
+              'For who came through AWS Marketplace, which forbids to show them another way to pay: a page of AWS Marketplace.',
+          }),
+        ),
+        direct: Type.Optional(
+          Type.String({ ...UPGRADE_URL, description: 'For everybody else, visitors too.' }),
+        ),
+      },
+      { ...CLOSED, default: {}, description: 'Where one moves up to another plan.' },
+    ),
     landing: LandingSchema,
   },
   { ...CLOSED, description: 'What is sold.' },
@@ -868,7 +950,7 @@ export type MarketplaceFile = Static<typeof MarketplaceFileSchema>
 
 /** A schema as plain data: the parts of JSON Schema that ours are made of. */
 export interface SchemaNode {
-  readonly type?: string
+  readonly type?: string | readonly string[]
   readonly enum?: readonly unknown[]
   readonly properties?: Readonly<Record<string, SchemaNode>>
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>

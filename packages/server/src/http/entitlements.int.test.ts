@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createRefreshEntitlements } from '../domain/entitlements/refresh-entitlements.ts'
 import { DomainError } from '../domain/error.ts'
-import type { Plan, Product } from '../domain/products/product.ts'
+import { PLAIN_PLAN, type Plan } from '../domain/plans/plan.ts'
+import type { Product } from '../domain/products/product.ts'
 import type { Subscription } from '../domain/subscriptions/subscription.ts'
 import type { SubscriptionChange } from '../domain/subscriptions/subscription-store.ts'
 import { seats } from '../storage/contract/contract-harness.ts'
@@ -11,10 +12,7 @@ import { anApp, NOW } from './app.fixture.ts'
 const aPlan = (id: string, values: Partial<Plan> = {}): Plan => ({
   id,
   title: id,
-  grantedBy: undefined,
-  features: {},
-  limits: [],
-  included: [],
+  ...PLAIN_PLAN,
   ...values,
 })
 
@@ -31,8 +29,8 @@ const PRODUCTS: readonly Product[] = [
         grantedBy: 'enterprise',
         features: { export: true, sso: true },
         limits: [
-          { dimension: 'requests', quantity: 'unlimited', window: 'month' },
-          { dimension: 'scans', quantity: 1000, window: 'day' },
+          { dimension: 'requests', quantity: 'unlimited', window: 'month', onExceed: 'block' },
+          { dimension: 'scans', quantity: 1000, window: 'day', onExceed: 'block' },
         ],
       }),
     ],
@@ -117,8 +115,8 @@ describe('GET /entitlements/check', () => {
         plan: 'enterprise',
         features: { export: true, sso: true },
         limits: [
-          { dimension: 'requests', quantity: 'unlimited', window: 'month' },
-          { dimension: 'scans', quantity: 1000, window: 'day' },
+          { dimension: 'requests', quantity: 'unlimited', window: 'month', onExceed: 'block' },
+          { dimension: 'scans', quantity: 1000, window: 'day', onExceed: 'block' },
         ],
         entitlements: [
           { dimension: 'seats', value: 5, expiresAt: '2027-11-01T00:00:00.000Z' },

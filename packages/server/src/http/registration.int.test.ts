@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DomainError } from '../domain/error.ts'
+import { PLAIN_PLAN } from '../domain/plans/plan.ts'
 import { type LandingPage, PLAIN_LANDING } from '../domain/products/product.ts'
 import type { Subscription } from '../domain/subscriptions/subscription.ts'
 import { aProduct, aSubscription } from '../storage/contract/fixtures.ts'
@@ -344,10 +345,7 @@ describe('the landing page', () => {
     const plan = {
       id: 'pro',
       title: 'Professional',
-      grantedBy: undefined,
-      features: {},
-      limits: [],
-      included: [],
+      ...PLAIN_PLAN,
     }
     const seller = await aSeller({ products: [{ ...PRODUCTS[0], plans: [plan] }] })
     const { ticket } = await aTicket(seller, { plan: 'pro', termEnd: Date.parse('9999-12-31T00:00:00Z') })

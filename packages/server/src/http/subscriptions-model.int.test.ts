@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { PLAIN_PLAN } from '../domain/plans/plan.ts'
 import { anAgreement } from '../domain/subscriptions/marketplace.fixture.ts'
 import { isLive, type Subscription } from '../domain/subscriptions/subscription.ts'
 import { auditUsage } from '../domain/usage/audit-usage.ts'
@@ -11,10 +12,7 @@ const TENANTS = ['north', 'south', 'aws-1']
 const PLANS = ['basic', 'pro'].map((id) => ({
   id,
   title: id,
-  grantedBy: undefined,
-  features: {},
-  limits: [],
-  included: [],
+  ...PLAIN_PLAN,
 }))
 
 const tenant = fc.constantFrom(...TENANTS)

@@ -1,5 +1,6 @@
 import type { InjectOptions } from 'fastify'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { PLAIN_PLAN } from '../domain/plans/plan.ts'
 import { lookAfterSubscriptions } from '../domain/subscriptions/look-after.ts'
 import { aCustomer, anAgreement } from '../domain/subscriptions/marketplace.fixture.ts'
 import { auditUsage } from '../domain/usage/audit-usage.ts'
@@ -14,10 +15,8 @@ const MINUTE = 60_000
 const plan = (id: string, grantedBy?: string) => ({
   id,
   title: id,
+  ...PLAIN_PLAN,
   grantedBy,
-  features: {},
-  limits: [],
-  included: [],
 })
 
 /** `acme` sells by usage and has two plans; `deal` sells contracts. */

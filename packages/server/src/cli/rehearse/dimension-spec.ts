@@ -143,6 +143,7 @@ function parseDimension(text: string): DimensionSpec {
       reportZero: false,
       price: undefined,
       metrics: [],
+      meteredBy: 'product',
     },
     field,
   }

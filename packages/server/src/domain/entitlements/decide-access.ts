@@ -1,4 +1,5 @@
-import { findDimension, type Plan, type Product } from '../products/product.ts'
+import type { Plan } from '../plans/plan.ts'
+import { findDimension, type Product } from '../products/product.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type EntitlementReading, isEntitledTo } from './entitlement.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Included, IncludedReset, Plan } from '../products/product.ts'
+import { type Included, type IncludedReset, PLAIN_PLAN, type Plan } from '../plans/plan.ts'
 import { hourOf } from '../usage/hour.ts'
 import type { ContractHistory } from './contract-history.ts'
 import { includedAt, includedPeriod } from './included-units.ts'
@@ -9,9 +9,7 @@ const utc = (text: string) => Date.parse(`${text}Z`)
 const aPlan = (id: string, included: Partial<Included> = {}, values: Partial<Plan> = {}): Plan => ({
   id,
   title: id,
-  grantedBy: undefined,
-  features: {},
-  limits: [],
+  ...PLAIN_PLAN,
   included: [{ dimension: 'requests', units: 100n, per: undefined, reset: 'calendarMonth', ...included }],
   ...values,
 })

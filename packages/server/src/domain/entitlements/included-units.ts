@@ -1,4 +1,5 @@
-import type { Included, Product } from '../products/product.ts'
+import type { Included } from '../plans/plan.ts'
+import type { Product } from '../products/product.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type Hour, hourEnd, hourStart, monthStart } from '../usage/hour.ts'
 import type { ContractHistory } from './contract-history.ts'

@@ -1,3 +1,4 @@
+import type { Plan } from '../plans/plan.ts'
 import type { Aggregation, AggregationPeriod } from '../usage/aggregation.ts'
 
 /** How AWS knows who used something. One product speaks one of the two (facts: legacy and license metering bill twice). */
@@ -35,6 +36,8 @@ export interface Dimension {
   readonly price: string | undefined
   /** Names under which the seller's platform reports this dimension (`totalScans`). */
   readonly metrics: readonly string[]
+  /** Who says what was used: the product reports it, or `POST /quota/validate` counts what it allows. Never both. */
+  readonly meteredBy: 'product' | 'gate'
 }
 
 /** What is sold, with how it is metered. Declared in configuration. */
@@ -58,39 +61,8 @@ export interface Product {
   readonly goodbyeSettleMs: number
   readonly dimensions: readonly Dimension[]
   readonly plans: readonly Plan[]
-}
-
-/** When included units start anew. */
-export type IncludedReset = 'calendarMonth' | 'anniversary' | 'term'
-
-/** Units of a metered dimension that a contract already paid for (contract with consumption). */
-export interface Included {
-  readonly dimension: string
-  /** Billed units per period; where `per` is set, for each entitled unit of that dimension. */
-  readonly units: bigint
-  /** Key of an entitled dimension of the contract; undefined: a fixed number. */
-  readonly per: string | undefined
-  readonly reset: IncludedReset
-}
-
-export interface Plan {
-  readonly id: string
-  readonly title: string
-  /** Key of the entitled dimension that grants it; undefined: no contract does. */
-  readonly grantedBy: string | undefined
-  /** What the product asks for: on or off, a number, or a text. */
-  readonly features: Readonly<Record<string, boolean | number | string>>
-  readonly limits: readonly Limit[]
-  readonly included: readonly Included[]
-}
-
-/** How much of something a plan allows. */
-export interface Limit {
-  readonly dimension: string
-  /** `unlimited` is a value: it says that nobody forgot. */
-  readonly quantity: number | 'unlimited'
-  /** When it starts anew, in UTC; `month` from the subscription's anniversary, `lifetime` never. */
-  readonly window: 'minute' | 'hour' | 'day' | 'month' | 'lifetime'
+  /** Where one moves up to another plan, by the channel that a buyer came through. */
+  readonly upgradeUrl: { readonly aws: string | undefined; readonly direct: string | undefined }
 }
 
 /** What the landing page of a listing shows, as its seller wrote it. */
@@ -126,7 +98,12 @@ export const PLAIN_LANDING: LandingPage = {
 }
 
 /** What a product that is metered by usage alone need not say. */
-export const USAGE_PRODUCT = { productId: undefined, pricing: 'usage', landing: PLAIN_LANDING } as const
+export const USAGE_PRODUCT = {
+  productId: undefined,
+  pricing: 'usage',
+  landing: PLAIN_LANDING,
+  upgradeUrl: { aws: undefined, direct: undefined },
+} as const
 
 /** Base units in one billed unit: the divisor of everything that AWS is sent. */
 export function baseUnitsPerUnit(dimension: Pick<Dimension, 'scale' | 'unitSize'>): bigint {

@@ -1,3 +1,4 @@
+import { onlyPaidPlan } from '../plans/plan.ts'
 import type { Product } from '../products/product.ts'
 import { AWS_RULES } from '../usage/aws-rules.ts'
 import {
@@ -124,7 +125,7 @@ function isSameLicense(one: string | undefined, other: string): boolean {
 
 /** Which of several plans was bought, only AWS's entitlements say. */
 export function onlyPlan(product: Product | undefined): string | undefined {
-  return product?.plans.length === 1 ? product.plans[0]!.id : undefined
+  return product && onlyPaidPlan(product.plans)?.id
 }
 
 /** Its start is known before AWS grants access: a future-dated agreement. */

@@ -50,6 +50,7 @@ const AccessBody = Type.Object(
         dimension: Type.String(),
         quantity: Type.Unsafe<number | 'unlimited'>({ type: ['number', 'string'] }),
         window: Type.String(),
+        onExceed: Type.Enum(['block', 'bill']),
       }),
     ),
     entitlements: Type.Array(ref(EntitlementBody)),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Included, Plan, Product } from '../../domain/products/product.ts'
+import { type Included, PLAIN_PLAN, type Plan } from '../../domain/plans/plan.ts'
+import type { Product } from '../../domain/products/product.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import { aContract, type ContractStores, nameOf, seats, startContracts } from './contract-harness.ts'
 import { aDimension, utc } from './fixtures.ts'
@@ -10,9 +11,7 @@ const HOUR = 3_600_000
 const aPlan = (included: Partial<Included> = {}, values: Partial<Plan> = {}): Plan => ({
   id: 'pro',
   title: 'Pro',
-  grantedBy: undefined,
-  features: {},
-  limits: [],
+  ...PLAIN_PLAN,
   included: [{ dimension: 'requests', units: 10n, per: undefined, reset: 'calendarMonth', ...included }],
   ...values,
 })

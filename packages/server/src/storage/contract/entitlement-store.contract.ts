@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { confirmRevocations, listRevocable } from '../../domain/entitlements/revoke-unentitled.ts'
-import type { Plan } from '../../domain/products/product.ts'
+import { PLAIN_PLAN, type Plan } from '../../domain/plans/plan.ts'
 import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.fixture.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import {
@@ -19,10 +19,8 @@ const DAY = 86_400_000
 const aPlan = (id: string, grantedBy?: string): Plan => ({
   id,
   title: id,
+  ...PLAIN_PLAN,
   grantedBy,
-  features: {},
-  limits: [],
-  included: [],
 })
 const granted = (dimension: string) => ({
   dimension,

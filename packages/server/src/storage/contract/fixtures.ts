@@ -37,6 +37,7 @@ export function aDimension(values: Partial<Dimension> = {}): Dimension {
     reportZero: false,
     price: undefined,
     metrics: [],
+    meteredBy: 'product',
     ...values,
   }
 }

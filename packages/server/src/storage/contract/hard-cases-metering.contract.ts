@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Plan } from '../../domain/products/product.ts'
+import { PLAIN_PLAN, type Plan } from '../../domain/plans/plan.ts'
 import { aCustomer, anAgreement, aRenewal } from '../../domain/subscriptions/marketplace.fixture.ts'
 import { aContract } from './contract-harness.ts'
 import { aDimension, aProduct, utc } from './fixtures.ts'
@@ -11,9 +11,7 @@ export function hardMeteringCases(name: string, open: OpenStores): void {
     const withIncluded = (): Plan => ({
       id: 'pro',
       title: 'Pro',
-      grantedBy: undefined,
-      features: {},
-      limits: [],
+      ...PLAIN_PLAN,
       included: [{ dimension: 'requests', units: 100n, per: undefined, reset: 'calendarMonth' }],
     })
 

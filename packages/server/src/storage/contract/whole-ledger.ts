@@ -1,4 +1,5 @@
 import { generateSecret, hashSecret } from '../../domain/keys/service-key.ts'
+import { PLAIN_PLAN } from '../../domain/plans/plan.ts'
 import type { Product } from '../../domain/products/product.ts'
 import type { Stores } from '../../domain/stores.ts'
 import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.fixture.ts'
@@ -11,7 +12,7 @@ const HOUR = 3_600_000
 
 /** A product that uses all that a ledger can hold. */
 export function aWholeProduct(): Product {
-  const plan = { title: 'Plan', grantedBy: undefined, features: {}, limits: [] }
+  const plan = { title: 'Plan', ...PLAIN_PLAN }
   return aContract({
     dimensions: [
       aDimension({ scale: 2, unitSize: 10n }),
@@ -27,7 +28,7 @@ export function aWholeProduct(): Product {
         ...plan,
         included: [{ dimension: 'included', units: 2n, per: 'seats', reset: 'term' }],
       },
-      { id: 'basic', ...plan, included: [] },
+      { id: 'basic', ...plan },
     ],
   })
 }

@@ -1,5 +1,6 @@
 import type { SimulatedProduct } from '@tollkeeper/simulator'
-import type { Plan, Product } from '../../../domain/products/product.ts'
+import type { Plan } from '../../../domain/plans/plan.ts'
+import type { Product } from '../../../domain/products/product.ts'
 import { toSimulated } from '../../commands/dev.ts'
 import { CliError } from '../../output.ts'
 

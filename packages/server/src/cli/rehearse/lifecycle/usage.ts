@@ -1,5 +1,6 @@
 import type { LedgerRecord } from '@tollkeeper/simulator'
-import type { Dimension, Included, Product } from '../../../domain/products/product.ts'
+import type { Included } from '../../../domain/plans/plan.ts'
+import type { Dimension, Product } from '../../../domain/products/product.ts'
 import { AWS_RULES } from '../../../domain/usage/aws-rules.ts'
 import { hourEnd, hourOf, MINUTE_MS } from '../../../domain/usage/hour.ts'
 import { type Buyer, CONTRACT_UNITS, type Reference, referenceOf } from './buyer.ts'

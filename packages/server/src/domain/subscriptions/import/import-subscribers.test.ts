@@ -10,6 +10,7 @@ import { migrate } from '../../../storage/sql/migrations.ts'
 import { openSqlite } from '../../../storage/sql/sqlite.ts'
 import { createSqliteUsageStore } from '../../../storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionStore } from '../../../storage/sql/subscription-store.ts'
+import { PLAIN_PLAN } from '../../plans/plan.ts'
 import { createProductCatalog, type Product } from '../../products/product.ts'
 import { createIngestUsage } from '../../usage/ingest-usage.ts'
 import { reportSilence } from '../../usage/report-silence.ts'
@@ -28,8 +29,8 @@ const DATA = join(import.meta.dirname, '../../../../../../e2e/data/import')
 
 const DIMENSIONS = [aDimension({ key: 'users' }), aDimension({ key: 'requests' })]
 const PLANS = [
-  { id: 'pro', title: 'Pro', grantedBy: 'professional_tier', features: {}, limits: [], included: [] },
-  { id: 'team', title: 'Team', grantedBy: 'seats', features: {}, limits: [], included: [] },
+  { ...PLAIN_PLAN, id: 'pro', title: 'Pro', grantedBy: 'professional_tier' },
+  { ...PLAIN_PLAN, id: 'team', title: 'Team', grantedBy: 'seats' },
 ]
 const LEGACY = aProduct({
   productCode: 'n0123456789012345678901234',

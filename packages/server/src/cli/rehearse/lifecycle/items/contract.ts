@@ -1,4 +1,5 @@
-import type { Plan, Product } from '../../../../domain/products/product.ts'
+import type { Plan } from '../../../../domain/plans/plan.ts'
+import type { Product } from '../../../../domain/products/product.ts'
 import { HOUR_MS, MINUTE_MS } from '../../../../domain/usage/hour.ts'
 import { type AccessView, accessOf, askAccess, eventually, expectAccess, expectNoAccess } from '../access.ts'
 import { activeBuyer, type Buyer, CONTRACT_UNITS, referenceOf, register, subscribe } from '../buyer.ts'
