@@ -3,8 +3,9 @@ import { decideHold } from '../../../domain/usage/decide-hold.ts'
 import { hourOf } from '../../../domain/usage/hour.ts'
 import { aDimension, aProduct, utc } from '../../contract/fixtures.ts'
 import { startLedger } from '../../contract/ledger-harness.ts'
-import { aDynamoTable, describeOnDynamo } from '../dynamodb.fixture.ts'
+import { aDynamoPlace, aDynamoTable, describeOnDynamo } from '../dynamodb.fixture.ts'
 import { meterPartition, tagSumPrefix } from '../keys.ts'
+import type { Requests } from '../requests.ts'
 import { openUsage } from './usage.fixture.ts'
 
 const START = utc('2026-11-21T10:30')
@@ -55,5 +56,42 @@ describeOnDynamo('closing hours on DynamoDB', () => {
     clock.set(utc('2026-11-22T09:20'))
     expect(await close()).toMatchObject({ expired: 1, failed: 1 })
     expect(await records()).toMatchObject([{ subscription: good.id, quantity: 40 }])
+  })
+
+  it('seals no hour of an agreement that inherits usage in the very moment', async () => {
+    const place = await aDynamoPlace()
+    const dies = (requests: Requests): Requests => ({
+      // Before it could settle what the heir is owed: for that it asks an index.
+      send: (name, input) =>
+        'IndexName' in input ? Promise.reject(new TypeError('died')) : requests.send(name, input),
+    })
+    const dying = await aDynamoTable({ place, through: dies })
+    const { subscribe, report, end } = await startLedger(async () => openUsage(dying), undefined, START)
+    const old = await subscribe()
+    const heir = await subscribe({ accessStart: utc('2026-11-21T10:20') })
+    await report(old, 'inherited', 5, { time: utc('2026-11-21T10:25') })
+    await report(heir, 'own', 7)
+    let isFirst = true
+    const interrupted = (requests: Requests): Requests => ({
+      async send(name, input) {
+        if (name === 'TransactWriteItems' && isFirst) {
+          isFirst = false
+          await end(old, utc('2026-11-21T10:20'), heir)
+        }
+        return requests.send(name, input)
+      },
+    })
+    const { usage } = openUsage(await aDynamoTable({ place, through: interrupted }))
+    const seen: bigint[] = []
+    await usage.close(
+      [{ subscription: heir.id, dimension: 'requests', hour: hourOf(START) }],
+      utc('2026-11-21T11:20'),
+      ({ bucket }) => {
+        seen.push(bucket.quantity)
+        return { status: 'closed', transfers: [] }
+      },
+      { history: false, contract: false },
+    )
+    expect(seen).toEqual([7n, 12n])
   })
 })

@@ -58,6 +58,9 @@ export async function oweOpenHours(
     meter,
     hours.map((hour) => ({ hour, to, since, epoch })),
   )
+  // Whoever seals an hour of the heir has read its meter's item: now it runs again, and finds what is owed.
+  const heir = meterAt({ subscription: to, dimension: meter.dimension })
+  if ((await findMeterItem(tx, heir)) !== undefined) await changeMeter(tx, heir, {})
 }
 
 async function owe(tx: Transaction, meter: Meter, owed: readonly Owed[]): Promise<void> {
