@@ -57,6 +57,7 @@ async function start(given: RawDynamoOptions): Promise<void> {
     region,
     table,
     client: awsClientConfig({ mode: 'simulated', endpoint, timeoutMs: TIMEOUT_MS }, 'DynamoDB'),
+    timeoutMs: TIMEOUT_MS,
   })
   await ensureTable(client, table)
 }

@@ -31,6 +31,7 @@ export async function onDynamo(url: string): Promise<SharedLedger> {
     region,
     table,
     client: awsClientConfig({ mode: 'simulated', endpoint, timeoutMs: TIMEOUT_MS }, 'DynamoDB'),
+    timeoutMs: TIMEOUT_MS,
   })
   await ensureTable(client, table)
   return {

@@ -132,7 +132,7 @@ async function dynamoPlace(
 ): Promise<DynamoPlace> {
   const { awsClientConfig } = await import('./marketplace/aws-client.ts')
   const options = { mode, endpoint, timeoutMs: LEDGER_TIMEOUT_MS, ...(credentials && { credentials }) }
-  return { region, table, client: awsClientConfig(options, 'DynamoDB') }
+  return { region, table, client: awsClientConfig(options, 'DynamoDB'), timeoutMs: LEDGER_TIMEOUT_MS }
 }
 
 /**

@@ -10,6 +10,8 @@ export interface DynamoPlace {
    * be sent again, and when, the table decides.
    */
   readonly client: DynamoDBClientConfig
+  /** For one request until its answer has been read, ms: the client's own timeouts end at the answer's head. */
+  readonly timeoutMs: number
 }
 
 export interface DynamoClient extends Requests {
@@ -19,7 +21,11 @@ export interface DynamoClient extends Requests {
 }
 
 /** The SDK is loaded only where a ledger is on DynamoDB. */
-export async function openDynamoClient({ region, client: config }: DynamoPlace): Promise<DynamoClient> {
+export async function openDynamoClient({
+  region,
+  client: config,
+  timeoutMs,
+}: DynamoPlace): Promise<DynamoClient> {
   const sdk = await import('@aws-sdk/client-dynamodb')
   const client = new sdk.DynamoDBClient({
     region,
@@ -43,9 +49,9 @@ export async function openDynamoClient({ region, client: config }: DynamoPlace):
   return {
     // The SDK's `send` has no type for a command that is chosen at run time.
     send: <Name extends keyof Operations>(name: Name, input: Operations[Name]['input']) =>
-      client.send(commands[name](input) as Parameters<typeof client.send>[0]) as Promise<
-        Operations[Name]['output']
-      >,
+      client.send(commands[name](input) as Parameters<typeof client.send>[0], {
+        abortSignal: AbortSignal.timeout(timeoutMs),
+      }) as Promise<Operations[Name]['output']>,
     sdk: client,
     close: () => client.destroy(),
   }

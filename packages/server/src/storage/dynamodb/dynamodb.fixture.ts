@@ -15,6 +15,8 @@ import { writeUnits } from './write-units.ts'
 
 const IS_THERE = inject('dynamoLocal') !== ''
 
+const TIMEOUT_MS = 10_000
+
 /** A suite that needs DynamoDB Local: where there is no Java it is left out, and the run says so at its end. */
 export const describeOnDynamo = describe.skipIf(!IS_THERE)
 
@@ -32,9 +34,10 @@ export async function aDynamoPlace() {
     region: 'us-east-1',
     table: `t-${randomUUID()}`,
     client: awsClientConfig(
-      { mode: 'simulated', endpoint: await dynamoEndpoint(), timeoutMs: 10_000 },
+      { mode: 'simulated', endpoint: await dynamoEndpoint(), timeoutMs: TIMEOUT_MS },
       'DynamoDB',
     ),
+    timeoutMs: TIMEOUT_MS,
   }
   const client = await aClient(place)
   await ensureTable(client, place.table)
