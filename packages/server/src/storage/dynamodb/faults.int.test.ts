@@ -149,6 +149,47 @@ describeOnDynamo('a step that no transaction holds', () => {
     expect(await sound.table.query({ pk: 'JOURNAL' })).toEqual([])
   })
 
+  it.each(['before', 'after'])(
+    'leaves none of its parts for ever, nor long, where its process dies %s the moment of the commit',
+    async (when) => {
+      const place = await aDynamoPlace()
+      const sound = await open(place, () => undefined)
+      let isDead = false
+      const table = await aDynamoTable({
+        place,
+        transactionItems: 3,
+        onLeft: () => {},
+        through: (requests: Requests) => ({
+          async send(name, input) {
+            const isFlip = name === 'UpdateItem' && JSON.stringify(input).includes('"committed"')
+            if (isFlip && when === 'after') await requests.send(name, input)
+            isDead ||= isFlip
+            if (isDead) throw new TypeError('died')
+            return requests.send(name, input)
+          },
+        }),
+      })
+      const text = 'x'.repeat(200_000)
+      const step = table.transaction(async (tx) => {
+        for (const key of keysOf('p')) tx.put({ ...key, text })
+      })
+      await expect(step).rejects.toThrow('died')
+      const [header] = await sound.table.query({ pk: 'JOURNAL' })
+      const parts = () => sound.table.query({ pk: `JOURNAL#${header!.sk}` })
+      const left = await parts()
+      expect(left).toHaveLength(ITEMS)
+      // Read at the machine's own time, as DynamoDB does.
+      const inTwoMonths = BigInt(Math.floor(Date.now() / 1000) + 60 * 86_400)
+      for (const { expiresAt } of left) expect(expiresAt).toBeGreaterThan(inTwoMonths)
+      const recovered = async () => {
+        await sound.table.recover()
+        return (await parts()).length
+      }
+      await expect.poll(recovered, { interval: GRACE_MS }).toBe(0)
+      expect(await sound.table.query({ pk: 'p' })).toHaveLength(when === 'after' ? ITEMS : 0)
+    },
+  )
+
   it('lets a process that was stopped for long find out that others have ended its step', async () => {
     const place = await aDynamoPlace()
     const sound = await open(place, () => undefined)

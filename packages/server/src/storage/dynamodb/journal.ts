@@ -30,6 +30,8 @@ import { AdditionRefused, type Key } from './table.ts'
 const PARALLEL_MAX = 16
 /** After this a journal that was ended, but not cleared away, is forgotten, seconds. */
 const KEEP_ENDED_SECONDS = 86_400
+/** After this a part is forgotten that nobody cleared away: longer than a table can be set back to find it committed. */
+const KEEP_PARTS_SECONDS = 90 * 86_400
 const KNOWN_MAX = 1_000
 
 /** What a lock that was met stands for. */
@@ -111,7 +113,10 @@ export function createJournal({ requests, table, graceMs, onLeft }: JournalOptio
       sendRepeatably(
         requests,
         'PutItem',
-        { TableName: table, Item: { ...partKey(id, index), entries } },
+        {
+          TableName: table,
+          Item: { ...partKey(id, index), entries, expiresAt: { N: secondsFromNow(KEEP_PARTS_SECONDS) } },
+        },
         patience,
       ),
     )
@@ -332,6 +337,7 @@ export function createJournal({ requests, table, graceMs, onLeft }: JournalOptio
     if (known === undefined || !(await turn(id, 'prepared', 'aborted', patience))) return
     const entries = await entriesOf(known, patience)
     await inParallel(entries ?? [], PARALLEL_MAX, ({ key }) => unlock(id, key, patience))
+    await clearParts(id, known.parts, patience)
   }
 
   /** Finishes another's journal that is committed. */
@@ -340,6 +346,7 @@ export function createJournal({ requests, table, graceMs, onLeft }: JournalOptio
     if (entries === undefined) return
     await applyAll(known.id, entries, patience)
     await turn(known.id, 'committed', 'done', patience)
+    await clearParts(known.id, known.parts, patience)
   }
 
   /** @returns undefined where the journal was finished and its parts cleared away since its header was read */
@@ -395,7 +402,6 @@ export function createJournal({ requests, table, graceMs, onLeft }: JournalOptio
     patience: Patience,
   ): Promise<boolean> {
     const isEnd = to !== 'committed'
-    const expiresAt = String(Math.floor(Date.now() / 1000) + KEEP_ENDED_SECONDS)
     return sendOrRefused(
       'UpdateItem',
       {
@@ -407,7 +413,7 @@ export function createJournal({ requests, table, graceMs, onLeft }: JournalOptio
         ExpressionAttributeValues: {
           ':from': { S: from },
           ':to': { S: to },
-          ...(isEnd && { ':expiresAt': { N: expiresAt } }),
+          ...(isEnd && { ':expiresAt': { N: secondsFromNow(KEEP_ENDED_SECONDS) } }),
         },
       },
       patience,
@@ -416,13 +422,18 @@ export function createJournal({ requests, table, graceMs, onLeft }: JournalOptio
 
   /** Only what is ended, and whose locks are gone. */
   async function clear(id: string, parts: number, patience: Patience): Promise<void> {
+    await clearParts(id, parts, patience)
+    await sendRepeatably(requests, 'DeleteItem', { TableName: table, Key: headerKey(id) }, patience)
+  }
+
+  /** All that others than its owner may clear away: by the header he learns, however late, what became of it. */
+  async function clearParts(id: string, parts: number, patience: Patience): Promise<void> {
     await inParallel(
       Array.from({ length: parts }, (_, index) => index),
       PARALLEL_MAX,
       (index) =>
         sendRepeatably(requests, 'DeleteItem', { TableName: table, Key: partKey(id, index) }, patience),
     )
-    await sendRepeatably(requests, 'DeleteItem', { TableName: table, Key: headerKey(id) }, patience)
   }
 
   async function header(id: string, patience: Patience): Promise<JournalHeader | undefined> {
@@ -460,6 +471,10 @@ export function createJournal({ requests, table, graceMs, onLeft }: JournalOptio
 
 function isOurs(id: string, { name, value }: ReturnType<typeof createExpression>): string {
   return `${name(LOCK)} = ${value({ S: id })}`
+}
+
+function secondsFromNow(seconds: number): string {
+  return String(Math.floor(Date.now() / 1000) + seconds)
 }
 
 function headerKey(id: string): Wire {
