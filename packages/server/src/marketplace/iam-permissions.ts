@@ -81,6 +81,7 @@ export const PERMISSIONS: readonly Permission[] = [
     actions: [
       'dynamodb:DescribeTable',
       'dynamodb:DescribeContinuousBackups',
+      'dynamodb:DescribeTimeToLive',
       'dynamodb:GetItem',
       'dynamodb:BatchGetItem',
       'dynamodb:Query',

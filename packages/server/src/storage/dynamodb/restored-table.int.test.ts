@@ -1,10 +1,11 @@
+import type { DescribeTableCommand } from '@aws-sdk/client-dynamodb'
 import { expect, it, onTestFinished } from 'vitest'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
 import { openDynamoClient } from './client.ts'
 import { openDynamoStores } from './dynamo-stores.ts'
 import { aDynamoPlace, describeOnDynamo, type Place } from './dynamodb.fixture.ts'
-import { ensureTable, tableDefinition } from './table-definition.ts'
+import { EXPIRES_AT, ensureTable, tableDefinition, tableWarnings } from './table-definition.ts'
 
 const SETTINGS = { transactionItems: 10, shards: 2, isAtAws: false }
 const PRODUCT = aProduct({
@@ -96,6 +97,25 @@ describeOnDynamo('the table itself', () => {
     expect(known).toEqual({ id: expect.stringMatching(/./), wasCreated: false })
     const other = await aDynamoPlace()
     expect((await ensureTable(client, other.table)).id).not.toBe(known.id)
+  })
+
+  it('warns where nothing expires, as in one that was restored', async () => {
+    const { table, ...place } = await aDynamoPlace()
+    const client = await openDynamoClient({ ...place, table })
+    onTestFinished(() => client.close())
+    const setExpiry = async (Enabled: boolean) => {
+      const { UpdateTimeToLiveCommand } = await import('@aws-sdk/client-dynamodb')
+      const TimeToLiveSpecification = { Enabled, AttributeName: EXPIRES_AT }
+      await client.sdk.send(new UpdateTimeToLiveCommand({ TableName: table, TimeToLiveSpecification }))
+    }
+    // The test engine knows no backups.
+    const send = (command: DescribeTableCommand) =>
+      command.constructor.name === 'DescribeContinuousBackupsCommand' ? {} : client.sdk.send(command)
+    const atAws = Object.assign({ ...client }, { sdk: Object.assign(Object.create(client.sdk), { send }) })
+    const said = async () => (await tableWarnings(atAws, table)).filter((text) => text.includes(EXPIRES_AT))
+    expect(await said()).toEqual([])
+    await setExpiry(false)
+    expect(await said()).toEqual([expect.stringContaining(`the table ${table} deletes nothing`)])
   })
 
   it('is refused where the name is another application’s', async () => {

@@ -72,16 +72,31 @@ export async function tableWarnings(client: DynamoClient, table: string): Promis
   if (state?.DeletionProtectionEnabled === false) {
     warnings.push(`the table ${table} is not protected against deletion: see docs/dynamodb.md`)
   }
-  try {
-    const command = new sdk.DescribeContinuousBackupsCommand({ TableName: table })
-    const { ContinuousBackupsDescription: backups } = await client.sdk.send(command)
-    if (backups?.PointInTimeRecoveryDescription?.PointInTimeRecoveryStatus === 'DISABLED') {
-      warnings.push(`the table ${table} has no point-in-time recovery: see docs/dynamodb.md`)
-    }
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'AccessDeniedException') throw error
+  const backups = await ifPermitted(
+    client.sdk.send(new sdk.DescribeContinuousBackupsCommand({ TableName: table })),
+  )
+  const recovery = backups?.ContinuousBackupsDescription?.PointInTimeRecoveryDescription
+  if (recovery?.PointInTimeRecoveryStatus === 'DISABLED') {
+    warnings.push(`the table ${table} has no point-in-time recovery: see docs/dynamodb.md`)
+  }
+  const expiry = await ifPermitted(client.sdk.send(new sdk.DescribeTimeToLiveCommand({ TableName: table })))
+  const { AttributeName, TimeToLiveStatus = '' } = expiry?.TimeToLiveDescription ?? {}
+  const isOn = AttributeName === EXPIRES_AT && ['ENABLED', 'ENABLING'].includes(TimeToLiveStatus)
+  if (expiry !== undefined && !isOn) {
+    warnings.push(
+      `the table ${table} deletes nothing that has had its time, and grows for ever: turn on its time to live by ${EXPIRES_AT}, see docs/dynamodb.md`,
+    )
   }
   return warnings
+}
+
+async function ifPermitted<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AccessDeniedException') return undefined
+    throw error
+  }
 }
 
 /** Deletes a table, whatever is in it. */
