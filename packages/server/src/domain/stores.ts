@@ -3,6 +3,7 @@ import type { EntitlementStore } from './entitlements/entitlement-store.ts'
 import type { ServiceKeyStore } from './keys/service-key.ts'
 import type { LedgerCopy } from './moving/ledger-copy.ts'
 import type { ProductCatalog } from './products/product.ts'
+import type { QuotaStore } from './quotas/quota-store.ts'
 import type { BuyerStore } from './subscriptions/buyer.ts'
 import type { BuyerCaseStore } from './subscriptions/buyer-case.ts'
 import type { SubscriptionHistory } from './subscriptions/subscription-history.ts'
@@ -35,6 +36,7 @@ export interface Stores {
   readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
   readonly audit: AuditTrail
+  readonly quotas: QuotaStore
   readonly leases: WorkLeases
   /**
    * During an upgrade a later version may run on the same store: fails once it has taken something away.

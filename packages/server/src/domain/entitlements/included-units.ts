@@ -117,7 +117,7 @@ export function includedPeriod(
 }
 
 /** The latest monthly anniversary of `start` at or before `timeMs`; the 31st becomes a short month's last day. */
-function anniversaryBefore(start: number, timeMs: number): number {
+export function anniversaryBefore(start: number, timeMs: number): number {
   const first = new Date(start)
   const date = new Date(timeMs)
   for (let back = 0; back < 2; back++) {

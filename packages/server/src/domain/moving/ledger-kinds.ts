@@ -372,6 +372,35 @@ const KINDS = {
       revokedAt: 'integer?',
     },
   },
+  quotaCounter: {
+    key: ['holder', 'dimension', 'per', 'start'],
+    fields: {
+      holder: 'text',
+      dimension: 'text',
+      per: 'text',
+      start: 'integer',
+      endsAt: 'integer?',
+      used: 'integer',
+      held: 'integer',
+    },
+  },
+  quotaAdmission: { key: ['key'], fields: { key: 'bytes', quantity: 'integer', at: 'integer' } },
+  quotaReservation: {
+    key: ['id'],
+    fields: {
+      id: 'text',
+      product: 'text',
+      holder: 'text',
+      dimension: 'text',
+      quantity: 'integer',
+      /** JSON. */
+      windows: 'text',
+      createdAt: 'integer',
+      expiresAt: 'integer',
+      state: 'text',
+      used: 'integer?',
+    },
+  },
 } as const satisfies Record<string, Omit<LedgerKind, 'name'>>
 
 export type LedgerKindName = keyof typeof KINDS

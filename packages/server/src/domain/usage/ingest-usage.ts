@@ -437,6 +437,7 @@ function toOutcome(routed: RoutedEvent, recorded: RecordedEvent): IngestOutcome 
       }
     case 'stale':
     case 'superseded':
+    case 'exceeded':
       throw new Error(`a ${recorded.status} event has no outcome`)
   }
 }

@@ -1,3 +1,4 @@
+import type { Counter, Gate } from '../quotas/quota.ts'
 import type { Aggregation, AggregationPeriod } from './aggregation.ts'
 import type { Hour } from './hour.ts'
 import type { TagSetKey } from './tags.ts'
@@ -39,6 +40,8 @@ export interface RoutedEvent {
   readonly hasHeir: boolean
   /** It was used under an agreement that this one renews: counted as late, and shown. */
   readonly isInherited: boolean
+  /** The plan's limits that it counts against in the same step; only where the gate meters its dimension. */
+  readonly gate?: Gate | undefined
 }
 
 export type UnbillableReason = 'subscription_ended' | 'before_access'
@@ -64,7 +67,8 @@ export interface EventOutcome {
 
 /**
  * The reply of the store for one routed event. `stale`: subscriptions changed since it was routed; route again.
- * `superseded`: it has an heir and its own agreement's hours are all sealed; route again, to the heir. Nothing was written.
+ * `superseded`: it has an heir and its own agreement's hours are all sealed; route again, to the heir. `exceeded`: its gate has no
+ * room for it. Nothing was written.
  */
 export interface RecordedEvent {
   readonly status:
@@ -77,7 +81,10 @@ export interface RecordedEvent {
     | 'stale'
     | 'superseded'
     | 'overflow'
+    | 'exceeded'
   readonly reason?: string
+  /** Of the limits of its gate, in order, as they are now. */
+  readonly counters?: readonly Counter[]
 }
 
 /** An event's 16-byte key as a UUID (version 8: the bits are a hash, not random). */

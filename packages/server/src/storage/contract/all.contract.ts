@@ -12,6 +12,7 @@ import { meteringRulesContract } from './metering-rules.contract.ts'
 import { type OpenStores, openTelling } from './open-stores.ts'
 import { outboxStoreContract } from './outbox-store.contract.ts'
 import { peopleAndHistoryContract } from './people-and-history.contract.ts'
+import { quotaStoreContract } from './quota-store.contract.ts'
 import { recordsContract } from './records.contract.ts'
 import { subscriberMeteringContract } from './subscriber-metering.contract.ts'
 import { usageAccountsContract } from './usage-accounts.contract.ts'
@@ -26,14 +27,15 @@ import { workLeasesContract } from './work-leases.contract.ts'
 export interface ContractRuns {
   readonly outbox: number
   readonly accounts: number
+  readonly quotas: number
   /** In how many of its orders a renewal is told. */
   readonly orders: number
   /** How many hours of a month are lived through. */
   readonly hours: number
 }
 
-const MANY: ContractRuns = { outbox: 150, accounts: 60, orders: 24, hours: 720 }
-export const FEW: ContractRuns = { outbox: 8, accounts: 6, orders: 5, hours: 72 }
+const MANY: ContractRuns = { outbox: 150, accounts: 60, quotas: 30, orders: 24, hours: 720 }
+export const FEW: ContractRuns = { outbox: 8, accounts: 6, quotas: 6, orders: 5, hours: 72 }
 
 /** @param name - of the engine */
 export function usageContracts(name: string, open: OpenStores, runs = MANY): void {
@@ -63,5 +65,6 @@ export function ledgerContracts(name: string, open: OpenStores, runs = MANY): vo
   manyTellersContract(name, open)
   recordsContract(name, open)
   ledgerContract(name, open)
+  quotaStoreContract(name, open, runs.quotas)
   workLeasesContract(name, async () => (await open()).leases)
 }

@@ -1,9 +1,11 @@
 import { generateSecret, hashSecret } from '../../domain/keys/service-key.ts'
 import { PLAIN_PLAN } from '../../domain/plans/plan.ts'
 import type { Product } from '../../domain/products/product.ts'
+import { limitsAt } from '../../domain/quotas/quota.ts'
 import type { Stores } from '../../domain/stores.ts'
 import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.fixture.ts'
 import { deliverDue, fanOutAll } from '../../domain/telling/deliver-due.ts'
+import { eventKey } from '../../domain/usage/ingest-usage.ts'
 import { aContract, nameOf, seats, startContracts } from './contract-harness.ts'
 import { aDimension, utc } from './fixtures.ts'
 import { aSink } from './outbox-harness.ts'
@@ -114,5 +116,25 @@ export async function fillLedger(stores: Stores, now = utc('2026-11-21T10:30')) 
     { ...key, hash: hashSecret(generateSecret()), createdAt: now, revokedAt: undefined },
     'test',
   )
+  await useQuotas(stores, buyer.id, now)
   return { ...ledger, buyer, other, leaver, sink }
+}
+
+/** What was used of a limit that starts anew and of one that never does, and what is held of both. */
+async function useQuotas({ quotas }: Stores, holder: string, now: number): Promise<void> {
+  const limits = limitsAt(
+    [
+      { window: 'day', max: 100, blocks: true },
+      { window: 'lifetime', max: undefined, blocks: false },
+    ],
+    now,
+    now,
+  )
+  const asked = { dimension: 'calls', gate: { holder, limits } }
+  await quotas.admit({ ...asked, key: eventKey('demo', 'calls', holder, 'a'), quantity: 3 }, now)
+  for (const name of ['held', 'settled']) {
+    const values = { id: `rsv_${name}`, product: 'demo', createdAt: now, expiresAt: now + HOUR }
+    await quotas.reserve({ ...asked, key: eventKey('demo', 'calls', holder, name), quantity: 5 }, values)
+  }
+  await quotas.settle('rsv_settled', 4, asked, now)
 }

@@ -11,6 +11,7 @@ import { createDynamoLedgerGuard } from './ledger-guard.ts'
 import { checkDimensions, claimLedger, claimShards, ledgerSecret } from './ledger-identity.ts'
 import { createDynamoMailbox } from './mailbox.ts'
 import { createDynamoOutboxStore } from './outbox.ts'
+import { createDynamoQuotaStore } from './quota-store.ts'
 import { createDynamoServiceKeyStore } from './service-keys.ts'
 import { createDynamoSubscriptionStore } from './subscriptions.ts'
 import { ensureTable, tableWarnings } from './table-definition.ts'
@@ -50,6 +51,7 @@ export async function openDynamoStores(place: DynamoPlace, settings: DynamoSetti
       mailbox: createDynamoMailbox(table),
       keys: createDynamoServiceKeyStore(table),
       audit: createDynamoAuditTrail(table),
+      quotas: createDynamoQuotaStore(table),
       leases: createDynamoWorkLeases(table),
       // No version has taken anything away from a table yet.
       checkLevel: async () => {},

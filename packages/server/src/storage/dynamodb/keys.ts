@@ -244,6 +244,29 @@ export const bucketPlace = (meterPk: string, hour: number): string => `${hourDig
 export const countedPartition = (meterPk: string, hour: number, shard: number): string =>
   `${meterPk}#${hourDigits(hour)}#${shard}`
 
+// Quotas: what a holder has used of a dimension, and what is held of it, is one partition
+
+export const quotaPartition = (holder: string, dimension: string): string =>
+  `QUOTA#${part(holder)}#${part(dimension)}`
+export const counterKey = (holder: string, dimension: string, window: string, start: number): Key => ({
+  pk: quotaPartition(holder, dimension),
+  sk: `C#${window}#${padded(start)}`,
+})
+/** Reservations that are held, by when they expire. */
+export const heldPrefix = 'HELD#'
+export const heldKey = (holder: string, dimension: string, expiresAt: number, id: string): Key => ({
+  pk: quotaPartition(holder, dimension),
+  sk: `${heldPrefix}${padded(expiresAt)}#${part(id)}`,
+})
+export const reservationKey = (id: string): Key => ({ pk: `RESERVATION#${part(id)}`, sk: 'R' })
+/** List of all that are held, by when they expire. */
+export const heldList = 'HELD'
+/** Of an admission's 16-byte key. */
+export const admissionKey = (key: Uint8Array): Key => ({
+  pk: `ADMITTED#${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')}`,
+  sk: 'A',
+})
+
 // What a person should look at
 
 export const alarmPartition = (kind: string): string => `ALARM#${kind}`

@@ -3,10 +3,10 @@ import { hourOf } from '../../domain/usage/hour.ts'
 import { eventKey } from '../../domain/usage/ingest-usage.ts'
 import type { RoutedEvent, UsageEvent } from '../../domain/usage/usage-event.ts'
 import { utc } from '../contract/fixtures.ts'
+import { keyText } from './key-text.ts'
 import { ACCEPTED, LATE, OVERFLOW, UNBILLABLE } from './outcomes.ts'
 import { foldByBucket, foldLateAcross, placeNext } from './place-event.ts'
 import {
-  eventIdText,
   eventsToLoad,
   type IngestCall,
   type LoadedLedger,
@@ -41,7 +41,7 @@ function anEvent(id: string, { event, ...values }: Values = {}): RoutedEvent {
 function seen(routed: RoutedEvent, values: Partial<SeenEvent<string>> = {}): [string, SeenEvent<string>] {
   const { time, quantity, value, tags } = routed.event
   const event = { meter: routed.subscription, time, quantity, value, tags, state: ACCEPTED, receivedAt: NOW }
-  return [eventIdText(routed.key), { ...event, ...values }]
+  return [keyText(routed.key), { ...event, ...values }]
 }
 
 /** A ledger that has nothing but what is said. */

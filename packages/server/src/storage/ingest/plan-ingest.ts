@@ -1,7 +1,16 @@
 import { type Hour, hourOf } from '../../domain/usage/hour.ts'
 import type { TagSetKey } from '../../domain/usage/tags.ts'
 import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
+import {
+  createGateBook,
+  type GateChanges,
+  type GateSource,
+  isGated,
+  passEvent,
+  withCounters,
+} from '../quota/gate-book.ts'
 import { type Counters, countEvent, type RunningTotal } from './count-event.ts'
+import { keyText } from './key-text.ts'
 import {
   ACCEPTED,
   CONFLICT,
@@ -54,7 +63,7 @@ export interface LoadedLedger<Meter> {
   /** Events timed before it are refused, ms. */
   readonly horizon: number
   meterOf(routed: RoutedEvent): Meter
-  /** The event of this id, whatever its time. @param id - `eventIdText` of its key */
+  /** The event of this id, whatever its time. @param id - `keyText` of its key */
   findEvent(id: string): SeenEvent<Meter> | undefined
   /** May the same report be routed to either? After a renewal, or where a buyer left and came back. */
   isSameBuyer(seen: Meter, meter: Meter): boolean
@@ -66,6 +75,8 @@ export interface LoadedLedger<Meter> {
   peak(meter: Meter, period: string): number | undefined
   hasValue(meter: Meter, period: string, value: Uint8Array): boolean
   total(meter: Meter, source: string): RunningTotal | undefined
+  /** What gated events are judged by; where there may be any. */
+  readonly gates?: GateSource | undefined
 }
 
 /** What is to be written if all buckets take what `placed` adds to them (`foldByBucket`). */
@@ -79,6 +90,8 @@ export interface IngestPlan<Meter> {
   readonly peaks: readonly { readonly meter: Meter; readonly period: string; readonly peak: number }[]
   readonly values: readonly { readonly meter: Meter; readonly period: string; readonly value: Uint8Array }[]
   readonly totals: readonly ({ readonly meter: Meter; readonly source: string } & RunningTotal)[]
+  /** Counters and reservations that gated events change. */
+  readonly gates: GateChanges
   /** What each caller is told, once all events have their final place. */
   outcomes(): readonly (readonly RecordedEvent[])[]
 }
@@ -101,7 +114,7 @@ export function metersToCompare<Meter>(
   const firsts = new Map<string, Set<Meter>>()
   const pairs: (readonly [Meter, Meter])[] = []
   for (const routed of events) {
-    const id = eventIdText(routed.key)
+    const id = keyText(routed.key)
     const meter = meterOf(routed)
     let seen = firsts.get(id)
     if (seen === undefined) {
@@ -115,11 +128,6 @@ export function metersToCompare<Meter>(
   return pairs
 }
 
-/** A key as text: fast to make and to compare. */
-export function eventIdText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
-}
-
 /** Decides on events of one transaction, in order: which of them count, where, and by how much. Nothing is written yet. */
 export function planIngest<Meter>(
   calls: readonly IngestCall[],
@@ -131,13 +139,14 @@ export function planIngest<Meter>(
   /** Of this transaction. */
   const byId = new Map<string, Placed<Meter>>()
   const retold = new Set<string>()
+  const gates = createGateBook(ledger.gates ?? NO_GATES)
 
   const takes = (meter: Meter, hour: Hour) =>
     !ledger.isClosed(meter, hour) && ledger.isFull?.(meter, hour) !== true
   const decide = (routed: RoutedEvent, call: IngestCall) => {
     const { event } = routed
     if (event.time < ledger.horizon) return TOO_OLD
-    const id = eventIdText(routed.key)
+    const id = keyText(routed.key)
     const meter = ledger.meterOf(routed)
     const first = byId.get(id)
     if (first !== undefined)
@@ -166,6 +175,11 @@ export function planIngest<Meter>(
     }
     do placeNext(place)
     while (place.state !== UNBILLABLE && !takes(meter, place.counted))
+    if (isGated(routed)) {
+      // What nobody can be billed for is not let through.
+      const refused = place.state === UNBILLABLE ? UNBILLABLE_OUTCOME : passEvent(gates, routed, call.now)
+      if (refused !== undefined) return refused
+    }
     byId.set(id, place)
     placed.push(place)
     return place
@@ -180,9 +194,17 @@ export function planIngest<Meter>(
     peaks: peaks.all(),
     values: values.all(),
     totals: totals.all(),
-    outcomes: () => results.map((call) => call.map(conclude)),
+    gates: gates.changes(),
+    outcomes: () =>
+      results.map((call, index) =>
+        call.map((result, position) =>
+          withCounters(gates, conclude(result), calls[index]!.events[position]!),
+        ),
+      ),
   }
 }
+
+const NO_GATES: GateSource = { counter: () => undefined, reservation: () => undefined, due: () => [] }
 
 /** An event whose id came before in the same transaction. */
 interface Repeat<Meter> {
@@ -207,17 +229,19 @@ function seenIn<Meter>({ meter, routed, state, now }: Placed<Meter>): SeenEvent<
 /** The same event again, or another one of the same id? */
 export function compare<Meter>(
   seen: Omit<SeenEvent<Meter>, 'receivedAt'>,
-  { event }: RoutedEvent,
+  { event, gate }: RoutedEvent,
   meter: Meter,
   isSameBuyer: LoadedLedger<Meter>['isSameBuyer'],
 ): RecordedEvent {
+  // The gate stamps the time itself: its caller's retry has another.
+  const isSameTime = seen.time === event.time || gate !== undefined
   const isSame =
-    seen.time === event.time &&
+    isSameTime &&
     seen.quantity === event.quantity &&
     sameBytes(seen.value, event.value) &&
     seen.tags === event.tags &&
     (seen.meter === meter || isSameBuyer(seen.meter, meter))
-  if (!isSame) return seen.time === event.time ? CONFLICT : RESTAMPED
+  if (!isSame) return isSameTime ? CONFLICT : RESTAMPED
   return seen.state === UNBILLABLE ? UNBILLABLE_OUTCOME : DUPLICATE
 }
 
@@ -230,7 +254,7 @@ function countersOn<Meter>(ledger: LoadedLedger<Meter>) {
   const peaks = createChanges<Meter, { meter: Meter; period: string; peak: number }>()
   const values = createChanges<Meter, { meter: Meter; period: string; value: Uint8Array }>()
   const totals = createChanges<Meter, { meter: Meter; source: string } & RunningTotal>()
-  const nameOf = (period: string, value: Uint8Array) => `${period} ${eventIdText(value)}`
+  const nameOf = (period: string, value: Uint8Array) => `${period} ${keyText(value)}`
   const counters: Counters<Meter> = {
     kinOf: (meter) => ledger.kinOf(meter),
     peak: (meter, period) => peaks.get(meter, period)?.peak ?? ledger.peak(meter, period),

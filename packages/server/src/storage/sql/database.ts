@@ -29,6 +29,8 @@ export interface StepOptions {
   readonly excludesIngest?: boolean
   /** Steps of the same turn run one after the other, in all processes: they all want the same, and would undo one another. */
   readonly turn?: 'sending'
+  /** What it decides on, it has locked row by row (`FOR UPDATE`): it waits for others instead of being run again for them. */
+  readonly locksRows?: boolean
 }
 
 export interface SqlDatabase {

@@ -16,6 +16,7 @@ import {
   STALE,
   SUPERSEDED,
   TOO_OLD,
+  UNBILLABLE_OUTCOME,
   UNTOUCHED,
 } from '../ingest/outcomes.ts'
 import {
@@ -26,8 +27,10 @@ import {
   placeNext,
 } from '../ingest/place-event.ts'
 import { compare, type IngestCall, type SeenEvent } from '../ingest/plan-ingest.ts'
+import { createGateBook, type GateBook, isGated, passEvent, withCounters } from '../quota/gate-book.ts'
 import { createRecentIds } from './recent-ids.ts'
 import type { SqliteDatabase } from './sqlite.ts'
+import { createSqliteGates } from './sqlite-gates.ts'
 import type { EventWriter } from './usage-store.ts'
 
 /** Rows in one insert, largest first: more than 32 gain nothing, and what is left over should not go one by one. */
@@ -41,6 +44,7 @@ const TAG_SETS_MAX = 100_000
 export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
   const statements = prepare(database.handle)
   const recentIds = createRecentIds()
+  const gateRows = createSqliteGates(database.handle)
   const meters = new Map<string, number>()
   const tagSets = new Map<string, TagSet>()
   /** Meters of the same dimension whose subscriptions renew each other, by meter: they share peaks, values and totals. */
@@ -79,7 +83,8 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
     // Another process may be the one that forgets.
     if (state.horizon !== horizonKnown) forgetBefore(state.horizon)
     const outcomes: RecordedEvent[][] = []
-    const batch: Batch = { placed: [], hours: new Set(), rows: [], repeats: [] }
+    const gates = createGateBook(gateRows)
+    const batch: Batch = { placed: [], hours: new Set(), rows: [], repeats: [], gates }
     for (const call of group) {
       if (call.epoch !== state.epoch) {
         outcomes.push(call.events.map(() => STALE))
@@ -90,6 +95,11 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
       outcomes.push(result)
     }
     finish(batch)
+    gateRows.write(gates.changes())
+    for (const [position, { events }] of group.entries())
+      for (const [index, routed] of events.entries())
+        if (isGated(routed))
+          outcomes[position]![index] = withCounters(gates, outcomes[position]![index]!, routed)
     const written = batch.placed.length
     if (written > 0) statements.setIngested.run(String(state.ingested + written))
     ingestedKnown = state.ingested + written
@@ -177,6 +187,14 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
       if (typeof delta !== 'number') {
         result[index] = delta
         continue
+      }
+      if (isGated(routed)) {
+        // What nobody can be billed for is not let through.
+        const refused = routed.hours.length === 0 ? UNBILLABLE_OUTCOME : passEvent(batch.gates, routed, now)
+        if (refused !== undefined) {
+          result[index] = refused
+          continue
+        }
       }
       const placed: BatchEvent = {
         result,
@@ -429,6 +447,7 @@ interface Batch {
   /** Those of them that are not inserted yet. */
   readonly rows: BatchEvent[]
   readonly repeats: Repeat[]
+  readonly gates: GateBook
 }
 
 /** An event whose id is in the ledger already. */

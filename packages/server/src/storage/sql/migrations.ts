@@ -1,4 +1,5 @@
 import { SqliteDialect } from 'kysely'
+import { SQLITE_ACCESS_TABLES } from './access-tables.ts'
 import { runMigrations } from './migrator.ts'
 import { checkLevel, noteLevel, SCHEMA_FLOOR, type SchemaVersion } from './schema-level.ts'
 import type { SqliteDatabase } from './sqlite.ts'
@@ -208,6 +209,7 @@ CREATE VIEW meter_usage AS
          r.quantity, r.state AS status, r.metering_record_id AS aws_metering_record_id, r.attempts
   FROM usage_record r JOIN meter m ON m.seq = r.meter JOIN subscription s ON s.seq = m.subscription;
 `,
+  '2026-11-22-access': SQLITE_ACCESS_TABLES,
 }
 
 export const SQLITE_SCHEMA: SchemaVersion = { migrations: MIGRATIONS, floor: SCHEMA_FLOOR }

@@ -5,22 +5,24 @@ import type { Hour } from '../../domain/usage/hour.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
 import type { RecordedEvent } from '../../domain/usage/usage-event.ts'
 import { groupCalls, type WriteGroup } from '../ingest/group-calls.ts'
+import { keyText } from '../ingest/key-text.ts'
 import { BUCKET_MAX, LATE, OVERFLOW } from '../ingest/outcomes.ts'
 import { type BucketAddition, foldByBucket, foldLateAcross, type Placed } from '../ingest/place-event.ts'
 import {
-  eventIdText,
   eventsToLoad,
   type IngestCall,
   type IngestPlan,
   planIngest,
   type SeenEvent,
 } from '../ingest/plan-ingest.ts'
+import { type GateSource, isGated } from '../quota/gate-book.ts'
 import type { Row } from './database.ts'
-import type { PostgresDatabase } from './postgres.ts'
+import { type PostgresDatabase, sqlOn } from './postgres.ts'
 import { createBackOff, isConflict, isUnreachable, toLedgerError } from './postgres-errors.ts'
 import { createIngestLoader, type Found } from './postgres-ingest-loader.ts'
 import * as statements from './postgres-ingest-statements.ts'
 import { createSession } from './postgres-session.ts'
+import { loadGates, writeGates } from './quota-rows.ts'
 import { int, text } from './rows.ts'
 import type { EventWriter } from './usage-store.ts'
 
@@ -98,8 +100,9 @@ function createLane(database: PostgresDatabase): { readonly write: WriteGroup; c
   ): Promise<Outcomes | undefined> {
     const found = await begin(client, calls)
     const ledger = await loader.load(client, found, eventsToLoad(calls, found))
+    const gates = await loadEventGates(client, calls)
     const isFull = (meter: number, hour: Hour) => obstacles.full.has(`${meter} ${hour}`)
-    const plan = planIngest(calls, { ...ledger, isFull })
+    const plan = planIngest(calls, { ...ledger, gates, isFull })
     markOverflow(plan.placed, obstacles)
     if (plan.placed.length > 0) {
       await loader.keepTagSets(client, lastHours(plan.placed))
@@ -112,6 +115,7 @@ function createLane(database: PostgresDatabase): { readonly write: WriteGroup; c
       }
       await raiseLateAcross(client, plan.placed)
     }
+    if (gates !== undefined) await writeGates(sqlOn(client), plan.gates)
     await commit(client)
     return plan.outcomes()
   }
@@ -191,7 +195,7 @@ function lastHours(placed: readonly Placed<number>[]): ReadonlyMap<string, Hour>
 
 async function begin(client: pg.Client, calls: readonly IngestCall[]): Promise<Found> {
   const keys = new Map<string, Uint8Array>()
-  for (const { events } of calls) for (const { key } of events) keys.set(eventIdText(key), key)
+  for (const { events } of calls) for (const { key } of events) keys.set(keyText(key), key)
   const [began, { rows }] = await Promise.all([
     client.query(statements.BEGIN_INGEST) as unknown as Promise<readonly pg.QueryResult<Row>[]>,
     client.query<Row>(statements.findEvents([...keys.values()])),
@@ -199,7 +203,7 @@ async function begin(client: pg.Client, calls: readonly IngestCall[]): Promise<F
   const state = new Map(began[2]!.rows.map(({ name, value }) => [text(name), Number(value)]))
   const seen = new Map<string, SeenEvent<number>>()
   for (const row of rows) {
-    seen.set(eventIdText(row.key as Uint8Array), {
+    seen.set(keyText(row.key as Uint8Array), {
       meter: int(row.meter),
       time: int(row.time),
       quantity: int(row.quantity),
@@ -229,6 +233,18 @@ async function raiseLateAcross(client: pg.Client, placed: readonly Placed<number
       across.map((one) => ({ ...one, message: one.message(totals.get(one.subject)!) })),
     ),
   )
+}
+
+/** What gated events are judged by, which no other process changes meanwhile; undefined where none of them is. */
+async function loadEventGates(
+  client: pg.Client,
+  calls: readonly IngestCall[],
+): Promise<GateSource | undefined> {
+  const gated = calls.flatMap(({ events }) => events.filter(isGated))
+  if (gated.length === 0) return undefined
+  const ids = new Set(gated.flatMap(({ gate }) => gate.reservation ?? []))
+  const now = Math.max(...calls.map((call) => call.now))
+  return loadGates(sqlOn(client), 'postgres', gated, now, [...ids])
 }
 
 async function commit(client: pg.Client): Promise<void> {

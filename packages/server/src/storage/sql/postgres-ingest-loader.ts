@@ -4,8 +4,9 @@ import type pg from 'pg'
 import type { Hour } from '../../domain/usage/hour.ts'
 import type { RoutedEvent } from '../../domain/usage/usage-event.ts'
 import { type RunningTotal, unbilledPeriod } from '../ingest/count-event.ts'
+import { keyText } from '../ingest/key-text.ts'
 import { OPEN, UNTOUCHED } from '../ingest/outcomes.ts'
-import { eventIdText, type LoadedLedger, metersToCompare, type SeenEvent } from '../ingest/plan-ingest.ts'
+import { type LoadedLedger, metersToCompare, type SeenEvent } from '../ingest/plan-ingest.ts'
 import type { Row } from './database.ts'
 import * as statements from './postgres-ingest-statements.ts'
 import { int, text } from './rows.ts'
@@ -198,7 +199,7 @@ function createCounters() {
   return {
     peak: (meter: number, period: string) => peaks.get(`${meter} ${period}`),
     hasValue: (meter: number, period: string, value: Uint8Array) =>
-      values.has(`${meter} ${period} ${eventIdText(value)}`),
+      values.has(`${meter} ${period} ${keyText(value)}`),
     total: (meter: number, source: string) => totals.get(`${meter} ${source}`),
     async load(
       client: pg.Client,
@@ -224,7 +225,7 @@ function createCounters() {
             .query<Row>(statements.findValues(unique.meters, unique.names, unique.values))
             .then(({ rows }) => {
               for (const { meter, period, value } of rows)
-                values.add(`${meter} ${period} ${eventIdText(value as Uint8Array)}`)
+                values.add(`${meter} ${period} ${keyText(value as Uint8Array)}`)
             }),
         total.meters.length > 0 &&
           client.query<Row>(statements.findTotals(total.meters, total.names)).then(({ rows }) => {
@@ -245,7 +246,7 @@ function createWanted() {
     names,
     values,
     add(meter: number, name: string, value: Uint8Array | undefined) {
-      const key = `${meter} ${name} ${value === undefined ? '' : eventIdText(value)}`
+      const key = `${meter} ${name} ${value === undefined ? '' : keyText(value)}`
       if (known.has(key)) return
       known.add(key)
       meters.push(meter)

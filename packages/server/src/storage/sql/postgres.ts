@@ -133,7 +133,8 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
   }
 }
 
-function beginning({ excludesIngest = false, turn }: StepOptions, tries: number): string {
+function beginning({ excludesIngest = false, turn, locksRows }: StepOptions, tries: number): string {
+  if (locksRows) return 'BEGIN ISOLATION LEVEL READ COMMITTED'
   if (tries > TRIES_BESIDE) return BEGIN.alone
   const begin = excludesIngest ? BEGIN.withoutIngest : BEGIN.beside
   return turn === undefined ? begin : `${begin}; ${TURN[turn]}`
@@ -221,7 +222,8 @@ async function readOn<T>(client: pg.ClientBase, begin: string, step: (sql: Sql) 
   return result
 }
 
-function sqlOn(client: pg.ClientBase, announce: () => void): Sql {
+/** A transaction's statements on its connection. */
+export function sqlOn(client: pg.ClientBase, announce: () => void = () => {}): Sql {
   return {
     all: async (text, ...values) => (await query(client, text, values)).rows,
     get: async (text, ...values) => (await query(client, text, values)).rows[0],

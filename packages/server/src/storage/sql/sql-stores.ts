@@ -9,6 +9,7 @@ import { checkDimensions, claimLedger } from './ledger-identity.ts'
 import { ledgerSecret } from './ledger-secret.ts'
 import { createSqlMailbox } from './mailbox.ts'
 import { createSqlOutboxStore } from './outbox-store.ts'
+import { createSqlQuotaStore } from './quota-store.ts'
 import { createSqlServiceKeyStore } from './service-key-store.ts'
 import { createSqlSubscriptionHistory } from './subscription-history.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
@@ -37,6 +38,7 @@ export function createSqlStores(database: SqlDatabase, { writer, slices, ...own 
     mailbox: createSqlMailbox(database),
     keys: createSqlServiceKeyStore(database),
     audit: createSqlAuditTrail(database),
+    quotas: createSqlQuotaStore(database),
     leases: createSqlWorkLeases(database, slices),
     claimLedger: (wanted) => claimLedger(database, wanted),
     checkDimensions: (catalog) => checkDimensions(database, catalog),

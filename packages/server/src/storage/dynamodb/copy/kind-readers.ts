@@ -408,4 +408,32 @@ export const KIND_READERS: Readonly<Record<LedgerKindName, KindReader>> = {
       },
     ],
   },
+  quotaCounter: {
+    where: { pkPrefix: 'QUOTA#', skPrefix: 'C#' },
+    rows: (item) => [fields(item, 'holder', 'dimension', 'per', 'start', 'endsAt', 'used', 'held')],
+  },
+  quotaAdmission: {
+    where: { pkPrefix: 'ADMITTED#' },
+    rows: (item) => [fields(item, 'key', 'quantity', 'at')],
+  },
+  quotaReservation: {
+    where: { pkPrefix: 'RESERVATION#' },
+    rows: (item) => [
+      {
+        ...fields(
+          item,
+          'id',
+          'product',
+          'holder',
+          'dimension',
+          'quantity',
+          'windows',
+          'createdAt',
+          'state',
+          'used',
+        ),
+        expiresAt: big(item.until),
+      },
+    ],
+  },
 }

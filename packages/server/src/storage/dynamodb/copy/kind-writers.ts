@@ -1,4 +1,6 @@
 import type { CopyRow, LedgerKindName } from '../../../domain/moving/ledger-kinds.ts'
+import type { Reservation, ReservationState } from '../../../domain/quotas/quota-store.ts'
+import type { Window } from '../../../domain/quotas/window.ts'
 import { BUYERS, buyersOfProduct } from '../buyer-changes.ts'
 import { int } from '../fields.ts'
 import {
@@ -27,6 +29,7 @@ import {
   totalKey,
   valueKey,
 } from '../keys.ts'
+import { admissionItem, counterItem, heldItem, reservationItem } from '../quota-items.ts'
 import { putReading } from '../readings.ts'
 import type { Attribute } from '../table.ts'
 import {
@@ -187,6 +190,37 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
       ...item(serviceKeyKey(str(row.hash)), row, 'id', 'name', 'product', 'hash', 'createdAt', 'revokedAt'),
       scopes: str(row.scopes).split(' '),
     })
+  },
+  quotaCounter: (row, { batch }) =>
+    batch.put(
+      counterItem(
+        {
+          holder: str(row.holder),
+          dimension: str(row.dimension),
+          window: str(row.per) as Window,
+          start: num(row.start),
+          end: row.endsAt === null ? undefined : num(row.endsAt),
+        },
+        { used: num(row.used), held: num(row.held) },
+      ),
+    ),
+  quotaAdmission: (row, { batch }) =>
+    batch.put(admissionItem(row.key as Uint8Array, num(row.quantity), num(row.at))),
+  quotaReservation: (row, { batch }) => {
+    const reservation: Reservation = {
+      id: str(row.id),
+      product: str(row.product),
+      holder: str(row.holder),
+      dimension: str(row.dimension),
+      quantity: num(row.quantity),
+      windows: JSON.parse(str(row.windows)),
+      createdAt: num(row.createdAt),
+      expiresAt: num(row.expiresAt),
+      state: str(row.state) as ReservationState,
+      used: row.used === null ? undefined : num(row.used),
+    }
+    batch.put(reservationItem(reservation))
+    if (reservation.state === 'held') batch.put(heldItem(reservation))
   },
 }
 

@@ -4,8 +4,9 @@ import { hourOf } from '../../../domain/usage/hour.ts'
 import { UNTAGGED } from '../../../domain/usage/tags.ts'
 import type { RecordedEvent, RoutedEvent } from '../../../domain/usage/usage-event.ts'
 import type { UsageStore } from '../../../domain/usage/usage-store.ts'
+import { keyText } from '../../ingest/key-text.ts'
 import { STALE, TOO_OLD } from '../../ingest/outcomes.ts'
-import { eventIdText, type IngestCall } from '../../ingest/plan-ingest.ts'
+import type { IngestCall } from '../../ingest/plan-ingest.ts'
 import { settledReader } from '../settled-reader.ts'
 import { AdditionRefused, type Table } from '../table.ts'
 import { bucketName } from './book-events.ts'
@@ -103,7 +104,7 @@ export function createEventWriter(table: Table): UsageStore['record'] {
           call,
           index,
           routed,
-          id: eventIdText(routed.key),
+          id: keyText(routed.key),
           state,
           facts: facts.of,
           isRepeat: false,
@@ -277,9 +278,9 @@ export function createEventWriter(table: Table): UsageStore['record'] {
     })
 }
 
-/** Nobody's, or maybe its successor's: which hours are open has to be known. */
+/** Nobody's, or maybe its successor's: which hours are open has to be known; at a gate, whether its id is new. */
 function needsCare(routed: RoutedEvent): boolean {
-  return routed.hours.length === 0 || routed.hasHeir
+  return routed.hours.length === 0 || routed.hasHeir || routed.gate !== undefined
 }
 
 /** Counts what a transaction would write; where it counts too little, the step goes through the journal. */
@@ -295,6 +296,9 @@ function createBudget(itemsMax: number, isOpened: (hour: number) => boolean) {
       // Its meter, two shards, and a total of what nobody is billed for.
       const fresh: [string, number][] = [[`hour ${counted}`, isOpen ? 1 : 4]]
       if (counted !== own) fresh.push([`stray ${own}`, 1], ['late', 2])
+      for (const { window, start } of routed.gate?.limits ?? []) fresh.push([`limit ${window} ${start}`, 1])
+      // It, and that it is held.
+      if (routed.gate?.reservation !== undefined) fresh.push([routed.gate.reservation, 2])
       if (event.tags !== UNTAGGED) fresh.push([`tags ${event.tags}`, 1])
       if (aggregation !== 'sum' && aggregation !== 'count')
         for (const { pk, sk } of counterKeys(routed, [''])) fresh.push([`${pk} ${sk}`, 1])

@@ -1,10 +1,13 @@
 import { type Hour, nextMonthStart } from '../../../domain/usage/hour.ts'
 import type { RecordedEvent, RoutedEvent } from '../../../domain/usage/usage-event.ts'
+import { keyText } from '../../ingest/key-text.ts'
 import { BUCKET_MAX, OVERFLOW, STALE, UNBILLABLE } from '../../ingest/outcomes.ts'
 import { foldByBucket, foldLateAcross, type Placed, placeNext } from '../../ingest/place-event.ts'
-import { eventIdText, type IngestPlan, planIngest, type SeenEvent } from '../../ingest/plan-ingest.ts'
+import { type IngestCall, type IngestPlan, planIngest, type SeenEvent } from '../../ingest/plan-ingest.ts'
+import { type GateSource, isGated } from '../../quota/gate-book.ts'
 import { raiseAlarm } from '../alarms.ts'
 import { eventItemKey, lateKey, meterKey, strayKey } from '../keys.ts'
+import { loadGates, writeGates } from '../quota-items.ts'
 import type { Item, Table, Transaction } from '../table.ts'
 import { bookBillable, bookUnbillable, tagSetsOf } from './book-events.ts'
 import { readBucket } from './buckets.ts'
@@ -35,8 +38,9 @@ export async function writeEvents(
   if (isCareful && changedAt(await tx.get(meterKey(meter.subscription, meter.dimension))) > BigInt(epoch))
     return calls.map((call) => call.events.map(() => STALE))
   const known = isCareful ? await readKnown(tx, context.table, order, events, facts) : NOTHING_KNOWN
-  const fresh = events.filter(({ key }) => !known.events.has(eventIdText(key)))
+  const fresh = events.filter(({ key }) => !known.events.has(keyText(key)))
   const counters = await loadCounters(tx, fresh, facts.kin)
+  const gates = await loadEventGates(tx, events, calls)
   const hours = isCareful ? createHours((hour) => readBucket(tx, meter, hour)) : undefined
   const plan = await planWithHours(hours, (isClosed) =>
     planIngest(calls, {
@@ -47,12 +51,26 @@ export async function writeEvents(
       isSameBuyer: (seen) => known.same.has(seen),
       isClosed: (_, hour) => isClosed(hour),
       kinOf: () => facts.kin,
+      gates,
       ...counters,
     }),
   )
   if (hours !== undefined) await findRoom(plan.placed, hours)
   await write(tx, context, order, plan, facts, hours)
+  if (gates !== undefined) writeGates(tx, plan.gates)
   return plan.outcomes()
+}
+
+/** What gated events are judged by; undefined where none of them is. */
+async function loadEventGates(
+  tx: Transaction,
+  events: readonly RoutedEvent[],
+  calls: readonly IngestCall[],
+): Promise<GateSource | undefined> {
+  const gated = events.filter(isGated)
+  if (gated.length === 0) return undefined
+  const ids = new Set(gated.flatMap(({ gate }) => gate.reservation ?? []))
+  return loadGates(tx, gated, Math.max(...calls.map(({ now }) => now)), [...ids])
 }
 
 interface Known {
@@ -71,7 +89,7 @@ async function readKnown(
   routed: readonly RoutedEvent[],
   facts: MeterFacts,
 ): Promise<Known> {
-  const keys = new Map(routed.map(({ key }) => [eventIdText(key), eventItemKey(key)]))
+  const keys = new Map(routed.map(({ key }) => [keyText(key), eventItemKey(key)]))
   const items = await table.getMany([...keys.values()])
   const events = new Map<string, SeenEvent<string>>()
   const same = new Set<string>(facts.kin)

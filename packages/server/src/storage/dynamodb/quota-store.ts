@@ -1,0 +1,108 @@
+import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
+import type { Admission, AdmissionOutcome, QuotaStore } from '../../domain/quotas/quota-store.ts'
+import { groupWrites } from '../ingest/group-calls.ts'
+import type { Asked } from '../quota/counters.ts'
+import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
+import { text } from './fields.ts'
+import { heldList, padded, reservationKey } from './keys.ts'
+import {
+  admissionItem,
+  keyOf,
+  loadGates,
+  readAdmissions,
+  toCounter,
+  toReservation,
+  writeGates,
+} from './quota-items.ts'
+import type { Table, Transaction } from './table.ts'
+
+interface Call {
+  readonly admission: Admission
+  readonly now: number
+}
+
+type Lane = (call: Call) => Promise<AdmissionOutcome>
+
+/** Holders whose requests are brought together; one more, and the one that came first starts anew. */
+const LANES_MAX = 10_000
+/** Counters that a group may write beside its admissions, before it needs the journal. */
+const COUNTERS = 4
+
+/** Quotas on DynamoDB. */
+export function createDynamoQuotaStore(table: Table): QuotaStore {
+  const step = <T>(
+    asked: readonly Asked[],
+    now: number,
+    ids: readonly string[],
+    judge: (book: GateBook, tx: Transaction) => T | Promise<T>,
+  ) =>
+    table.transaction(async (tx) => {
+      const book = createGateBook(await loadGates(tx, asked, now, ids))
+      const answer = await judge(book, tx)
+      writeGates(tx, book.changes())
+      return answer
+    })
+
+  const admitAll = (calls: readonly Call[]) => {
+    const admissions = calls.map(({ admission }) => admission)
+    const now = Math.max(...calls.map((call) => call.now))
+    return step(admissions, now, [], async (book, tx) => {
+      const keys = admissions.map(({ key }) => key)
+      const before = await readAdmissions(tx, keys)
+      const { outcomes, admitted } = judgeAdmissions(book, calls, (id) => before.get(id))
+      for (const { key, quantity } of admitted) tx.put(admissionItem(key, quantity, now))
+      return outcomes
+    })
+  }
+
+  /** Requests of one holder are one transaction: they would undo one another. Others go on beside it. */
+  const lanes = new Map<string, Lane>()
+  const laneOf = ({ gate, dimension }: Admission): Lane => {
+    const name = `${gate.holder}\n${dimension}`
+    let lane = lanes.get(name)
+    if (lane === undefined) {
+      if (lanes.size >= LANES_MAX) lanes.delete(lanes.keys().next().value!)
+      const groupMax = Math.max(1, table.transactionItemsMax - COUNTERS)
+      lane = groupWrites({ what: 'use', weightOf: () => 1, groupMax }, admitAll)
+      lanes.set(name, lane)
+    }
+    return lane
+  }
+
+  return {
+    async read(keys) {
+      const items = await table.getMany(keys.map(keyOf))
+      return items.map((item) => (item === undefined ? EMPTY_COUNTER : toCounter(item)))
+    },
+    admit: (admission, now) => laneOf(admission)({ admission, now }),
+    exchange({ key: { holder, dimension, window, start }, giveBack, want, max, end }, now) {
+      const asked = { gate: { holder, limits: [{ window, start, end, max, blocks: true }] }, dimension }
+      return step([asked], now, [], (book) => {
+        book.giveBack(asked, giveBack)
+        const granted = book.take(asked, want, now)
+        return { granted, counter: book.counters(asked)[0]! }
+      })
+    },
+    reserve: (admission, reservation) =>
+      step([admission], reservation.createdAt, [reservation.id], (book) =>
+        judgeReservation(book, admission, reservation),
+      ),
+    async findReservation(id) {
+      const item = await table.get(reservationKey(id))
+      return item && toReservation(item)
+    },
+    settle: (id, used, { gate, dimension }, now) =>
+      step([{ gate, dimension }], now, [id], (book) => book.settle(id, used, gate, now)),
+    release: (id, now) => step([], now, [id], (book) => book.letGo(id, 'released')),
+    async expire(now, limit) {
+      const due = await table.queryIndex('ListIndex', { pk: heldList, to: `${padded(now)}#\uFFFF`, limit })
+      for (const item of due) {
+        const id = text(item.id)
+        await step([], now, [id], (book) => book.letGo(id, 'expired'))
+      }
+      return due.length
+    },
+    // DynamoDB does it by itself.
+    purge: async () => 0,
+  }
+}

@@ -1,0 +1,218 @@
+import { type Counter, type CounterKey, type Gate, hasRoom } from '../../domain/quotas/quota.ts'
+import type {
+  Admission,
+  AdmissionOutcome,
+  Reservation,
+  SettleOutcome,
+} from '../../domain/quotas/quota-store.ts'
+import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
+import { keyText } from '../ingest/key-text.ts'
+import { type Asked, type CounterChange, createCounterSheet } from './counters.ts'
+
+/** What a step is judged by; pure look-ups. */
+export interface GateSource {
+  counter(key: CounterKey): Counter | undefined
+  reservation(id: string): Reservation | undefined
+  /** What a holder has reserved of a dimension, and not settled in time. */
+  due(holder: string, dimension: string, now: number): readonly Reservation[]
+}
+
+/** What a step has counted, to be written with what it was counted for. */
+export interface GateChanges {
+  readonly counters: readonly CounterChange[]
+  /** As they are now; new ones among them. */
+  readonly reservations: readonly Reservation[]
+}
+
+/** Judges one step, in order, by what is stored and by what it has counted so far. */
+export interface GateBook {
+  counters(asked: Asked): readonly Counter[]
+  /** @returns whether there is room for it; then it is counted */
+  admit(asked: Asked, quantity: number, now: number): boolean
+  /** Takes as much as there is room for. @returns base units */
+  take(asked: Asked, want: number, now: number): number
+  giveBack(asked: Asked, quantity: number): void
+  reserve(asked: Asked, reservation: Reservation, now: number): boolean
+  reservation(id: string): Reservation | undefined
+  /** See `QuotaStore.settle`. */
+  settle(id: string, used: number, gate: Gate, now: number): SettleOutcome | undefined
+  /** Ends what is held; anything else stays as it is. */
+  letGo(id: string, as: 'released' | 'expired'): Reservation | undefined
+  changes(): GateChanges
+}
+
+/** Its own windows: for what lets go of a reservation. */
+export function askedBy({
+  holder,
+  dimension,
+  windows,
+}: Pick<Reservation, 'holder' | 'dimension' | 'windows'>): Asked {
+  return {
+    gate: { holder, limits: windows.map((span) => ({ ...span, max: undefined, blocks: false })) },
+    dimension,
+  }
+}
+
+export function createGateBook(source: GateSource): GateBook {
+  const sheet = createCounterSheet((key) => source.counter(key))
+  const changed = new Map<string, Reservation>()
+  const reservation = (id: string) => changed.get(id) ?? source.reservation(id)
+
+  const letGo: GateBook['letGo'] = (id, as) => {
+    const found = reservation(id)
+    if (found?.state !== 'held') return found
+    sheet.add(askedBy(found), { held: -found.quantity })
+    const ended: Reservation = { ...found, state: as }
+    changed.set(id, ended)
+    return ended
+  }
+
+  /** Whoever asks must not be refused for what is no longer reserved. */
+  function expireDue(asked: Asked, now: number): void {
+    if (!sheet.read(asked).some(({ held }) => held > 0)) return
+    for (const { id, expiresAt } of source.due(asked.gate.holder, asked.dimension, now))
+      if (expiresAt <= now) letGo(id, 'expired')
+  }
+
+  const count = (asked: Asked, quantity: number, as: 'used' | 'held', now: number) => {
+    expireDue(asked, now)
+    if (!hasRoom(asked.gate.limits, sheet.read(asked), quantity)) return false
+    sheet.add(asked, { [as]: quantity })
+    return true
+  }
+
+  return {
+    counters: sheet.read,
+    admit: (asked, quantity, now) => count(asked, quantity, 'used', now),
+    take(asked, want, now) {
+      expireDue(asked, now)
+      const counters = sheet.read(asked)
+      const room = asked.gate.limits.map(
+        ({ max = want }, index) => max - counters[index]!.used - counters[index]!.held,
+      )
+      const granted = Math.max(0, Math.min(want, ...room))
+      sheet.add(asked, { used: granted })
+      return granted
+    },
+    giveBack: (asked, quantity) => sheet.add(asked, { used: -quantity }),
+    reserve(asked, reserved, now) {
+      const isHeld = count(asked, reserved.quantity, 'held', now)
+      if (isHeld) changed.set(reserved.id, reserved)
+      return isHeld
+    },
+    reservation,
+    settle(id, used, gate, now) {
+      const found = reservation(id)
+      if (found === undefined) return undefined
+      if (found.state === 'settled')
+        return { status: found.used === used ? 'settled' : 'conflict', reservation: found }
+      if (found.state === 'released') return { status: 'conflict', reservation: found }
+      const isHeld = found.state === 'held' && now < found.expiresAt && used <= found.quantity
+      const ended = letGo(id, 'expired')!
+      // What was held is there to be used, whatever became of the limit; later it counts only where there is room.
+      if (isHeld) sheet.add(askedBy(found), { used })
+      else if (!count({ gate, dimension: found.dimension }, used, 'used', now))
+        return { status: 'exceeded', reservation: ended }
+      const settled: Reservation = { ...found, state: 'settled', used }
+      changed.set(id, settled)
+      return { status: 'settled', reservation: settled }
+    },
+    letGo,
+    changes: () => ({ counters: sheet.changes(), reservations: [...changed.values()] }),
+  }
+}
+
+/** Usage that only counts where a plan's limits have room for it. */
+export interface GatedEvent extends RoutedEvent {
+  readonly gate: Gate
+}
+
+export function isGated(event: RoutedEvent): event is GatedEvent {
+  return event.gate !== undefined
+}
+
+const EXCEEDED: RecordedEvent = { status: 'exceeded' }
+const CONFLICT: RecordedEvent = {
+  status: 'conflict',
+  reason: 'its reservation was settled with another quantity, or released',
+}
+
+/** @returns undefined where the event may count: then it is counted */
+export function passEvent(book: GateBook, event: GatedEvent, now: number): RecordedEvent | undefined {
+  const { gate } = event
+  const { quantity } = event.event
+  if (gate.reservation === undefined) return book.admit(event, quantity, now) ? undefined : EXCEEDED
+  const status = book.settle(gate.reservation, quantity, gate, now)?.status
+  if (status === 'settled') return undefined
+  return status === 'exceeded' ? EXCEEDED : CONFLICT
+}
+
+/** Who asks the gate is told what is left. */
+export function withCounters(book: GateBook, outcome: RecordedEvent, event: RoutedEvent): RecordedEvent {
+  return isGated(event) ? { ...outcome, counters: book.counters(event) } : outcome
+}
+
+export interface JudgedAdmissions {
+  /** In order. */
+  readonly outcomes: readonly AdmissionOutcome[]
+  /** Of those that were admitted, to be remembered. */
+  readonly admitted: readonly Admission[]
+}
+
+/** @param quantityOf - of an id that was admitted before, by `keyText` */
+export function judgeAdmissions(
+  book: GateBook,
+  admissions: readonly { readonly admission: Admission; readonly now: number }[],
+  quantityOf: (id: string) => number | undefined,
+): JudgedAdmissions {
+  const known = new Map<string, number>()
+  const admitted: Admission[] = []
+  const statusOf = (admission: Admission, now: number): AdmissionOutcome['status'] => {
+    const { key, quantity } = admission
+    const id = keyText(key)
+    const before = known.get(id) ?? quantityOf(id)
+    if (before !== undefined) return before === quantity ? 'repeated' : 'conflict'
+    if (!book.admit(admission, quantity, now)) return 'exceeded'
+    known.set(id, quantity)
+    admitted.push(admission)
+    return 'admitted'
+  }
+  const outcomes = admissions.map(({ admission, now }) => ({
+    status: statusOf(admission, now),
+    counters: book.counters(admission),
+  }))
+  return { outcomes, admitted }
+}
+
+/** @param id - of the reservation @returns as `QuotaStore.reserve` */
+export function judgeReservation(
+  book: GateBook,
+  admission: Admission,
+  values: Pick<Reservation, 'id' | 'product' | 'createdAt' | 'expiresAt'>,
+): AdmissionOutcome & { readonly reservation: Reservation | undefined } {
+  const { gate, dimension, quantity } = admission
+  const known = book.reservation(values.id)
+  if (known !== undefined) {
+    const isSame = known.quantity === quantity && known.dimension === dimension
+    return {
+      status: isSame ? 'repeated' : 'conflict',
+      counters: book.counters(admission),
+      reservation: known,
+    }
+  }
+  const reservation: Reservation = {
+    ...values,
+    holder: gate.holder,
+    dimension,
+    quantity,
+    windows: gate.limits.map(({ window, start, end }) => ({ window, start, end })),
+    state: 'held',
+    used: undefined,
+  }
+  const isHeld = book.reserve(admission, reservation, values.createdAt)
+  return {
+    status: isHeld ? 'admitted' : 'exceeded',
+    counters: book.counters(admission),
+    reservation: isHeld ? reservation : undefined,
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Tables of access: plans, keys and quotas. One script for both engines, in SQLite's words; PostgreSQL's are put in their place.
+ */
+const ACCESS_TABLES = `
+CREATE TABLE quota_counter (
+  holder TEXT NOT NULL, dimension TEXT NOT NULL, per TEXT NOT NULL, start INTEGER NOT NULL, ends_at INTEGER, used INTEGER NOT NULL, held INTEGER NOT NULL,
+  PRIMARY KEY (holder, dimension, per, start)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX quota_counter_ended ON quota_counter (ends_at) WHERE ends_at IS NOT NULL;
+CREATE TABLE quota_admission (key BLOB PRIMARY KEY, quantity INTEGER NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX quota_admission_at ON quota_admission (at);
+CREATE TABLE quota_reservation (
+  id TEXT PRIMARY KEY, product TEXT NOT NULL, holder TEXT NOT NULL, dimension TEXT NOT NULL, quantity INTEGER NOT NULL, windows TEXT NOT NULL,
+  created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, state TEXT NOT NULL, used INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX quota_reservation_held ON quota_reservation (holder, dimension, expires_at) WHERE state = 'held';
+CREATE INDEX quota_reservation_due ON quota_reservation (expires_at) WHERE state = 'held';
+CREATE INDEX quota_reservation_ended ON quota_reservation (expires_at) WHERE state <> 'held';
+`
+
+export const SQLITE_ACCESS_TABLES = ACCESS_TABLES
+
+/** Texts are compared by their bytes, as SQLite does it. */
+export const POSTGRES_ACCESS_TABLES = ACCESS_TABLES.replaceAll(/\bTEXT\b/g, 'text COLLATE "C"')
+  .replaceAll(/\bINTEGER\b/g, 'bigint')
+  .replaceAll(/\bBLOB\b/g, 'bytea')
+  .replaceAll(/\) STRICT(, WITHOUT ROWID)?;/g, ');')

@@ -1,0 +1,117 @@
+import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
+import type { Admission, QuotaStore } from '../../domain/quotas/quota-store.ts'
+import { groupWrites } from '../ingest/group-calls.ts'
+import { type Asked, counterName } from '../quota/counters.ts'
+import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
+import type { Sql, SqlDatabase } from './database.ts'
+import {
+  addAdmissions,
+  findReservations,
+  loadGates,
+  readAdmissions,
+  readCounters,
+  toReservation,
+  writeGates,
+} from './quota-rows.ts'
+
+interface Call {
+  readonly admission: Admission
+  readonly now: number
+}
+
+/** Quotas in SQL. */
+export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
+  /** Judges on what it has locked, and writes what that came to. */
+  const step = <T>(
+    asked: readonly Asked[],
+    now: number,
+    ids: readonly string[],
+    judge: (book: GateBook, sql: Sql) => T | Promise<T>,
+  ) =>
+    database.transaction(
+      async (sql) => {
+        const book = createGateBook(await loadGates(sql, database.engine, asked, now, ids))
+        const answer = await judge(book, sql)
+        await writeGates(sql, book.changes())
+        return answer
+      },
+      { locksRows: true },
+    )
+  const admit = groupWrites({ what: 'use', weightOf: () => 1 }, (calls: readonly Call[]) => {
+    const admissions = calls.map(({ admission }) => admission)
+    const now = Math.max(...calls.map((call) => call.now))
+    return step(admissions, now, [], async (book, sql) => {
+      const before = await readAdmissions(
+        sql,
+        admissions.map(({ key }) => key),
+      )
+      const { outcomes, admitted } = judgeAdmissions(book, calls, (id) => before.get(id))
+      await addAdmissions(sql, admitted, now)
+      return outcomes
+    })
+  })
+  return {
+    read: (keys) =>
+      database.read(async (sql) => {
+        const found = await readCounters(sql, keys)
+        return keys.map((key) => found.get(counterName(key)) ?? EMPTY_COUNTER)
+      }),
+    admit: (admission, now) => admit({ admission, now }),
+    exchange({ key: { holder, dimension, window, start }, giveBack, want, max, end }, now) {
+      const asked = { gate: { holder, limits: [{ window, start, end, max, blocks: true }] }, dimension }
+      return step([asked], now, [], (book) => {
+        book.giveBack(asked, giveBack)
+        const granted = book.take(asked, want, now)
+        return { granted, counter: book.counters(asked)[0]! }
+      })
+    },
+    reserve: (admission, reservation) =>
+      step([admission], reservation.createdAt, [reservation.id], (book) =>
+        judgeReservation(book, admission, reservation),
+      ),
+    findReservation: (id) =>
+      database.read(async (sql) => {
+        const [row] = await findReservations(sql, [id])
+        return row && toReservation(row)
+      }),
+    settle: (id, used, { gate, dimension }, now) =>
+      step([{ gate, dimension }], now, [id], (book) => book.settle(id, used, gate, now)),
+    release: (id, now) => step([], now, [id], (book) => book.letGo(id, 'released')),
+    async expire(now, limit) {
+      const ids = await database.read((sql) =>
+        sql.all(
+          `SELECT id FROM quota_reservation WHERE state = 'held' AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
+          now,
+          limit,
+        ),
+      )
+      const due = ids.map(({ id }) => id as string)
+      if (due.length > 0)
+        await step([], now, due, (book) => {
+          for (const id of due) book.letGo(id, 'expired')
+        })
+      return due.length
+    },
+    async purge(before, limit) {
+      let purged = 0
+      for (const { table, key, over } of FORGOTTEN) {
+        const { changes } = await database.transaction((sql) =>
+          sql.run(
+            `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${over} < ? LIMIT ?)`,
+            before,
+            limit,
+          ),
+        )
+        purged += changes
+      }
+      return purged
+    },
+  }
+}
+
+/** When what a row says is over. */
+const FORGOTTEN = [
+  { table: 'quota_admission', key: 'key', over: 'at' },
+  { table: 'quota_reservation', key: 'id', over: `state <> 'held' AND expires_at` },
+  { table: 'quota_counter', key: 'holder, dimension, per, start', over: 'ends_at' },
+] as const
