@@ -1,5 +1,6 @@
 import { DomainError } from '../error.ts'
-import type { Hour } from './hour.ts'
+import { AWS_RULES } from './aws-rules.ts'
+import { type Hour, hourOf } from './hour.ts'
 
 /** Why a ledger waits for a person, and which hours nobody can be sure of. */
 export interface LedgerWait {
@@ -47,4 +48,26 @@ export function waitsForRelease({ reason }: LedgerWait): DomainError {
 export function mayReplace(known: LedgerWait, copy: LedgerWait['copy']): boolean {
   if (known.copy === undefined || copy === undefined) return false
   return known.copy.id === copy.id || !(known.copy.isFinished || copy.isFinished)
+}
+
+/** Hours, the last included, whose records another copy of the ledger may have sent. */
+export interface DoubtfulHours {
+  readonly from: Hour
+  readonly to: Hour
+}
+
+/**
+ * A later doubt adds to an earlier one for as long as AWS may take a record of its hours. It is one range: what lies between
+ * them is doubted, too.
+ *
+ * @param known - what was in doubt before; undefined: nothing
+ * @param now - ms
+ */
+export function mergeDoubt(
+  known: DoubtfulHours | undefined,
+  fresh: DoubtfulHours,
+  now: number,
+): DoubtfulHours {
+  if (known === undefined || known.to < hourOf(now - AWS_RULES.lateWindowMs)) return fresh
+  return { from: Math.min(known.from, fresh.from), to: Math.max(known.to, fresh.to) }
 }

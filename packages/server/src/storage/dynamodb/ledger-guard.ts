@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { type Hour, hourOf } from '../../domain/usage/hour.ts'
-import { type LedgerGuard, type LedgerWait, mayReplace } from '../../domain/usage/ledger-guard.ts'
+import {
+  type DoubtfulHours,
+  type LedgerGuard,
+  type LedgerWait,
+  mayReplace,
+  mergeDoubt,
+} from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
 import { bumpEpoch } from './epoch.ts'
 import { optionalText, text } from './fields.ts'
@@ -92,7 +98,7 @@ export async function createDynamoLedgerGuard(
       if (known === undefined) return undefined
       // The other copy went on to close whatever was open or held here, however old.
       const from = Math.min(known.from, (await usage.oldestUnsealed()) ?? known.from)
-      const doubt = { from, to: Math.max(known.to, hourOf(at)) }
+      const fresh = { from, to: Math.max(known.to, hourOf(at)) }
       // What is sealed and unsent here may have been sent by the other copy, at any time since the backup. While the
       // ledger waits, nothing is sealed or sent: so this may be many steps.
       await usage.doubtUnsent(known.id)
@@ -100,6 +106,9 @@ export async function createDynamoLedgerGuard(
         const wait = await readWait(tx)
         if (wait === undefined) return undefined
         tx.delete(ledgerKey('waiting'))
+        const before = await read(tx, 'doubt')
+        const doubted = before === undefined ? undefined : (JSON.parse(before) as DoubtfulHours)
+        const doubt = mergeDoubt(doubted, fresh, at)
         await write(tx, 'doubt', JSON.stringify(doubt))
         await write(tx, 'place', tableId)
         await appendAudit(tx, {

@@ -8,22 +8,21 @@ import { aDynamoPlace, describeOnDynamo, type Place } from './dynamodb.fixture.t
 import { EXPIRES_AT, ensureTable, tableDefinition, tableWarnings } from './table-definition.ts'
 
 const SETTINGS = { transactionItems: 10, shards: 2, isAtAws: false }
-const PRODUCT = aProduct({
-  dimensions: [aDimension(), aDimension({ key: 'held', holdAbove: { units: 5n } })],
-})
+const productThatHolds = (units: bigint) =>
+  aProduct({ dimensions: [aDimension(), aDimension({ key: 'held', holdAbove: { units } })] })
 
 describeOnDynamo('a table that was restored', () => {
-  async function openLedger(place: Place, now: number) {
+  async function openLedger(place: Place, now: number, holdAbove = 5n) {
     const stores = await openDynamoStores(place, SETTINGS)
     onTestFinished(() => stores.close())
     await stores.claimLedger({ mode: 'simulated', accountId: undefined })
-    return startLedger(async () => stores, PRODUCT, now)
+    return startLedger(async () => stores, productThatHolds(holdAbove), now)
   }
 
   /** As DynamoDB restores: every item as it was, in another table. Its original goes on to bill what is open and held. */
-  async function aRestoredTable(): Promise<Place> {
+  async function aRestoredTable(holdAbove = 5n): Promise<Place> {
     const place = await aDynamoPlace()
-    const ledger = await openLedger(place, utc('2026-11-21T09:20'))
+    const ledger = await openLedger(place, utc('2026-11-21T09:20'), holdAbove)
     const guard = await ledger.guardLedger(ledger.clock.now())
     expect(guard.waiting()).toBeUndefined()
     const buyer = await ledger.subscribe()
@@ -65,6 +64,27 @@ describeOnDynamo('a table that was restored', () => {
       [5, 'assumed'],
     ])
     expect(await ledger.audit()).toMatchObject({ balanced: true })
+  })
+
+  it('goes on doubting the hours of a restore after a later one', async () => {
+    const ledger = await openLedger(await aRestoredTable(500n), utc('2026-11-21T12:30'), 500n)
+    const guard = await ledger.guardLedger(ledger.clock.now())
+    await guard.release('cli:somebody', ledger.clock.now())
+    await ledger.close()
+    await ledger.submit()
+    ledger.clock.set(utc('2026-11-21T14:10'))
+    await guard.beat(ledger.clock.now())
+    await guard.hold({ reason: 'restored once more' }, 'cli:somebody', ledger.clock.now())
+    await guard.release('cli:somebody', ledger.clock.now())
+    // What the lost table had taken in and billed, reported again.
+    const [buyer] = await ledger.subscriptions.list({ limit: 1 })
+    await ledger.report(buyer!, 'c', 7, { time: utc('2026-11-21T12:20') })
+    ledger.clock.set(utc('2026-11-21T15:30'))
+    await ledger.close()
+    ledger.aws.next.push('DuplicateRecord')
+    await ledger.submit()
+    const records = await ledger.records()
+    expect(records.find(({ quantity }) => quantity === 7)).toMatchObject({ state: 'assumed' })
   })
 
   it('leaves in doubt what the lost table may have sent and AWS takes no more', async () => {

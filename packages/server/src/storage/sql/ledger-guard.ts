@@ -1,5 +1,11 @@
-import { hourOf } from '../../domain/usage/hour.ts'
-import { type LedgerGuard, type LedgerWait, mayReplace } from '../../domain/usage/ledger-guard.ts'
+import { type Hour, hourOf } from '../../domain/usage/hour.ts'
+import {
+  type DoubtfulHours,
+  type LedgerGuard,
+  type LedgerWait,
+  mayReplace,
+  mergeDoubt,
+} from '../../domain/usage/ledger-guard.ts'
 import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Sql, SqlDatabase } from './database.ts'
@@ -108,7 +114,7 @@ export async function createSqlLedgerGuard(
         async (sql) => {
           const wait = await readWait(sql)
           if (wait === undefined) return undefined
-          const doubt = await beginDoubt(sql, wait.from, Math.max(wait.to, hourOf(at)))
+          const doubt = await beginDoubt(sql, wait.from, Math.max(wait.to, hourOf(at)), at)
           await sql.run(`DELETE FROM ledger WHERE name = 'waiting'`)
           await sighting.note(sql)
           await appendAudit(sql, {
@@ -140,12 +146,14 @@ async function countBeat(sql: Sql, at: number, beside = 0): Promise<Beat> {
 }
 
 /** From here on, AWS's `DuplicateRecord` for these hours is taken for our own. */
-async function beginDoubt(sql: Sql, since: number, to: number): Promise<{ from: number; to: number }> {
+async function beginDoubt(sql: Sql, since: Hour, to: Hour, at: number): Promise<DoubtfulHours> {
   // The other copy went on to close whatever was open or held here, however old.
   const oldest = await sql.get(
     'SELECT MIN(hour) AS hour FROM (SELECT MIN(hour) AS hour FROM bucket WHERE status = 0 UNION ALL SELECT MIN(hour) FROM bucket WHERE status = 1) oldest',
   )
-  const doubt = { from: Math.min(since, optionalInt(oldest?.hour) ?? since), to }
+  const fresh = { from: Math.min(since, optionalInt(oldest?.hour) ?? since), to }
+  const known = await readName(sql, 'doubt')
+  const doubt = mergeDoubt(known === undefined ? undefined : (JSON.parse(known) as DoubtfulHours), fresh, at)
   await writeName(sql, 'doubt', JSON.stringify(doubt))
   // What is sealed and unsent here may have been sent by the other copy, at any time since the backup.
   await sql.run(
@@ -155,7 +163,7 @@ async function beginDoubt(sql: Sql, since: number, to: number): Promise<{ from: 
 }
 
 async function doubtAfterFailover(sql: Sql, reason: string, aliveAt: number, at: number): Promise<void> {
-  const doubt = await beginDoubt(sql, Math.min(hourOf(aliveAt), hourOf(at)), hourOf(at))
+  const doubt = await beginDoubt(sql, Math.min(hourOf(aliveAt), hourOf(at)), hourOf(at), at)
   await appendAudit(sql, {
     at,
     actor: 'system',

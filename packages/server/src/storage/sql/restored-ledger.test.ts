@@ -2,6 +2,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { Dimension } from '../../domain/products/product.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
 import { claimLedger } from './ledger-identity.ts'
@@ -18,10 +19,8 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
 /** A ledger with two open hours and a held one, copied while its original goes on to bill them. */
-async function aCopy() {
-  const product = aProduct({
-    dimensions: [aDimension(), aDimension({ key: 'held', holdAbove: { units: 5n } })],
-  })
+async function aCopy(holdAbove: Dimension['holdAbove'] = { units: 5n }) {
+  const product = aProduct({ dimensions: [aDimension(), aDimension({ key: 'held', holdAbove })] })
   const { database, ledger } = await openLedger('ledger.db', product, utc('2026-11-21T09:20'))
   const guard = await createLedgerGuard(database, ledger.clock.now())
   const buyer = await ledger.subscribe()
@@ -86,5 +85,29 @@ it('takes the DuplicateRecord of an hour that the other copy sent for its own', 
   ledger.aws.next.push('DuplicateRecord')
   await ledger.submit()
   expect((await ledger.records()).map(({ state }) => state)).toEqual(['assumed', 'assumed'])
+  database.close()
+})
+
+it('goes on doubting the hours of a restore after a later one', async () => {
+  // Nothing is held: what is doubted begins with the oldest hour that is.
+  const product = await aCopy({ units: 500n })
+  const { database, ledger } = await openLedger('copy.db', product, utc('2026-11-21T12:30'))
+  await release(database, ledger.clock.now())
+  await ledger.close()
+  await ledger.submit()
+  ledger.clock.set(utc('2026-11-21T14:10'))
+  const guard = await createLedgerGuard(database, ledger.clock.now())
+  await guard.beat(ledger.clock.now())
+  await guard.hold({ reason: 'restored once more' }, 'cli:somebody', ledger.clock.now())
+  await guard.release('cli:somebody', ledger.clock.now())
+  // What the lost copy had taken in and billed, reported again.
+  const [buyer] = await ledger.subscriptions.list({ limit: 1 })
+  await ledger.report(buyer!, 'c', 7, { time: utc('2026-11-21T12:20') })
+  ledger.clock.set(utc('2026-11-21T15:30'))
+  await ledger.close()
+  ledger.aws.next.push('DuplicateRecord')
+  await ledger.submit()
+  const records = await ledger.records()
+  expect(records.find(({ quantity }) => quantity === 7)).toMatchObject({ state: 'assumed' })
   database.close()
 })
