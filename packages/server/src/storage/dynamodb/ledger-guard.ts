@@ -8,7 +8,7 @@ import {
   mergeDoubt,
 } from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
-import { bumpEpoch } from './epoch.ts'
+import { jumpEpoch } from './epoch.ts'
 import { optionalText, text } from './fields.ts'
 import { ledgerKey } from './keys.ts'
 import type { Reader, Table, Transaction } from './table.ts'
@@ -54,6 +54,8 @@ export async function createDynamoLedgerGuard(
       to: hourOf(now),
     }
     await write(tx, 'waiting', JSON.stringify(wait))
+    // What was resolved before, also on a table that is lost, is not counted after this.
+    await jumpEpoch(tx, now)
     return wait
   })
 
@@ -85,7 +87,7 @@ export async function createDynamoLedgerGuard(
         await write(tx, 'waiting', JSON.stringify(wait))
         if (known === undefined) {
           // What was resolved before is not counted after this.
-          await bumpEpoch(tx)
+          await jumpEpoch(tx, at)
           const audited = { action: 'ledger.hold', subject: 'ledger', before: undefined, after: shown(wait) }
           await appendAudit(tx, { at, actor, ...audited })
         }
@@ -106,6 +108,7 @@ export async function createDynamoLedgerGuard(
         const wait = await readWait(tx)
         if (wait === undefined) return undefined
         tx.delete(ledgerKey('waiting'))
+        await jumpEpoch(tx, at)
         const before = await read(tx, 'doubt')
         const doubted = before === undefined ? undefined : (JSON.parse(before) as DoubtfulHours)
         const doubt = mergeDoubt(doubted, fresh, at)

@@ -4,6 +4,7 @@ import { hourOf } from '../../domain/usage/hour.ts'
 import { aProduct, utc } from '../contract/fixtures.ts'
 import { createDynamoAuditTrail } from './audit-trail.ts'
 import { aDynamoPlace, aDynamoTable, describeOnDynamo } from './dynamodb.fixture.ts'
+import { readEpoch } from './epoch.ts'
 import { createDynamoLedgerGuard } from './ledger-guard.ts'
 import { checkDimensions, claimShards, ledgerSecret, noteDimension } from './ledger-identity.ts'
 import { createDynamoMailbox } from './mailbox.ts'
@@ -112,7 +113,9 @@ describeOnDynamo('a ledger on DynamoDB', () => {
     expect(original.waiting()).toBeUndefined()
     await original.beat(utc('2026-11-21T09:59'))
 
+    const epochs = [await readEpoch(table)]
     const restored = await createDynamoLedgerGuard(table, 'table-2', usage, NOW)
+    epochs.push(await readEpoch(table))
     const wait = { from: hourOf(utc('2026-11-21T09:00')), to: hourOf(NOW) }
     expect(restored.waiting()).toMatchObject(wait)
     const other = await createDynamoLedgerGuard(table, 'table-2', usage, NOW + 3_600_000)
@@ -123,6 +126,8 @@ describeOnDynamo('a ledger on DynamoDB', () => {
     expect((await createDynamoLedgerGuard(table, 'table-2', usage, NOW)).waiting()).toMatchObject(wait)
     expect(await restored.release('cli:me', NOW + 3_600_000)).toMatchObject(wait)
     expect(marks[1]).toBe(marks[0])
+    // Where no lost table has been: neither what was resolved there nor before is believed.
+    expect([...epochs, await readEpoch(table)]).toEqual([0, NOW, NOW + 3_600_000])
     expect(restored.waiting()).toBeUndefined()
     expect(await restored.release('cli:me', NOW)).toBeUndefined()
     await other.refresh()

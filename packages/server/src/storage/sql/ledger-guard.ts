@@ -10,7 +10,7 @@ import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Sql, SqlDatabase } from './database.ts'
 import { optionalInt, text } from './rows.ts'
-import { bumpEpoch } from './subscription-store.ts'
+import { jumpEpoch } from './subscription-store.ts'
 
 /** What an engine knows about where a ledger is: a copy is somewhere else, or set back. */
 export interface Place {
@@ -57,6 +57,8 @@ export async function createSqlLedgerGuard(
       await sighting.note(sql)
       return undefined
     }
+    // What was resolved before, also on a copy that is lost, is not counted after this.
+    await jumpEpoch(sql, at)
     const aliveAt = Number((await readName(sql, 'alive_at')) ?? at)
     if (found.kind === 'failover' && at - aliveAt <= FAILOVER_MAX_MS) {
       await doubtAfterFailover(sql, found.reason, aliveAt, at)
@@ -99,7 +101,7 @@ export async function createSqlLedgerGuard(
         await writeName(sql, 'waiting', JSON.stringify(wait))
         if (known === undefined) {
           // What was resolved before is not counted after this.
-          await bumpEpoch(sql)
+          await jumpEpoch(sql, at)
           const audited = { action: 'ledger.hold', subject: 'ledger', before: undefined, after: wait }
           await appendAudit(sql, { at, actor, ...audited })
         }
@@ -116,6 +118,7 @@ export async function createSqlLedgerGuard(
           if (wait === undefined) return undefined
           const doubt = await beginDoubt(sql, wait.from, Math.max(wait.to, hourOf(at)), at)
           await sql.run(`DELETE FROM ledger WHERE name = 'waiting'`)
+          await jumpEpoch(sql, at)
           await sighting.note(sql)
           await appendAudit(sql, {
             at,

@@ -1,11 +1,12 @@
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { utc } from '../contract/fixtures.ts'
+import { aSubscription, utc } from '../contract/fixtures.ts'
 import { createSqlLedgerGuard } from './ledger-guard.ts'
 import { claimLedger } from './ledger-identity.ts'
 import { usePostgres } from './postgres.fixture.ts'
-import { openPostgres } from './postgres.ts'
+import { openPostgres, type PostgresDatabase } from './postgres.ts'
 import { createPostgresPlace } from './postgres-place.ts'
+import { createSqlSubscriptionStore } from './subscription-store.ts'
 
 const NOW = utc('2026-11-21T10:00')
 const HOUR = 3_600_000
@@ -23,13 +24,17 @@ async function aLedger() {
 /** As the same ledger is found after something happened to its server. */
 async function foundWith(mark: string, value: string, now: number) {
   const { database, guard } = await aLedger()
+  await setMark(database, mark, value)
+  await guard.beat(now)
+  return { database, guard }
+}
+
+async function setMark(database: PostgresDatabase, mark: string, value: string): Promise<void> {
   await database.transaction(async (sql) => {
     const row = await sql.get(`SELECT value FROM ledger WHERE name = 'place'`)
     const marks = { ...JSON.parse(String(row!.value)), [mark]: value }
     await sql.run(`UPDATE ledger SET value = ? WHERE name = 'place'`, JSON.stringify(marks))
   })
-  await guard.beat(now)
-  return { database, guard }
 }
 
 it('does not hold up a ledger that is opened again in its place', async () => {
@@ -81,6 +86,23 @@ it('goes on after a standby took over, with what may have been lost in doubt', a
   await guard.beat(NOW + 3 * MINUTE)
   const raised = await database.read((sql) => sql.get('SELECT raised FROM alarm'))
   expect(raised!.raised).toBe(1n)
+})
+
+it('believes nothing that was resolved by what a standby lacks that took over', async () => {
+  const { database, guard } = await aLedger()
+  const [mine, others] = [createSqlSubscriptionStore(database), createSqlSubscriptionStore(database)]
+  const { id, tenantId } = (await mine.create(aSubscription(), 'test')).subscription
+  const find = () => mine.findMatching('demo', { tenantId: tenantId! })
+  await mine.change(id, () => ({ plan: 'lost' }), 'test', NOW)
+  expect(await find()).toMatchObject([{ plan: 'lost' }])
+  await database.transaction(async (sql) => {
+    await sql.run('UPDATE subscription SET plan = NULL')
+    await sql.run(`UPDATE ledger SET value = '1' WHERE name = 'epoch'`)
+  })
+  await setMark(database, 'timeline', '00000007')
+  await guard.beat(NOW + 2 * MINUTE)
+  await others.change(id, () => ({ plan: 'gold' }), 'test', NOW + 2 * MINUTE)
+  expect(await find()).toMatchObject([{ plan: 'gold' }])
 })
 
 it('waits where the server was set back to a time when nobody was alive', async () => {

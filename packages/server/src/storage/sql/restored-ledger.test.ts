@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Dimension } from '../../domain/products/product.ts'
+import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
 import { claimLedger } from './ledger-identity.ts'
@@ -109,5 +110,40 @@ it('goes on doubting the hours of a restore after a later one', async () => {
   await ledger.submit()
   const records = await ledger.records()
   expect(records.find(({ quantity }) => quantity === 7)).toMatchObject({ state: 'assumed' })
+  database.close()
+})
+
+it('takes in nothing by what was resolved before a copy was seen to be one', async () => {
+  const product = await aCopy()
+  const { database, ledger } = await openLedger('copy.db', product, utc('2026-11-21T12:30'))
+  const [buyer] = await ledger.subscriptions.list({ limit: 1 })
+  expect(await ledger.report(buyer!, 'c', 1)).toMatchObject({ status: 'accepted' })
+  // A process of its own sees it.
+  const guard = await createLedgerGuard(database, ledger.clock.now())
+  await expect(ledger.report(buyer!, 'd', 1)).rejects.toMatchObject({ code: 'ledger.waiting_for_release' })
+  await guard.release('cli:somebody', ledger.clock.now())
+  expect(await ledger.report(buyer!, 'd', 1)).toMatchObject({ status: 'accepted' })
+  database.close()
+})
+
+it('believes nothing that was resolved on a copy that is lost', async () => {
+  const product = await aCopy()
+  const { database, ledger } = await openLedger('copy.db', product, utc('2026-11-21T12:30'))
+  const at = ledger.clock.now()
+  const [{ id, tenantId }] = (await ledger.subscriptions.list({ limit: 1 })) as [Subscription]
+  const find = () => ledger.subscriptions.findMatching('demo', { tenantId: tenantId! })
+  const epochOf = () => database.get(`SELECT value FROM ledger WHERE name = 'epoch'`)
+  const before = await epochOf()
+  await ledger.subscriptions.change(id, () => ({ plan: 'lost' }), 'test', at)
+  expect(await find()).toMatchObject([{ plan: 'lost' }])
+  // Set back beneath a process that goes on.
+  await database.transaction(async (sql) => {
+    await sql.run(`UPDATE subscription SET plan = NULL`)
+    await sql.run(`UPDATE ledger SET value = ? WHERE name = 'epoch'`, before!.value as string)
+  })
+  await release(database, at)
+  const other = createSqlSubscriptionStore(database)
+  await other.change(id, () => ({ plan: 'gold' }), 'test', at)
+  expect(await find()).toMatchObject([{ plan: 'gold' }])
   database.close()
 })
