@@ -14,6 +14,8 @@ import {
   refreshDueEntitlements,
 } from './domain/entitlements/refresh-entitlements.ts'
 import { DomainError } from './domain/error.ts'
+import { createManageApiKeys, type ManageApiKeys } from './domain/keys/manage-api-keys.ts'
+import { type ApiKeyVerifier, createApiKeyVerifier } from './domain/keys/verify-api-key.ts'
 import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
 import type { Stores } from './domain/stores.ts'
 import type { AgreementService } from './domain/subscriptions/agreement-service.ts'
@@ -51,6 +53,7 @@ import { createWorkShare } from './domain/work-share.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createTelling, type Telling } from './jobs/deliver-events.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
+import { createKeyUseNotes, type KeyUseNotes } from './jobs/note-key-uses.ts'
 import { createQueuePoller, type QueuePoller } from './jobs/poll-queues.ts'
 import type { AwsClientOptions, AwsCredentials } from './marketplace/aws-client.ts'
 import type { AwsCaller } from './marketplace/aws-identity.ts'
@@ -239,6 +242,11 @@ export interface Engine {
   /** Reads what AWS grants a subscription, beside whatever asked for it. */
   readonly refreshSoon: (subscription: string) => void
   readonly jobs: Jobs
+  /** Of the keys that end users show. */
+  readonly apiKeyVerifier: ApiKeyVerifier
+  readonly manageApiKeys: ManageApiKeys
+  /** Started by whoever answers requests, jobs or not. */
+  readonly keyUses: KeyUseNotes
   /** Started and stopped with the jobs. */
   readonly telling: Telling
   readonly logger: Logger
@@ -364,6 +372,17 @@ export async function composeEngine(
     onError: (queue, error) =>
       logger.error({ queue, err: error }, 'a notification was not taken from its queue'),
   })
+  const { apiKeys, guard } = ledger
+  const apiKeyVerifier = createApiKeyVerifier({ apiKeys, clock })
+  const keyUses = createKeyUseNotes({
+    verifier: apiKeyVerifier,
+    apiKeys,
+    mayRun: async () => {
+      await guard.refresh()
+      return guard.waiting() === undefined
+    },
+    onError: (error) => logger.warn({ err: error }, 'last uses of keys are written down later'),
+  })
   let leaving = false
   return {
     ledger,
@@ -381,6 +400,9 @@ export async function composeEngine(
     poller,
     checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
     refreshSoon: queue.add,
+    apiKeyVerifier,
+    manageApiKeys: createManageApiKeys({ apiKeys, subscriptions, clock, verifier: apiKeyVerifier }),
+    keyUses,
     jobs: {
       ...jobs,
       runOnce: async () => {
@@ -566,6 +588,7 @@ export async function composeServer(
     sinks,
     mailbox,
     keys,
+    apiKeys: engine.manageApiKeys,
     audit,
     catalog,
     clock,
@@ -576,6 +599,7 @@ export async function composeServer(
         catalog,
         clock,
         jobs,
+        apiKeys: engine.apiKeyVerifier,
         node: engine.node,
         mode: config.mode,
       }),

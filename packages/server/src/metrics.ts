@@ -1,5 +1,6 @@
-import { Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import type { Clock } from './domain/clock.ts'
+import type { ApiKeyVerifier } from './domain/keys/verify-api-key.ts'
 import type { ProductCatalog } from './domain/products/product.ts'
 import { statusAt, worthAtRisk } from './domain/usage/usage-at-risk.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
@@ -16,6 +17,8 @@ export function createMetrics(deps: {
   catalog: ProductCatalog
   clock: Clock
   jobs: Jobs | undefined
+  /** Of this process. */
+  apiKeys: Pick<ApiKeyVerifier, 'counts'>
   mode: string
   /** This process among those that share the ledger. */
   node: string
@@ -42,6 +45,12 @@ export function createMetrics(deps: {
     'product',
   ])
   const lastRun = gauge('tollkeeper_jobs_last_run_timestamp_seconds', 'When the jobs last ran')
+  const keyChecks = new Counter({
+    name: 'tollkeeper_api_key_checks_total',
+    help: 'API keys checked by this process, by what came of it',
+    labelNames: ['result'],
+    registers: [registry],
+  })
   gauge('tollkeeper_mode', 'Always 1; the label says whether the ledger is simulated, shadow or live', [
     'mode',
   ]).set({ mode: deps.mode }, 1)
@@ -64,6 +73,8 @@ export function createMetrics(deps: {
     buckets.set({ status: 'held' }, status.heldBuckets)
     halted.reset()
     for (const { product } of await deps.usage.listHalts()) halted.set({ product }, 1)
+    keyChecks.reset()
+    for (const [result, count] of Object.entries(deps.apiKeys.counts())) keyChecks.inc({ result }, count)
     const at = deps.jobs?.lastRunAt()
     if (at !== undefined) lastRun.set(at / 1000)
   }

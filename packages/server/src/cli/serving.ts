@@ -43,6 +43,8 @@ export async function runUntilStopped(
     // At once: others take over while this one still answers.
     end('jobs', () => engine.jobs.stop()),
   ])
+  // After the last request.
+  await end('last uses of keys', () => engine.keyUses.stop())
   await end('what runs beside', onStop)
   await end('store', () => engine.ledger.close())
   clearTimeout(tooLong)

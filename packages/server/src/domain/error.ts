@@ -32,6 +32,8 @@ export type DomainErrorCode =
   | 'bucket.not_held'
   | 'hold.quantity_too_large'
   | 'key.not_found'
+  /** It was revoked, has expired or was replaced already. */
+  | 'key.not_active'
   | 'ledger.busy'
   | 'ledger.mode_mismatch'
   /** Its tables are of a later version, which took away what this one needs. */

@@ -1,5 +1,6 @@
 import type { AuditTrail } from './audit/audit-trail.ts'
 import type { EntitlementStore } from './entitlements/entitlement-store.ts'
+import type { ApiKeyStore } from './keys/api-key.ts'
 import type { ServiceKeyStore } from './keys/service-key.ts'
 import type { LedgerCopy } from './moving/ledger-copy.ts'
 import type { ProductCatalog } from './products/product.ts'
@@ -35,6 +36,7 @@ export interface Stores {
   /** Mail of simulated mode. */
   readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
+  readonly apiKeys: ApiKeyStore
   readonly audit: AuditTrail
   readonly quotas: QuotaStore
   readonly leases: WorkLeases

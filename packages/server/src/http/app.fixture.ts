@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { createCheckAccess } from '../domain/entitlements/check-access.ts'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
+import { createManageApiKeys } from '../domain/keys/manage-api-keys.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
 import { createProductCatalog, type Product } from '../domain/products/product.ts'
 import type { AgreementService } from '../domain/subscriptions/agreement-service.ts'
@@ -16,6 +17,7 @@ import { createTopicCheck } from '../domain/subscriptions/sns-message.ts'
 import { createIngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { ResolvedCustomer } from '../domain/usage/metering-service.ts'
 import { aClock, aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
+import { createSqlApiKeyStore } from '../storage/sql/api-key-store.ts'
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../storage/sql/buyer-store.ts'
@@ -160,6 +162,7 @@ export async function anApp({
     sinks: [],
     mailbox: createSqlMailbox(database),
     keys,
+    apiKeys: createManageApiKeys({ apiKeys: createSqlApiKeyStore(database), subscriptions, clock }),
     audit,
     catalog,
     clock,

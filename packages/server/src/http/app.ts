@@ -22,6 +22,7 @@ import { buyerRoutes } from './routes/buyers.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entitlementRoutes } from './routes/entitlements.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { mailboxRoutes } from './routes/mailbox.ts'
 import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
@@ -134,6 +135,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
         { name: 'ledger', description: 'What became of it.' },
         { name: 'subscriptions', description: 'Who uses what.' },
         { name: 'buyers', description: 'Who buys.' },
+        { name: 'keys', description: 'What your users show to your product.' },
         { name: 'events', description: 'What your systems are told, and whether it reached them.' },
         { name: 'operations', description: 'Health, metrics and this document.' },
       ],
@@ -149,6 +151,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(subscriptionRoutes(deps))
   await app.register(entitlementRoutes(deps))
   await app.register(buyerRoutes(deps))
+  await app.register(keyRoutes(deps))
   await app.register(deliveryRoutes(deps))
   await app.register(auditRoutes(deps))
   await app.register(registrationRoutes(deps))

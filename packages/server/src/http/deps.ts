@@ -3,6 +3,7 @@ import type { AuditTrail } from '../domain/audit/audit-trail.ts'
 import type { Clock } from '../domain/clock.ts'
 import type { CheckAccess } from '../domain/entitlements/check-access.ts'
 import type { EntitlementStore } from '../domain/entitlements/entitlement-store.ts'
+import type { ManageApiKeys } from '../domain/keys/manage-api-keys.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { ProductCatalog } from '../domain/products/product.ts'
 import type { BuyerStore } from '../domain/subscriptions/buyer.ts'
@@ -52,6 +53,8 @@ export interface HttpDeps {
   readonly sinks: readonly SinkSpec[]
   readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
+  /** Of end users. */
+  readonly apiKeys: ManageApiKeys
   readonly audit: AuditTrail
   readonly catalog: ProductCatalog
   readonly clock: Clock

@@ -26,6 +26,7 @@ export async function describeApi(version: string): Promise<unknown> {
     sinks: [],
     mailbox: unreachable(),
     keys: unreachable(),
+    apiKeys: unreachable(),
     audit: unreachable(),
     catalog: unreachable(),
     clock: unreachable(),

@@ -50,8 +50,28 @@ const EventBuyer = {
   },
 }
 
+const EventKey = {
+  type: 'object',
+  description:
+    'An API key as it was then: without its secret, and without its user and name, which may be a person’s.',
+  required: ['id', 'product', 'buyer', 'scopes', 'hint', 'createdAt'],
+  properties: {
+    id: TEXT,
+    product: TEXT,
+    buyer: TEXT,
+    subscription: TEXT,
+    scopes: { type: 'array', items: TEXT },
+    hint: { ...TEXT, description: 'The last characters of the secret’s random part.' },
+    createdAt: TIME,
+    expiresAt: TIME,
+    revokedAt: TIME,
+    replacedBy: TEXT,
+    usableUntil: { ...TIME, description: 'Until when a replaced key works.' },
+  },
+}
+
 /** Parts of every event, said once in the document. */
-export const EVENT_SCHEMAS: Readonly<Record<string, object>> = { EventSubscription, EventBuyer }
+export const EVENT_SCHEMAS: Readonly<Record<string, object>> = { EventSubscription, EventBuyer, EventKey }
 
 const refTo = (name: string) => ({ $ref: `#/components/schemas/${name}` })
 
@@ -61,6 +81,38 @@ const refTo = (name: string) => ({ $ref: `#/components/schemas/${name}` })
  */
 export function describeWebhooks(): Record<string, object> {
   return Object.fromEntries(DOMAIN_EVENT_TYPES.map((type) => [type, { post: describe(type) }]))
+}
+
+function subscriptionData() {
+  return {
+    type: 'object',
+    required: ['product', 'subscription', 'buyer'],
+    properties: {
+      product: TEXT,
+      subscription: refTo('EventSubscription'),
+      buyer: refTo('EventBuyer'),
+    },
+  }
+}
+
+function keyData(type: DomainEventType) {
+  const isRotation = type === 'key.rotated'
+  return {
+    type: 'object',
+    required: ['product', 'buyer', 'key', ...(isRotation ? ['replacement'] : [])],
+    properties: {
+      product: TEXT,
+      buyer: refTo('EventBuyer'),
+      subscription: {
+        type: 'object',
+        description: 'Of a key that is bound to one.',
+        required: ['id'],
+        properties: { id: TEXT },
+      },
+      key: refTo('EventKey'),
+      ...(isRotation && { replacement: refTo('EventKey') }),
+    },
+  }
 }
 
 function describe(type: DomainEventType) {
@@ -75,7 +127,7 @@ function describe(type: DomainEventType) {
     operationId: `on${type.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())}`,
     summary: EVENT_MEANINGS[type],
     description:
-      'Signed as Standard Webhooks says. Delivered at least once, and in order for each subscription: know a repeat by `webhook-id`. Answer 2xx within 15 seconds; else it is tried again for three days.',
+      'Signed as Standard Webhooks says. Delivered at least once, and in order for each subscription (of keys that are bound to none, for each buyer): know a repeat by `webhook-id`. Answer 2xx within 15 seconds; else it is tried again for three days.',
     tags: ['events'],
     parameters: [
       header('webhook-id', 'The event’s id, the same on every try.'),
@@ -92,15 +144,7 @@ function describe(type: DomainEventType) {
             properties: {
               type: { type: 'string', const: type },
               timestamp: { ...TIME, description: 'When it happened.' },
-              data: {
-                type: 'object',
-                required: ['product', 'subscription', 'buyer'],
-                properties: {
-                  product: TEXT,
-                  subscription: refTo('EventSubscription'),
-                  buyer: refTo('EventBuyer'),
-                },
-              },
+              data: type.startsWith('key.') ? keyData(type) : subscriptionData(),
             },
           },
         },

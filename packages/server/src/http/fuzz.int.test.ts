@@ -86,6 +86,12 @@ const FIELDS = [
   'description',
   'email',
   'licenseArn',
+  'buyerId',
+  'user',
+  'name',
+  'scopes',
+  'expiresAt',
+  'overlapSeconds',
 ]
 /** Right in most fields, wrong in some: what gets past the first check. */
 const nearly = fc
@@ -114,6 +120,8 @@ const nearly = fc
       { tenantId: 'tenant-c', status: 'active', suspended: false },
       { reasonCode: 'OTHER', description: 'x' },
       { email: 'a@b.example' },
+      { subscriptionId: 'sub_1', product: 'acme', scopes: ['read'], expiresAt: '2027-01-01T00:00:00Z' },
+      { overlapSeconds: 60, expiresAt: '2027-01-01T00:00:00Z' },
     ),
   })
   .map(({ base, changed }) => ({ ...base, ...changed }))

@@ -35,6 +35,7 @@ const STATUS = {
   'key.scope_missing': 403,
   'key.bound_to_product': 403,
   'key.not_found': 404,
+  'key.not_active': 409,
   'product.not_found': 404,
   'dimension.not_found': 404,
   'subscription.not_found': 404,

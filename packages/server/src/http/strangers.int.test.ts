@@ -38,6 +38,11 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /buyers/:buyerId': 'usage:read',
   'GET /buyers/:buyerId/export': 'subscriptions:write',
   'POST /buyers/:buyerId/erase': 'subscriptions:write',
+  'POST /keys': 'keys:write',
+  'GET /keys': 'keys:write',
+  'GET /keys/:keyId': 'keys:write',
+  'POST /keys/:keyId/rotate': 'keys:write',
+  'DELETE /keys/:keyId': 'keys:write',
   'GET /audit': 'admin',
   'GET /metrics': 'loopback',
   'GET /mailbox': 'loopback',
@@ -59,6 +64,7 @@ const SCOPES: readonly KeyScope[] = [
   'usage:read',
   'access:check',
   'subscriptions:write',
+  'keys:write',
   'admin',
 ]
 /** Scopes that let in what another one names. */
@@ -69,7 +75,7 @@ const guarded = Object.entries(ROUTES).filter(([, access]) => access !== 'public
 
 let seller: Awaited<ReturnType<typeof anApp>>
 /** What is another product's: a stranger must not be able to tell that it exists. */
-let theirs: { subscription: string; record: string; buyer: string }
+let theirs: { subscription: string; record: string; buyer: string; key: string }
 
 beforeAll(async () => {
   seller = await anApp()
@@ -89,6 +95,7 @@ function aRequest(
     .replace(':recordId', theirs.record)
     .replace(':eventId', 'evt_theirs')
     .replace(':buyerId', theirs.buyer)
+    .replace(':keyId', theirs.key)
     .replace(':listing', 'acme')
     .replace('/check', `/check?subscriptionId=${theirs.subscription}`)
   const bodies: Readonly<Record<string, object>> = {
@@ -99,6 +106,8 @@ function aRequest(
     'PUT /marketplace/subscriptions/:subscriptionId': { tenantId: 'taken' },
     'DELETE /marketplace/subscriptions/:subscriptionId': { reasonCode: 'OTHER' },
     'POST /buyers/:buyerId/erase': {},
+    'POST /keys': { buyerId: theirs.buyer },
+    'POST /keys/:keyId/rotate': { overlapSeconds: 0 },
   }
   const payload = bodies[route]
   return {
@@ -162,7 +171,7 @@ describe.each(guarded)('%s', (route, access) => {
     const { key, secret } = await seller.aKey(SCOPES)
     await seller.deps.keys.revoke(key.id, 'cli:test', NOW)
     const response = await seller.app.inject(
-      aRequest(route, { authorization: `Bearer ${secret}` }, '10.1.0.1'),
+      aRequest(route, { authorization: `Bearer ${secret}` }, `10.1.${count++ % 250}.1`),
     )
     expect(response.statusCode).toBe(401)
   })
@@ -183,11 +192,23 @@ describe.each(guarded)('%s', (route, access) => {
     const before = await theirLedger()
     const response = await seller.app.inject(aRequest(route, { authorization: `Bearer ${secret}` }))
     expect(await theirLedger()).toEqual(before)
-    for (const hidden of ['their-tenant', 'ada@theirs', theirs.record, theirs.subscription, theirs.buyer]) {
+    for (const hidden of [
+      'their-tenant',
+      'ada@theirs',
+      theirs.record,
+      theirs.subscription,
+      theirs.buyer,
+      theirs.key,
+    ]) {
       expect(response.payload).not.toContain(hidden)
     }
     // What exists elsewhere is answered in the same words as what exists nowhere.
-    const unknown = { subscription: 'sub_nowhere', record: 'rec_nowhere', buyer: 'buy_nowhere' }
+    const unknown = {
+      subscription: 'sub_nowhere',
+      record: 'rec_nowhere',
+      buyer: 'buy_nowhere',
+      key: 'apk_nowhere',
+    }
     const known = theirs
     theirs = unknown
     const nowhere = await seller.app.inject(aRequest(route, { authorization: `Bearer ${secret}` }))
@@ -208,6 +229,7 @@ it.each(['product=other', 'product=other0code0of0twenty0five', 'product=nowhere'
         '/marketplace/subscriptions',
         '/buyers',
         '/deliveries',
+        '/keys',
       ].map((url) =>
         seller.app.inject({ url: `${url}?${query}`, headers: { authorization: `Bearer ${secret}` } }),
       ),
@@ -270,6 +292,7 @@ async function theirLedger() {
     await seller.deps.subscriptions.list({ product: 'other', limit: 100 }),
     await seller.deps.buyers.list({ product: 'other', limit: 100 }),
     await seller.deps.buyers.listContacts('buy_theirs'),
+    await seller.deps.apiKeys.list({ product: 'other' }, { limit: 100 }),
   ]
 }
 
@@ -298,5 +321,16 @@ async function anotherProductsUsage(deps: Awaited<ReturnType<typeof anApp>>['dep
   expect(outcome?.status).toBe('accepted')
   await closeDueBuckets(deps, NOW)
   const { items } = await deps.usage.listRecords({ product: 'other', limit: 1 })
-  return { subscription: subscription.id, record: items[0]!.id, buyer: subscription.buyer }
+  const { key } = await deps.apiKeys.issue(
+    {
+      product: 'other',
+      reference: { buyerId: subscription.buyer },
+      user: 'their-user',
+      name: undefined,
+      scopes: [],
+      expiresAt: undefined,
+    },
+    'system',
+  )
+  return { subscription: subscription.id, record: items[0]!.id, buyer: subscription.buyer, key: key.id }
 }

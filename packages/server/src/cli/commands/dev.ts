@@ -13,7 +13,7 @@ import {
 import type { Config } from '../../config.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
-import { hashSecret } from '../../domain/keys/service-key.ts'
+import { hashSecret } from '../../domain/keys/key-secret.ts'
 import type { Product } from '../../domain/products/product.ts'
 import { type CommonOptions, configOf, DEV_DIRECTORY } from '../context.ts'
 import { CliError, guarded, integerOption } from '../output.ts'
@@ -95,6 +95,7 @@ async function runDev(options: DevOptions): Promise<void> {
     for (const product of config.products) simulator.marketplace.addProduct(toSimulated(product, url))
     simulator.deliverTo(toDestinations(config.products, url))
     const secret = await devKey(ledger, clock, options.data)
+    engine.keyUses.start()
     engine.jobs.start()
     engine.poller.start()
     const { email } = config.events

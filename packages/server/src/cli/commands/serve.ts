@@ -44,6 +44,7 @@ export function serveCommand(): Command {
             ? `${JSON.stringify({ url, mode: config.mode, store: config.store.name })}\n`
             : `Tollkeeper (${config.mode}) listens on ${url}\n`,
         )
+        engine.keyUses.start()
         if (options.jobs) {
           engine.jobs.start()
           engine.poller.start()

@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import {
-  generateSecret,
-  hashSecret,
-  type KeyScope,
-  type ServiceKey,
-  type ServiceKeyStore,
-} from './service-key.ts'
+import { hashSecret } from './key-secret.ts'
+import { generateSecret, type KeyScope, type ServiceKey, type ServiceKeyStore } from './service-key.ts'
 
 /**
  * Makes a service key and stores its hash.

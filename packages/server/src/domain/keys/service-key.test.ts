@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { issueServiceKey } from './issue-service-key.ts'
-import { generateSecret, hashSecret, isWellFormedSecret, type ServiceKey } from './service-key.ts'
+import { hashSecret } from './key-secret.ts'
+import { generateSecret, isWellFormedSecret, type ServiceKey } from './service-key.ts'
 import { createServiceKeyVerifier, KEY_CACHE_MS } from './verify-service-key.ts'
 
 describe('a service key', () => {

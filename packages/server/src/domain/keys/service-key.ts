@@ -1,4 +1,4 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { secretFormat } from './key-secret.ts'
 
 /** What a service key may do. `admin` may do all. */
 export type KeyScope =
@@ -7,6 +7,7 @@ export type KeyScope =
   | 'access:check'
   | 'subscriptions:write'
   | 'events:write'
+  | 'keys:write'
   | 'admin'
 export const KEY_SCOPES: readonly KeyScope[] = [
   'usage:write',
@@ -14,6 +15,7 @@ export const KEY_SCOPES: readonly KeyScope[] = [
   'access:check',
   'subscriptions:write',
   'events:write',
+  'keys:write',
   'admin',
 ]
 
@@ -31,25 +33,14 @@ export interface ServiceKey {
   readonly revokedAt: number | undefined
 }
 
-/** `tk_` so that secret scanners know it, 32 random bytes, and a checksum so that a typo is caught without a look-up. */
+const FORMAT = secretFormat('tk')
+
 export function generateSecret(): string {
-  const random = randomBytes(32).toString('base64url')
-  return `tk_${random}_${checksum(random)}`
+  return FORMAT.make()
 }
 
-/** Could this be a key of ours at all? */
 export function isWellFormedSecret(secret: string): boolean {
-  const match = /^tk_([A-Za-z0-9_-]{43})_([0-9a-f]{6})$/.exec(secret)
-  return match !== null && timingSafeEqual(Buffer.from(checksum(match[1]!)), Buffer.from(match[2]!))
-}
-
-/** 256 random bits need no slow hash. */
-export function hashSecret(secret: string): string {
-  return hash('sha256', secret, 'hex')
-}
-
-function checksum(text: string): string {
-  return hash('sha256', text, 'hex').slice(0, 6)
+  return FORMAT.fits(secret)
 }
 
 /** What the domain asks of storage about keys. */

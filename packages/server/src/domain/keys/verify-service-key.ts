@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
-import { hashSecret, isWellFormedSecret, type ServiceKey, type ServiceKeyStore } from './service-key.ts'
+import { hashSecret } from './key-secret.ts'
+import { isWellFormedSecret, type ServiceKey, type ServiceKeyStore } from './service-key.ts'
 
 /** How long a key that was revoked on another node may still work here, ms. */
 export const KEY_CACHE_MS = 5_000

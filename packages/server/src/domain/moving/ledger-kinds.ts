@@ -372,6 +372,27 @@ const KINDS = {
       revokedAt: 'integer?',
     },
   },
+  apiKey: {
+    key: ['id'],
+    fields: {
+      id: 'text',
+      product: 'text',
+      buyer: 'text',
+      subscription: 'text?',
+      userId: 'text?',
+      name: 'text?',
+      /** With a space between them. */
+      scopes: 'text',
+      hash: 'text',
+      hint: 'text',
+      createdAt: 'integer',
+      expiresAt: 'integer?',
+      revokedAt: 'integer?',
+      replacedBy: 'text?',
+      usableUntil: 'integer?',
+      lastUsedAt: 'integer?',
+    },
+  },
   quotaCounter: {
     key: ['holder', 'dimension', 'per', 'start'],
     fields: {

@@ -18,4 +18,8 @@ export const EVENT_MEANINGS: Readonly<Record<DomainEventType, string>> = {
   'subscription.successor_unclear':
     'AWS renewed or replaced it and several could be the successor: a person chooses, access goes on meanwhile.',
   'entitlements.changed': 'What AWS grants is other than before.',
+  'key.created':
+    'An API key was made. Neither its secret nor its user is told: `GET /keys/{id}` says whose it is.',
+  'key.rotated': 'An API key was replaced by another, `replacement`; it works on until `usableUntil`.',
+  'key.revoked': 'An API key was revoked: forget what you keep of it.',
 }

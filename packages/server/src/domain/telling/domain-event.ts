@@ -14,6 +14,7 @@ import type { Subscription } from '../subscriptions/subscription.ts'
  * - `subscription.renewed`: another agreement took its place; the buyer goes on
  * - `subscription.successor_unclear`: AWS renewed it and several could be the successor: a person chooses
  * - `entitlements.changed`: capacities that AWS grants
+ * - `key.created`, `key.rotated`, `key.revoked`: an API key of an end user
  */
 export type DomainEventType =
   | 'buyer.registered'
@@ -28,6 +29,9 @@ export type DomainEventType =
   | 'subscription.renewed'
   | 'subscription.successor_unclear'
   | 'entitlements.changed'
+  | 'key.created'
+  | 'key.rotated'
+  | 'key.revoked'
 
 export const DOMAIN_EVENT_TYPES: readonly DomainEventType[] = [
   'buyer.registered',
@@ -42,6 +46,9 @@ export const DOMAIN_EVENT_TYPES: readonly DomainEventType[] = [
   'subscription.renewed',
   'subscription.successor_unclear',
   'entitlements.changed',
+  'key.created',
+  'key.rotated',
+  'key.revoked',
 ]
 
 /** One thing to tell, written in the same transaction as the change that it tells of. */
@@ -52,7 +59,7 @@ export interface DomainEvent {
   readonly at: number
   readonly product: string
   readonly buyer: string
-  /** Its events are delivered in order. */
+  /** Its events are delivered in order. The buyer's id where it is about all that the buyer has. */
   readonly subscription: string
   /** JSON-safe, without personal data: the subscription as it was then, and what the type adds. */
   readonly data: Readonly<Record<string, unknown>>

@@ -16,7 +16,7 @@ export function eventMessage(event: DomainEvent): EventMessage {
     timestamp: new Date(event.at).toISOString(),
     data: {
       product: event.product,
-      subscription: { id: event.subscription },
+      ...(event.subscription !== event.buyer && { subscription: { id: event.subscription } }),
       ...event.data,
       buyer: { id: event.buyer },
     },

@@ -1,3 +1,4 @@
+import { apiKeysContract } from './api-keys.contract.ts'
 import { consumptionContract } from './consumption.contract.ts'
 import { entitlementStoreContract } from './entitlement-store.contract.ts'
 import { hardAccessCases } from './hard-cases-access.contract.ts'
@@ -65,6 +66,7 @@ export function ledgerContracts(name: string, open: OpenStores, runs = MANY): vo
   manyTellersContract(name, open)
   recordsContract(name, open)
   ledgerContract(name, open)
+  apiKeysContract(name, () => openTelling(open))
   quotaStoreContract(name, open, runs.quotas)
   workLeasesContract(name, async () => (await open()).leases)
 }

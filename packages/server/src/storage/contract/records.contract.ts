@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { hashSecret, type ServiceKey } from '../../domain/keys/service-key.ts'
+import { hashSecret } from '../../domain/keys/key-secret.ts'
+import type { ServiceKey } from '../../domain/keys/service-key.ts'
 import type { KeptMail } from '../../domain/telling/mail.ts'
 import { aSubscription, utc } from './fixtures.ts'
 import { type OpenStores, openTelling } from './open-stores.ts'

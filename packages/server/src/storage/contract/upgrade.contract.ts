@@ -21,7 +21,9 @@ export function upgradeContract(name: string, create: () => Promise<UpgradedData
     it('makes the tables once, however many nodes start at once', async () => {
       const { open } = await create()
       const opened = await Promise.all([open(), open(), open()])
-      expect(opened.flatMap(({ migrated }) => migrated)).toHaveLength(1)
+      const ran = opened.flatMap(({ migrated }) => migrated)
+      expect(ran.length).toBeGreaterThan(0)
+      expect(new Set(ran).size).toBe(ran.length)
       expect((await open()).migrated).toEqual([])
     })
 
@@ -85,7 +87,9 @@ export function upgradeContract(name: string, create: () => Promise<UpgradedData
       const refusal = await open().catch((error) => error)
       expect(refusal).toBeInstanceOf(DomainError)
       expect(refusal).toMatchObject({ code: 'ledger.too_new' })
-      expect(refusal.message).toMatch(/level 2 by a later version.*below level 2.*this one is of level 1/)
+      expect(refusal.message).toMatch(
+        /level (\d+) by a later version.*below level \1 .*this one is of level \d+/,
+      )
       expect(await contents()).toEqual(before)
       await expect(running.checkLevel()).rejects.toMatchObject({ code: 'ledger.too_new' })
     })

@@ -1,4 +1,6 @@
-import { generateSecret, hashSecret } from '../../domain/keys/service-key.ts'
+import { hashSecret } from '../../domain/keys/key-secret.ts'
+import { createManageApiKeys } from '../../domain/keys/manage-api-keys.ts'
+import { generateSecret } from '../../domain/keys/service-key.ts'
 import { PLAIN_PLAN } from '../../domain/plans/plan.ts'
 import type { Product } from '../../domain/products/product.ts'
 import { limitsAt } from '../../domain/quotas/quota.ts'
@@ -116,6 +118,26 @@ export async function fillLedger(stores: Stores, now = utc('2026-11-21T10:30')) 
     { ...key, hash: hashSecret(generateSecret()), createdAt: now, revokedAt: undefined },
     'test',
   )
+  const manageKeys = createManageApiKeys({ ...stores, clock })
+  const keyOf = (reference: object, values: object = {}) =>
+    manageKeys.issue(
+      {
+        product: 'demo',
+        reference,
+        user: undefined,
+        name: undefined,
+        scopes: [],
+        expiresAt: undefined,
+        ...values,
+      },
+      'test',
+    )
+  const rights = { user: 'ada', name: 'CI', scopes: ['read', 'write'], expiresAt: now + 90 * 24 * HOUR }
+  const { key: rotated } = await keyOf({ subscriptionId: buyer.id }, rights)
+  await manageKeys.rotate(rotated.id, {}, 'test')
+  const { key: revoked } = await keyOf({ buyerId: other.buyer })
+  await manageKeys.revoke(revoked.id, 'test')
+  await stores.apiKeys.noteUses([{ id: rotated.id, at: now + 5 }])
   await useQuotas(stores, buyer.id, now)
   return { ...ledger, buyer, other, leaver, sink }
 }

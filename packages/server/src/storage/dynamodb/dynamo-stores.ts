@@ -1,4 +1,5 @@
 import type { Stores } from '../../domain/stores.ts'
+import { createDynamoApiKeyStore } from './api-keys.ts'
 import { createDynamoAuditTrail } from './audit-trail.ts'
 import { createDynamoBuyerStore } from './buyers.ts'
 import { createDynamoBuyerCaseStore } from './cases.ts'
@@ -50,6 +51,7 @@ export async function openDynamoStores(place: DynamoPlace, settings: DynamoSetti
       outbox: createDynamoOutboxStore(table),
       mailbox: createDynamoMailbox(table),
       keys: createDynamoServiceKeyStore(table),
+      apiKeys: createDynamoApiKeyStore(table),
       audit: createDynamoAuditTrail(table),
       quotas: createDynamoQuotaStore(table),
       leases: createDynamoWorkLeases(table),

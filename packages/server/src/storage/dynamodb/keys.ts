@@ -287,6 +287,16 @@ export const serviceKeysPartition = 'KEYS'
 export const serviceKeyIdKey = (id: string): Key => ({ pk: serviceKeysPartition, sk: part(id) })
 export const serviceKeyKey = (hash: string): Key => ({ pk: `KEY#${part(hash)}`, sk: 'K' })
 
+export const apiKeyKey = (hash: string): Key => ({ pk: `APIKEY#${part(hash)}`, sk: 'K' })
+/** Says its hash. */
+export const apiKeyIdKey = (id: string): Key => ({ pk: `APIKEYID#${part(id)}`, sk: 'K' })
+/** Lists of API keys, in the order of their making: of a key in the first two, of what says its hash in the others. */
+export const apiKeysOfProduct = (product: string): string => `APIKEYS#product#${part(product)}`
+export const apiKeysOfBuyer = (buyer: string): string => `APIKEYS#buyer#${part(buyer)}`
+export const apiKeysOfSubscription = (subscription: string): string =>
+  `APIKEYS#subscription#${part(subscription)}`
+export const apiKeysOfUser = (user: string): string => `APIKEYS#user#${part(user)}`
+
 export const mailPartition = 'MAIL'
 export const mailKey = (number: number | bigint): Key => ({ pk: mailPartition, sk: padded(number) })
 export const mailIdKey = (id: string): Key => ({ pk: `MAILID#${part(id)}`, sk: 'M' })

@@ -16,6 +16,17 @@ CREATE TABLE quota_reservation (
 CREATE INDEX quota_reservation_held ON quota_reservation (holder, dimension, expires_at) WHERE state = 'held';
 CREATE INDEX quota_reservation_due ON quota_reservation (expires_at) WHERE state = 'held';
 CREATE INDEX quota_reservation_ended ON quota_reservation (expires_at) WHERE state <> 'held';
+
+-- keys
+CREATE TABLE api_key (
+  id TEXT PRIMARY KEY, product TEXT NOT NULL, buyer TEXT NOT NULL, subscription TEXT, user_id TEXT, name TEXT, scopes TEXT NOT NULL,
+  hash TEXT NOT NULL UNIQUE, hint TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER, replaced_by TEXT,
+  usable_until INTEGER, last_used_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_key_product ON api_key (product, created_at, id);
+CREATE INDEX api_key_buyer ON api_key (buyer, created_at, id);
+CREATE INDEX api_key_subscription ON api_key (subscription, created_at, id) WHERE subscription IS NOT NULL;
+CREATE INDEX api_key_user ON api_key (user_id, created_at, id) WHERE user_id IS NOT NULL;
 `
 
 export const SQLITE_ACCESS_TABLES = ACCESS_TABLES

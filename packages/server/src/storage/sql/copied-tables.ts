@@ -87,6 +87,7 @@ export const COPIED_TABLES: Readonly<Record<LedgerKindName, CopiedTable>> = {
   },
   mail: { table: 'mail', order: ['seq'] },
   serviceKey: { table: 'service_key', order: ['id'] },
+  apiKey: { table: 'api_key', order: ['id'] },
   quotaCounter: { table: 'quota_counter', order: ['holder', 'dimension', 'per', 'start'] },
   quotaAdmission: { table: 'quota_admission', order: ['key'] },
   quotaReservation: { table: 'quota_reservation', order: ['id'] },

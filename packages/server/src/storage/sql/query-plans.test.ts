@@ -8,6 +8,7 @@ import { nameOf, seats, startContracts } from '../contract/contract-harness.ts'
 import { aDimension, aProduct, utc } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
 import { aSink, startOutbox } from '../contract/outbox-harness.ts'
+import { createSqlApiKeyStore } from './api-key-store.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
 import { appendDomainEvent } from './domain-events.ts'
@@ -24,7 +25,7 @@ import { createSqlUsageAccounts } from './usage-accounts.ts'
 
 /** Tables that grow with time or with buyers, and the indexes that hold only what is not done yet. */
 const GROWING =
-  /^(entitlement_reading|entitlement_period|plan_period|contract_term|usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|buyer|buyer_contact|agreement|marketplace_event|domain_event|delivery|mail)$/
+  /^(entitlement_reading|entitlement_period|plan_period|contract_term|usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|buyer|buyer_contact|agreement|marketplace_event|domain_event|delivery|mail|api_key)$/
 const OF_FEW_ROWS =
   /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due|delivery_waiting|delivery_dead)\b/
 
@@ -144,6 +145,16 @@ it('scans no history: not to take in, list, close, send, expire, tell the status
     await buyers.list({ ...filter, limit: 1 })
   await buyers.get(buyer.buyer)
   await buyers.listContacts(buyer.buyer)
+  const apiKeys = createSqlApiKeyStore(database)
+  for (const filter of [
+    { product: 'demo' },
+    { buyer: buyer.buyer, product: 'demo' },
+    { subscription: buyer.id },
+    { user: 'ada' },
+  ])
+    for (const before of [undefined, 'apk_1']) await apiKeys.list(filter, { limit: 1, before })
+  await apiKeys.findByHash('none')
+  await apiKeys.noteUses([{ id: 'apk_1', at: 1 }])
   expect(texts.size).toBeGreaterThan(100)
   expect(scans()).toEqual([])
 })

@@ -1,4 +1,5 @@
 import type { Stores } from '../../domain/stores.ts'
+import { createSqlApiKeyStore } from './api-key-store.ts'
 import { createSqlAuditTrail } from './audit-trail.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
@@ -37,6 +38,7 @@ export function createSqlStores(database: SqlDatabase, { writer, slices, ...own 
     outbox: createSqlOutboxStore(database),
     mailbox: createSqlMailbox(database),
     keys: createSqlServiceKeyStore(database),
+    apiKeys: createSqlApiKeyStore(database),
     audit: createSqlAuditTrail(database),
     quotas: createSqlQuotaStore(database),
     leases: createSqlWorkLeases(database, slices),

@@ -43,7 +43,7 @@ upgradeContract('SQLite', async () => {
       return stores
     },
     openAsNext: () => openAs(nextAfter(SQLITE_SCHEMA, 1)),
-    openWithRaisedFloor: () => openAs(nextAfter(SQLITE_SCHEMA, 2)),
+    openWithRaisedFloor: () => openAs(nextAfter(SQLITE_SCHEMA, levelOf(SQLITE_SCHEMA) + 1)),
     contents: async () => {
       const database = openSqlite(file)
       try {
@@ -73,7 +73,7 @@ upgradeContract('PostgreSQL', async () => {
       return stores
     },
     openAsNext: () => openAs(nextAfter(POSTGRES_SCHEMA, 1)),
-    openWithRaisedFloor: () => openAs(nextAfter(POSTGRES_SCHEMA, 2)),
+    openWithRaisedFloor: () => openAs(nextAfter(POSTGRES_SCHEMA, levelOf(POSTGRES_SCHEMA) + 1)),
     contents: async () => {
       const database = openPostgres(url)
       try {

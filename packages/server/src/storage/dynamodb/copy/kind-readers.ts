@@ -408,6 +408,18 @@ export const KIND_READERS: Readonly<Record<LedgerKindName, KindReader>> = {
       },
     ],
   },
+  apiKey: {
+    where: { pkPrefix: 'APIKEY#', sk: 'K' },
+    rows: (item) => [
+      {
+        ...fields(item, 'id', 'product', 'buyer', 'subscription', 'name', 'hash', 'hint', 'createdAt'),
+        ...fields(item, 'revokedAt', 'replacedBy', 'usableUntil', 'lastUsedAt'),
+        expiresAt: toValue(item.validUntil),
+        userId: toValue(item.user),
+        scopes: texts(item.scopes).join(' '),
+      },
+    ],
+  },
   quotaCounter: {
     where: { pkPrefix: 'QUOTA#', skPrefix: 'C#' },
     rows: (item) => [fields(item, 'holder', 'dimension', 'per', 'start', 'endsAt', 'used', 'held')],

@@ -1,6 +1,8 @@
+import type { ApiKey } from '../../../domain/keys/api-key.ts'
 import type { CopyRow, LedgerKindName } from '../../../domain/moving/ledger-kinds.ts'
 import type { Reservation, ReservationState } from '../../../domain/quotas/quota-store.ts'
 import type { Window } from '../../../domain/quotas/window.ts'
+import { putApiKey } from '../api-keys.ts'
 import { BUYERS, buyersOfProduct } from '../buyer-changes.ts'
 import { int } from '../fields.ts'
 import {
@@ -191,6 +193,7 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
       scopes: str(row.scopes).split(' '),
     })
   },
+  apiKey: (row, { batch }) => putApiKey(batch, toApiKey(row)),
   quotaCounter: (row, { batch }) =>
     batch.put(
       counterItem(
@@ -222,6 +225,27 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
     batch.put(reservationItem(reservation))
     if (reservation.state === 'held') batch.put(heldItem(reservation))
   },
+}
+
+function toApiKey(row: CopyRow): ApiKey {
+  const time = (name: string) => (row[name] === null ? undefined : num(row[name]))
+  return {
+    id: str(row.id),
+    product: str(row.product),
+    buyer: str(row.buyer),
+    subscription: maybe(row.subscription),
+    user: maybe(row.userId),
+    name: maybe(row.name),
+    scopes: str(row.scopes).split(' ').filter(Boolean),
+    hash: str(row.hash),
+    hint: str(row.hint),
+    createdAt: num(row.createdAt),
+    expiresAt: time('expiresAt'),
+    revokedAt: time('revokedAt'),
+    replacedBy: maybe(row.replacedBy),
+    usableUntil: time('usableUntil'),
+    lastUsedAt: time('lastUsedAt'),
+  }
 }
 
 /** Written with an eye on the other rows of their page. */
