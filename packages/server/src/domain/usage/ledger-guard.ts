@@ -30,6 +30,7 @@ export interface LedgerGuard {
    * copyings: one may begin anew until it has ended.
    *
    * @returns what it waits for now
+   * @throws {DomainError} `ledger.copy_refused` where a copying is to end that a person gave up meanwhile
    */
   hold(wait: Pick<LedgerWait, 'reason' | 'copy'>, actor: string, now: number): Promise<LedgerWait>
   /** @returns what it waited for; undefined where it did not wait */
@@ -41,6 +42,20 @@ export function waitsForRelease({ reason }: LedgerWait): DomainError {
   return new DomainError(
     'ledger.waiting_for_release',
     `${reason}; a person must let it go on with \`tollkeeper usage resolve ledger\``,
+  )
+}
+
+/**
+ * A copying ends only while the ledger still waits for it: one that was let go on has taken usage since, which the copy
+ * does not have.
+ *
+ * @throws {DomainError} `ledger.copy_refused`
+ */
+export function requireHeld(known: LedgerWait | undefined, copy: LedgerWait['copy']): void {
+  if (known !== undefined || copy?.isFinished !== true) return
+  throw new DomainError(
+    'ledger.copy_refused',
+    `the source was let go on while it was copied to ${copy.to}, and may have changed since: stop whatever uses it, and copy to an empty store`,
   )
 }
 

@@ -259,6 +259,27 @@ export function ledgerCopyRefusals(
       await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
     })
 
+    it('does not end a copying that a person gave up while it was verified', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      let isGivenUp = false
+      const watched: LedgerCopy = {
+        ...to.copy,
+        read: async (kind, cursor, limit) => {
+          // The source has been read for the last time.
+          if (!isGivenUp) await (await from.guardLedger(NOW)).release('test', NOW)
+          isGivenUp = true
+          return to.copy.read(kind, cursor, limit)
+        },
+      }
+      await expect(copyBetween(from, to, { copy: watched })).rejects.toMatchObject({
+        code: 'ledger.copy_refused',
+        message: expect.stringContaining('was let go on'),
+      })
+      expect((await from.guardLedger(NOW)).waiting()).toBeUndefined()
+      await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
+    })
+
     it('says what differs, and lets neither go on', async () => {
       const { from, to } = await open()
       await fillLedger(from)

@@ -6,6 +6,7 @@ import {
   type LedgerWait,
   mayReplace,
   mergeDoubt,
+  requireHeld,
 } from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
 import { jumpEpoch } from './epoch.ts'
@@ -76,6 +77,7 @@ export async function createDynamoLedgerGuard(
       waiting = await table.transaction(async (tx) => {
         const known = await readWait(tx)
         if (known !== undefined && !mayReplace(known, copy)) return known
+        requireHeld(known, copy)
         const aliveAt = Number((await read(tx, 'alive_at')) ?? at)
         const wait: NotedWait = {
           id: known?.id ?? randomUUID(),

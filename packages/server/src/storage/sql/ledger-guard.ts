@@ -5,6 +5,7 @@ import {
   type LedgerWait,
   mayReplace,
   mergeDoubt,
+  requireHeld,
 } from '../../domain/usage/ledger-guard.ts'
 import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
@@ -95,6 +96,7 @@ export async function createSqlLedgerGuard(
       const step = async (sql: Sql): Promise<LedgerWait> => {
         const known = await readWait(sql)
         if (known !== undefined && !mayReplace(known, copy)) return known
+        requireHeld(known, copy)
         const aliveAt = Number((await readName(sql, 'alive_at')) ?? at)
         const from = known?.from ?? Math.min(hourOf(aliveAt), hourOf(at))
         const wait: LedgerWait = { reason, from, to: hourOf(at), ...(copy && { copy }) }
