@@ -44,7 +44,7 @@ import type { MailTransport } from './domain/telling/mail.ts'
 import { type Sink, type SinkSpec, sinkSpecs } from './domain/telling/sink.ts'
 import { closeDueBuckets } from './domain/usage/close-due-buckets.ts'
 import { createIngestUsage, type IngestLimits, type IngestUsage } from './domain/usage/ingest-usage.ts'
-import { type LedgerGuard, waitsForRelease } from './domain/usage/ledger-guard.ts'
+import { type LedgerGuard, refuseWhileMoved, waitsForRelease } from './domain/usage/ledger-guard.ts'
 import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
@@ -294,12 +294,16 @@ export async function composeEngine(
   const queue = createRefreshQueue(refresh, (error) =>
     logger.error({ err: error }, 'entitlements could not be read; they are read again on schedule'),
   )
-  const receiveEvent = createReceiveEvent({
+  const receive = createReceiveEvent({
     cases,
     catalog,
     clock,
     onFollowed: (subscription, { occurredAt }) => queue.add(subscription, occurredAt),
   })
+  const receiveEvent: ReceiveEvent = async (event) => {
+    await refuseWhileMoved(ledger.guard)
+    return receive(event)
+  }
   const agreements = options.agreements ?? (await createAgreements(config))
   const sync = createAgreementSync({
     agreements,
@@ -366,6 +370,10 @@ export async function composeEngine(
     queues: await openQueues(config),
     intake: notifications,
     alarms: usage,
+    mayReceive: async () => {
+      await ledger.guard.refresh()
+      return ledger.guard.waiting()?.copy === undefined
+    },
     clock,
     pause: systemClock.sleep,
     receivesMax: config.notifications.receivesMax,
@@ -604,6 +612,7 @@ export async function composeServer(
         mode: config.mode,
       }),
     ),
+    mayChange: () => refuseWhileMoved(ledger.guard),
     ready: async () => {
       if (engine.isLeaving()) return { ready: false, checks: { server: 'stops: send requests elsewhere' } }
       try {

@@ -12,7 +12,7 @@ import {
   type SimulatedProduct,
 } from '@tollkeeper/simulator'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { composeEngine, composeServer, createLogger, openLedger } from './compose.ts'
+import { composeEngine, composeServer, createLogger, openLedger, openStores } from './compose.ts'
 import { loadConfig } from './config.ts'
 import { issueServiceKey } from './domain/keys/issue-service-key.ts'
 
@@ -231,6 +231,45 @@ describe('SNS over HTTP', () => {
     await seller.deliverTo(overHttps(seller))
     expect(await seller.alarms()).toEqual([])
   })
+})
+
+it('takes neither notifications nor registrations while another process moves the ledger, and both afterwards', async () => {
+  const seller = await aSeller()
+  const other = await openStores(seller.ledger.config)
+  cleanups.push(() => other.close())
+  const guard = await other.guardLedger(START)
+  const copy = { id: 'copy_1', to: 'postgres://db.example.com/ledger', isFinished: false }
+  await guard.hold({ reason: `the ledger is being copied to ${copy.to}`, copy }, 'test', START)
+
+  const bought = seller.buy(LEGACY)
+  const register = () =>
+    fetch(`${seller.url}/marketplace/register/old`, {
+      method: 'POST',
+      body: new URLSearchParams({
+        'x-amzn-marketplace-token': seller.simulator.marketplace.setUpAccount(bought.id),
+      }),
+      redirect: 'manual',
+    })
+  const { customerIdentifier } = bought
+  const action = { 'customer-identifier': customerIdentifier, 'product-code': LEGACY }
+  const body = JSON.stringify({ action: 'subscribe-success', ...action })
+  const message = { id: 'sqs-1', body, sentAt: START, receives: 1, receipt: '1' }
+  const notify = () => fetch(`${seller.url}/marketplace/webhook`, { method: 'POST', body })
+  for (const refused of [await register(), await notify()])
+    expect([refused.status, await refused.text()]).toEqual([
+      503,
+      expect.not.stringContaining('db.example.com'),
+    ])
+  await expect(seller.engine.notifications.queued(message)).rejects.toMatchObject({
+    code: 'ledger.waiting_for_release',
+  })
+  expect([await seller.events(), await seller.statuses()]).toEqual([[], []])
+
+  await guard.release('test', START)
+  expect((await register()).status).toBe(303)
+  expect((await notify()).status).toBe(403)
+  await seller.engine.notifications.queued(message)
+  expect(await seller.statuses()).toEqual(['active'])
 })
 
 describe('EventBridge', () => {

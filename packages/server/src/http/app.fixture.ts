@@ -168,6 +168,7 @@ export async function anApp({
     clock,
     mode: 'simulated',
     metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' },
+    mayChange: async () => {},
     ready: async () => ({ ready: true, checks: { database: 'ok' } }),
     logger: pino({ ...LOGGER_OPTIONS, level: 'info' }, { write: (line: string) => void lines.push(line) }),
     version: '0.0.0-test',

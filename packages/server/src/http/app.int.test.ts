@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { fastify } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DomainError } from '../domain/error.ts'
+import { KEY_SCOPES } from '../domain/keys/service-key.ts'
 import { anApp } from './app.fixture.ts'
 import { collectRoutes } from './app.ts'
 
@@ -152,6 +154,40 @@ describe('keys', () => {
       expect(failing.logged()).not.toContain(word)
     await failing.close()
   })
+})
+
+it('changes nothing but by its own word for usage while the ledger is being moved', async () => {
+  const moved = await anApp({
+    mayChange: async () => {
+      throw new DomainError('ledger.waiting_for_release', 'it is being moved')
+    },
+  })
+  const { secret } = await moved.aKey(KEY_SCOPES)
+  const headers = { authorization: `Bearer ${secret}` }
+  const changing = moved.app.routeTable.filter(
+    ({ method, access }) => !['GET', 'HEAD', 'OPTIONS'].includes(method) && access !== 'usage:write',
+  )
+  expect(changing.map(({ url }) => url)).toEqual(
+    expect.arrayContaining([
+      '/marketplace/webhook',
+      '/marketplace/register/:listing',
+      '/marketplace/subscriptions',
+      '/buyers/:buyerId/erase',
+    ]),
+  )
+  for (const { method, url } of changing) {
+    const { statusCode } = await moved.app.inject({
+      method: method as 'POST',
+      url: url.replace(':listing', 'acme').replace(/:\w+/, moved.subscription.id),
+      headers,
+      ...(url.startsWith('/marketplace/register') || url.startsWith('/l/')
+        ? {}
+        : { payload: url === '/marketplace/subscriptions' ? { channel: 'free', tenantId: 'next' } : {} }),
+    })
+    expect([method, url, statusCode]).toEqual([method, url, 503])
+  }
+  expect((await moved.app.inject({ url: '/marketplace/subscriptions', headers })).statusCode).toBe(200)
+  await moved.close()
 })
 
 describe('operations', () => {

@@ -87,6 +87,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   app.decorate('keyVerifier', verifier)
   app.decorateRequest('serviceKey', undefined)
   collectRoutes(app)
+  askBeforeChanges(app, deps.mayChange)
 
   const overloadDelayMs = deps.overloadDelayMs ?? OVERLOAD_DELAY_MS
   if (overloadDelayMs > 0)
@@ -176,6 +177,18 @@ export function collectRoutes(app: FastifyInstance): void {
     if (route.schema !== undefined && access !== 'public' && access !== 'loopback') {
       route.schema = { ...route.schema, security: [{ serviceKey: [access] }] }
     }
+  })
+}
+
+const READING = ['GET', 'HEAD', 'OPTIONS']
+
+/** What is acknowledged must not be lost: nothing is changed in a ledger that goes on elsewhere. */
+function askBeforeChanges(app: HttpApp, mayChange: HttpDeps['mayChange']): void {
+  app.addHook('onRoute', (route) => {
+    const isReading = [route.method].flat().every((method) => READING.includes(method))
+    // Usage is refused by its own writing, which costs no question.
+    if (isReading || route.config?.access === 'usage:write') return
+    route.preHandler = [async () => mayChange(), ...[route.preHandler ?? []].flat()]
   })
 }
 

@@ -60,6 +60,8 @@ export interface HttpDeps {
   readonly clock: Clock
   readonly mode: 'simulated' | 'shadow' | 'live'
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  /** Asked before whatever changes the ledger, but for usage, which asks itself. Throws while it is being moved. */
+  readonly mayChange: () => Promise<void>
   /** May this process be sent requests? `checks` says in words what is wrong. */
   readonly ready: () => Promise<{
     readonly ready: boolean

@@ -32,6 +32,7 @@ export async function describeApi(version: string): Promise<unknown> {
     clock: unreachable(),
     mode: 'simulated',
     metrics: unreachable(),
+    mayChange: unreachable(),
     ready: unreachable(),
     logger: pino({ level: 'silent' }),
     version,

@@ -100,3 +100,16 @@ it('neither closes nor sends while the ledger waits for a person', async () => {
   expect(submitDue).not.toHaveBeenCalled()
   expect(jobs.lastRunAt()).toBeUndefined()
 })
+
+it('only says that it is there, again and again, where others do the work', async () => {
+  const closeDue = vi.fn(async () => CLOSED)
+  let beats = 0
+  const { jobs } = start({ mayRun: async () => ++beats > 0, closeDue })
+  jobs.watch()
+  await vi.waitFor(() => expect(beats).toBeGreaterThan(3))
+  await jobs.stop()
+  const before = beats
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  expect([beats, closeDue.mock.calls.length]).toEqual([before, 0])
+  expect(jobs.lastRunAt()).toBeUndefined()
+})

@@ -35,6 +35,8 @@ export interface Jobs {
   runOnce(): Promise<JobReport>
   /** Does the same again and again; closing does not wait for sending, which AWS may slow down. */
   start(): void
+  /** Instead of `start`, where another process does the work: says again and again that this one has the ledger open, and sees whether that waits. */
+  watch(): void
   /** Lets what is in progress end what it has begun. */
   stop(): Promise<void>
   /** When closing and sending last ended a run, by the clock: the earlier of both; undefined before the first. */
@@ -134,6 +136,21 @@ export function createJobs(deps: {
     }
   }
 
+  async function sleep(): Promise<void> {
+    try {
+      await deps.clock.sleep(deps.intervalMs, stopping.signal)
+    } catch (error) {
+      if (!stopping.signal.aborted) throw error
+    }
+  }
+
+  async function beat(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await mayRun()
+      await sleep()
+    }
+  }
+
   async function loop(): Promise<void> {
     while (!stopping.signal.aborted) {
       mayGoOn = await mayRun()
@@ -151,11 +168,7 @@ export function createJobs(deps: {
             tending = undefined
           })
       }
-      try {
-        await deps.clock.sleep(deps.intervalMs, stopping.signal)
-      } catch (error) {
-        if (!stopping.signal.aborted) throw error
-      }
+      await sleep()
     }
   }
 
@@ -166,6 +179,9 @@ export function createJobs(deps: {
     start() {
       deps.beside?.start()
       running ??= loop().catch((error) => deps.onError('loop', error))
+    },
+    watch() {
+      running ??= beat().catch((error) => deps.onError('loop', error))
     },
     async stop() {
       stopping.abort(new Error('stopping'))

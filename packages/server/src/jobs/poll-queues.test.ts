@@ -123,6 +123,7 @@ async function aPoller(given: Partial<QueuePollerDeps> = {}) {
     queues: [memory.queue],
     intake,
     alarms: usage,
+    mayReceive: async () => true,
     clock,
     pause: async (ms) => void pauses.push(ms),
     receivesMax: 3,
@@ -302,6 +303,28 @@ describe('a message of a queue', () => {
     expect(await events()).toHaveLength(1)
     await eventually(async () => expect(await alarms()).toEqual([]))
   })
+})
+
+it('receives nothing while nothing could be kept, so that no queue gives a message up', async () => {
+  let held = true
+  const seller = await aPoller({
+    mayReceive: async () => {
+      if (seller.pauses.length === 1) throw new DomainError('ledger.busy', 'the ledger is busy')
+      return !held
+    },
+    pause: async (ms) => {
+      seller.pauses.push(ms)
+      await new Promise(setImmediate)
+    },
+  })
+  seller.put('sqs-1', IN_SNS)
+  seller.poller.start()
+  await eventually(() => expect(seller.pauses.length).toBeGreaterThan(3))
+  expect([seller.queue.receiving, seller.left(), seller.errors.length]).toEqual([0, ['sqs-1'], 1])
+  expect(await seller.alarms()).toEqual([])
+  held = false
+  await eventually(() => expect(seller.left()).toEqual([]))
+  expect(await seller.events()).toHaveLength(1)
 })
 
 describe('a queue that fails', () => {

@@ -15,6 +15,8 @@ export interface QueuePollerDeps {
   readonly queues: readonly NotificationQueue[]
   readonly intake: Pick<NotificationIntake, 'queued' | 'reject'>
   readonly alarms: Pick<UsageStore, 'raise' | 'clearAlarm'>
+  /** `false` while what is received could not be kept: it stays in its queue, uncounted. */
+  readonly mayReceive: () => Promise<boolean>
   /** For what is kept; queues live by real time, and so do the pauses. */
   readonly clock: Pick<Clock, 'now'>
   /** Real milliseconds. Rejects when aborted. */
@@ -29,6 +31,8 @@ const RETRY_SECONDS_MIN = 5
 const RETRY_SECONDS_MAX = 900
 const PAUSE_MS_MIN = 1_000
 const PAUSE_MS_MAX = 60_000
+/** While nothing may be received. */
+const HOLD_MS = 10_000
 
 export function createQueuePoller(deps: QueuePollerDeps): QueuePoller {
   const stopping = new AbortController()
@@ -47,6 +51,10 @@ export function createQueuePoller(deps: QueuePollerDeps): QueuePoller {
 async function poll(deps: QueuePollerDeps, queue: NotificationQueue, signal: AbortSignal): Promise<void> {
   const health = createHealth(deps, queue.name)
   while (!signal.aborted) {
+    if (!(await mayReceive(deps, queue))) {
+      await deps.pause(HOLD_MS, signal).catch(() => {})
+      continue
+    }
     let received = 0
     try {
       const messages = await queue.receive(signal)
@@ -60,6 +68,16 @@ async function poll(deps: QueuePollerDeps, queue: NotificationQueue, signal: Abo
       // Only being stopped ends a pause early.
       await deps.pause(pauseMs, signal).catch(() => {})
     }
+  }
+}
+
+async function mayReceive(deps: QueuePollerDeps, queue: NotificationQueue): Promise<boolean> {
+  try {
+    return await deps.mayReceive()
+  } catch (error) {
+    // Whoever cannot read the ledger cannot write to it.
+    deps.onError(queue.name, error)
+    return false
   }
 }
 

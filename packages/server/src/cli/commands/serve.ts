@@ -48,7 +48,7 @@ export function serveCommand(): Command {
         if (options.jobs) {
           engine.jobs.start()
           engine.poller.start()
-        }
+        } else engine.jobs.watch()
         await runUntilStopped(engine, app)
       }),
     )

@@ -46,6 +46,21 @@ export function waitsForRelease({ reason }: LedgerWait): DomainError {
 }
 
 /**
+ * What changes subscriptions, keys or people would be lost in a ledger that is being moved: it is not in the copy. Asked
+ * before each such change, of the ledger itself: another process may have begun to move it.
+ *
+ * @throws {DomainError} `ledger.waiting_for_release`, in words that strangers may read
+ */
+export async function refuseWhileMoved(guard: Pick<LedgerGuard, 'refresh' | 'waiting'>): Promise<void> {
+  await guard.refresh()
+  if (guard.waiting()?.copy === undefined) return
+  throw new DomainError(
+    'ledger.waiting_for_release',
+    'this ledger is being moved to another store, or was: nothing is changed here; try again later',
+  )
+}
+
+/**
  * A copying ends only while the ledger still waits for it: one that was let go on has taken usage since, which the copy
  * does not have.
  *
