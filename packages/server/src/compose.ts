@@ -338,13 +338,16 @@ export async function composeEngine(
       submitDue: (signal, runMs) =>
         submitDueRecords({ usage, metering, clock, share, timeoutMs: config.aws.timeoutMs, runMs }, signal),
       purge: async (now) =>
-        (await share.keeps('purge')) ? usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS, now) : 0,
+        (await share.whileKept('purge', () =>
+          usage.purge(now - limits.acceptBackMs - KEEP_IDS_EXTRA_MS, now),
+        )) ?? 0,
       upkeep: [
         {
           name: 'subscriptions',
-          run: async (now, signal) =>
-            (await share.keeps('subscriptions')) &&
-            lookAfterSubscriptions({ cases, usage, catalog }, now, signal),
+          run: (now, signal) =>
+            share.whileKept('subscriptions', () =>
+              lookAfterSubscriptions({ cases, usage, catalog }, now, signal),
+            ),
         },
         {
           name: 'entitlements',
@@ -354,8 +357,8 @@ export async function composeEngine(
           ? [
               {
                 name: 'agreements',
-                run: async (now: number, signal: AbortSignal) =>
-                  (await share.keeps('agreements')) && sync.run(now, signal),
+                run: (now: number, signal: AbortSignal) =>
+                  share.whileKept('agreements', () => sync.run(now, signal)),
               },
             ]
           : []),

@@ -57,6 +57,27 @@ it('hands work that comes round over when its node stops, and when it dies', asy
   expect(await two.keeps('purge')).toBe(false)
 })
 
+it('passes on what it cannot do, and asks again when the others have had their turn', async () => {
+  const { clock, one, two } = twoNodes()
+  const fails = () => one.whileKept('agreements', () => Promise.reject(new Error('no way to AWS')))
+  await expect(fails()).rejects.toThrow('no way to AWS')
+  // The next round of each, in whatever order.
+  clock.set(clock.now() + 30 * SECOND)
+  expect(await fails()).toBeUndefined()
+  expect(await two.whileKept('agreements', async () => 'done')).toBe('done')
+  clock.set(clock.now() + 30 * SECOND)
+  expect(await fails()).toBeUndefined()
+
+  // Where there is no other, it tries again.
+  await two.end()
+  await expect(fails()).rejects.toThrow('no way to AWS')
+  await one.passOn('purge')
+  expect(await two.keeps('purge')).toBe(true)
+  await one.end()
+  await two.end()
+  expect(await one.keeps('purge')).toBe(true)
+})
+
 it('gives work back when it is done, also when it fails', async () => {
   const { leases, one, two } = twoNodes()
   const both = one.during('close/demo', async () => two.during('close/demo', async () => 'twice'))

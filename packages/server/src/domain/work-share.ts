@@ -24,8 +24,18 @@ export interface WorkShare {
    * @returns undefined where another does it
    */
   during<T>(name: string, work: (goesOn: () => Promise<boolean>) => Promise<T>): Promise<T | undefined>
-  /** Is this node the one that does a work which comes round again and again? It is until it is stopped or dies. */
+  /**
+   * Is this node the one that does a work which comes round again and again? It is until it is stopped, dies, or passes
+   * the work on.
+   */
   keeps(name: string): Promise<boolean>
+  /**
+   * Gives such a work to whichever node asks next, since this one may lack what the work needs; it does not ask for it
+   * itself until the others have had their turn.
+   */
+  passOn(name: string): Promise<void>
+  /** Does a work that comes round, if it is this node's. What fails is passed on. @returns undefined where another does it */
+  whileKept<T>(name: string, work: () => Promise<T>): Promise<T | undefined>
   /** Gives everything back: others need not wait. */
   end(): Promise<void>
 }
@@ -36,6 +46,8 @@ export const ALL_WORK: WorkShare = {
   inOwnOrder: (list) => list,
   during: (_, work) => work(async () => true),
   keeps: async () => true,
+  passOn: async () => {},
+  whileKept: (_, work) => work(),
   end: async () => {},
 }
 
@@ -51,6 +63,10 @@ export function createWorkShare(deps: {
   const { leases, holder, clock } = deps
   const keepMs = LEASE_MS + 2 * deps.everyMs
   const kept = new Map<string, number>()
+  /** Others ask once an interval: in two of them, each that is well has asked. */
+  const restMs = 2 * deps.everyMs
+  /** What was passed on, and when. */
+  const passed = new Map<string, number>()
   const turn = hash('sha256', holder, 'buffer').readUInt32BE()
 
   /** Until when a lease is ours; undefined: it is another's. Renewed where less than half is left. */
@@ -68,6 +84,24 @@ export function createWorkShare(deps: {
   const inOwnOrder = <T>(list: readonly T[]): readonly T[] => {
     const first = turn % Math.max(1, list.length)
     return [...list.slice(first), ...list.slice(0, first)]
+  }
+
+  function rests(name: string): boolean {
+    const since = clock.now() - (passed.get(name) ?? Number.NEGATIVE_INFINITY)
+    return since >= 0 && since < restMs
+  }
+
+  async function keeps(name: string): Promise<boolean> {
+    if (rests(name)) return false
+    const until = await claim(name, kept.get(name), keepMs)
+    if (until === undefined) kept.delete(name)
+    else kept.set(name, until)
+    return until !== undefined
+  }
+
+  async function passOn(name: string): Promise<void> {
+    passed.set(name, clock.now())
+    if (kept.delete(name)) await leases.release(name, holder)
   }
 
   return {
@@ -88,15 +122,22 @@ export function createWorkShare(deps: {
         await leases.release(name, holder)
       }
     },
-    async keeps(name) {
-      const until = await claim(name, kept.get(name), keepMs)
-      if (until === undefined) kept.delete(name)
-      else kept.set(name, until)
-      return until !== undefined
+    keeps,
+    passOn,
+    async whileKept(name, work) {
+      if (!(await keeps(name))) return undefined
+      try {
+        return await work()
+      } catch (error) {
+        // Where it cannot be given back it expires; why the work failed is what matters.
+        await passOn(name).catch(() => {})
+        throw error
+      }
     },
     async end() {
       for (const name of kept.keys()) await leases.release(name, holder)
       kept.clear()
+      passed.clear()
     },
   }
 }

@@ -27,17 +27,30 @@ export async function reportSilence(
   const { share = ALL_WORK } = deps
   for (const product of share.inOwnOrder(deps.catalog.list())) {
     const dimensions = product.dimensions.filter(({ reportZero }) => reportZero)
-    if (dimensions.length === 0 || !(await share.keeps(`silence/${product.id}`))) continue
-    let before: string | undefined
-    while (!signal?.aborted) {
-      const page = await deps.subscriptions.list({ product: product.id, limit: PAGE, before })
-      for (const subscription of page) {
-        for (const dimension of dimensions)
-          sealed += await silenceOf(deps.usage, product, dimension, subscription, now)
-      }
-      if (page.length < PAGE) break
-      before = page.at(-1)!.id
+    if (dimensions.length === 0) continue
+    const ofProduct = () => silenceOfProduct(deps, product, dimensions, now, signal)
+    sealed += (await share.whileKept(`silence/${product.id}`, ofProduct)) ?? 0
+  }
+  return sealed
+}
+
+async function silenceOfProduct(
+  { usage, subscriptions }: { usage: UsageStore; subscriptions: SubscriptionStore },
+  product: Product,
+  dimensions: readonly Dimension[],
+  now: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let sealed = 0
+  let before: string | undefined
+  while (!signal?.aborted) {
+    const page = await subscriptions.list({ product: product.id, limit: PAGE, before })
+    for (const subscription of page) {
+      for (const dimension of dimensions)
+        sealed += await silenceOf(usage, product, dimension, subscription, now)
     }
+    if (page.length < PAGE) break
+    before = page.at(-1)!.id
   }
   return sealed
 }

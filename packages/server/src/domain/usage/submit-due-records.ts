@@ -56,21 +56,39 @@ export async function submitDueRecords(deps: SubmitDeps, signal?: AbortSignal): 
   }
   const until = deps.clock.now() + (deps.runMs ?? Number.POSITIVE_INFINITY)
   await expireRecords(deps, report, signal)
+  const share = deps.share ?? ALL_WORK
+  // Asked also where nothing is due: what another node passes on has its new one before it is.
+  const triesSuspects = await share.keeps('suspects')
   // In turn, so that a product with many records does not keep the others waiting; what falls due meanwhile is the next run's.
-  let products = (await deps.usage.listSendable(deps.clock.now())).map(({ product }) => product)
+  const products = (await deps.usage.listSendable(deps.clock.now())).map(({ product }) => product)
   if (products.length === 0) return report
-  const triesSuspects = await (deps.share ?? ALL_WORK).keeps('suspects')
   const run: Run = { deps, report, signal, loneCallsLeft: triesSuspects ? LONE_CALLS_MAX : 0 }
+  let isWell = false
+  try {
+    await sendInTurn(run, products, until)
+    isWell = report.unanswered === 0 && report.halted.length === 0
+  } finally {
+    // Whoever does not reach AWS, or may not call it, must not keep what nobody else may try meanwhile.
+    if (triesSuspects && !isWell) await share.passOn('suspects').catch(() => {})
+  }
+  return report
+}
+
+/** One call for each product, and again, until nothing is due or its time is over. */
+async function sendInTurn(run: Run, products: readonly string[], until: number): Promise<void> {
+  const { deps, report, signal } = run
   while (products.length > 0 && report.calls < CALLS_MAX && !signal?.aborted) {
     const goOn: string[] = []
     for (const product of products) {
       if (signal?.aborted) break
-      if (deps.clock.now() >= until) return { ...report, more: true }
+      if (deps.clock.now() >= until) {
+        report.more = true
+        return
+      }
       if (await submitOne(run, product)) goOn.push(product)
     }
     products = goOn
   }
-  return report
 }
 
 interface Run {

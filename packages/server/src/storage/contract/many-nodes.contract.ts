@@ -226,6 +226,23 @@ export function manyNodesContract(name: string, open: (ledger: symbol) => Promis
       expect(sends).toHaveLength(2)
     })
 
+    it('does not leave what AWS refused before to a node that does not reach AWS', async () => {
+      const { one, aNode, fill, isDue, clock } = await startNodes('demo')
+      const cut = await aNode('cut off', async (_, records) => unanswered(records))
+      await fill('demo', 1)
+      isDue()
+      await one.close()
+      await one.usage.isolate('demo', 'dimension', 'a', true)
+      // It is always the first to ask, and others find what it tried put off.
+      for (let round = 0; round < 4; round++) {
+        await cut.submit()
+        await one.submit()
+        clock.set(clock.now() + MINUTE)
+      }
+      const { items } = await one.usage.listRecords({ limit: 100 })
+      expect(items.find(({ dimension }) => dimension === 'a')).toMatchObject({ state: 'accepted' })
+    })
+
     it('creates a subscription once that all nodes declare when they start', async () => {
       const { one, two } = await startNodes('demo')
       const declared = aSubscription()
