@@ -15,8 +15,11 @@ const PREFIXES: Readonly<Record<string, string>> = {
   'client-dynamodb': 'dynamodb',
   'client-sts': 'sts',
 }
-/** Whose identity it is, AWS tells everybody; the role to assume has its own section. */
-const WITHOUT = ['sts:GetCallerIdentity', 'sts:AssumeRole']
+/**
+ * Whose identity it is, AWS tells everybody; the role to assume has its own section. Tables are deleted on this machine
+ * alone, by rehearsals: at AWS nothing may delete the ledger's.
+ */
+const WITHOUT = ['sts:GetCallerIdentity', 'sts:AssumeRole', 'dynamodb:DeleteTable']
 
 /** A transaction is permitted by what it does to each of its items. */
 const PERMITTED_AS: Readonly<Record<string, readonly string[]>> = {
