@@ -5,8 +5,6 @@ import type { Config } from '../../config.ts'
 import type { LedgerDigest } from '../../domain/moving/compare-ledgers.ts'
 import { type CopyProgress, type CopyReport, copyLedger } from '../../domain/moving/copy-ledger.ts'
 import type { Stores } from '../../domain/stores.ts'
-import { fanOutAll } from '../../domain/telling/deliver-due.ts'
-import { sinkSpecs } from '../../domain/telling/sink.ts'
 import { ACCOUNTS } from '../../domain/usage/account.ts'
 import { type CommonOptions, cliActor, clockOf, configOf, isMissing } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
@@ -68,7 +66,6 @@ async function copy(config: Config, from: StoreConfig, to: StoreConfig, isQuiet:
           openGuard: () => source.guardLedger(clock.now()),
         },
         to: sideOf(target, to),
-        fanOut: () => fanOutAll({ outbox: source.outbox, clock }, sinkSpecs(config.events)),
         actor: cliActor(),
         clock,
         isBusyAfterMs,

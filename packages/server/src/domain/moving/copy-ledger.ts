@@ -48,8 +48,6 @@ export interface CopyReport {
 export async function copyLedger(given: {
   readonly from: CopySide & { readonly openGuard: () => Promise<LedgerGuard> }
   readonly to: CopySide
-  /** Hands out what happened to all that are told of it: a copy has no queue of its own for that. */
-  readonly fanOut: () => Promise<void>
   readonly actor: string
   readonly clock: Clock
   readonly isBusyAfterMs: number
@@ -63,10 +61,7 @@ export async function copyLedger(given: {
   refuseForeign(wait, known, from.name, to.name)
   if (known === undefined && !(await to.copy.isEmpty()))
     throw new DomainError('ledger.copy_refused', `${to.name} holds a ledger: name an empty store`)
-  if (wait === undefined) {
-    await refuseBusy(given)
-    await given.fanOut()
-  }
+  if (wait === undefined) await refuseBusy(given)
   // A copying that had not begun to fill anything gets another name: what an earlier one began to fill stays unfinished.
   const copy = known?.copy ?? `copy_${randomUUID()}`
   if (known === undefined) await hold(given, guard, waitFor(copy, to.name, false))

@@ -324,6 +324,8 @@ const KINDS = {
     key: ['name'],
     fields: {
       name: 'text',
+      /** Events at the end that have not been handed out to it. */
+      behind: 'integer',
       seenAt: 'integer',
       failures: 'integer',
       failingSince: 'integer?',

@@ -28,8 +28,6 @@ export async function copyBetween(
   return copyLedger({
     from: { ...sideOf(from, 'the source'), openGuard: () => from.guardLedger(clock.now()) },
     to: { ...sideOf(to, 'the target'), ...(more.copy && { copy: more.copy }) },
-    fanOut: () =>
-      fanOutAll({ outbox: from.outbox, clock }, [{ name: 'webhook:crm', product: undefined, types: [] }]),
     actor: 'test',
     clock,
     isBusyAfterMs: 1,
@@ -132,6 +130,25 @@ export function ledgerCopyContract(
       expect(await target.records()).toContainEqual(
         expect.objectContaining({ dimension: 'included', hour: hourOf(time), quantity: 9 }),
       )
+    })
+
+    it('goes on telling each sink from where it was, whether configuration has it or not', async () => {
+      const { from, to } = await open()
+      const { clock } = await fillLedger(from)
+      await copyBetween(from, to)
+      const sinks = ['webhook:crm', 'email:buyer'].map((sink) => ({
+        name: sink,
+        product: undefined,
+        types: [],
+      }))
+      const told = async ({ outbox }: Stores) => {
+        await fanOutAll({ outbox, clock }, sinks)
+        const { items } = await outbox.list({ limit: 1_000 })
+        return items.map(({ sink, event, state, attempts }) => [sink, event, state, attempts].join(' ')).sort()
+      }
+      const there = await told(to)
+      expect(there.filter((line) => line.startsWith('email:buyer'))).not.toEqual([])
+      expect(there).toEqual(await told(from))
     })
 
     it('goes on where it was cut, whatever it was doing', async () => {

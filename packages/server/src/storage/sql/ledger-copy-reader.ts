@@ -39,6 +39,9 @@ export async function readRows(
   }
 }
 
+/** Events are numbered anew where they are copied to: how many come after its place stays the same. */
+const BEHIND = '(SELECT COUNT(*) FROM domain_event e WHERE e.seq > t.cursor) AS "behind"'
+
 /** Values of a place, if there is one, then the limit. */
 function selectOf(kind: LedgerKind, table: CopiedTable, isAfter: boolean): string {
   const { order, ofMeter, references = [] } = table
@@ -46,6 +49,7 @@ function selectOf(kind: LedgerKind, table: CopiedTable, isAfter: boolean): strin
     if (ofMeter === true && field === 'subscription') return ['owner.id AS "subscription"']
     if (ofMeter === true && field === 'dimension') return ['m.dimension AS "dimension"']
     if (kind.name === 'transfer' && field === 'number') return []
+    if (kind.name === 'sink' && field === 'behind') return [BEHIND]
     const at = references.findIndex((reference) => reference.field === field)
     const column = at < 0 ? `t.${snakeCase(field)}` : `r${at}.${references[at]!.by}`
     return [`${column} AS "${field}"`]

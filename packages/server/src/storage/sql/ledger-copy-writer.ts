@@ -177,14 +177,14 @@ async function countHours(sql: Sql, rows: readonly CopyRow[], written: number): 
   }
 }
 
-/** All that happened before has been handed out to them: a copying begins with that. */
+/** Each goes on where it was: all events are there by now, in their order. */
 async function writeSinks(sql: Sql, rows: readonly CopyRow[]): Promise<void> {
-  const newest = await sql.get('SELECT seq FROM domain_event ORDER BY seq DESC LIMIT 1')
-  for (const { name, seenAt, failures, failingSince, pausedUntil } of rows) {
+  for (const { name, behind, seenAt, failures, failingSince, pausedUntil } of rows) {
+    const last = await sql.get('SELECT seq FROM domain_event ORDER BY seq DESC LIMIT 1 OFFSET ?', behind!)
     await sql.run(
       'INSERT INTO sink (name, cursor, seen_at, failures, failing_since, paused_until) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING',
       name!,
-      newest?.seq ?? 0n,
+      last?.seq ?? 0n,
       seenAt!,
       failures!,
       failingSince!,

@@ -46,7 +46,7 @@ it('copies every column of every table that is not made anew', async () => {
     .map((row) => ({ table: text(row.tab), name: `${row.tab}.${row.col}` }))
     .filter(({ table, name }) => !known.has(name) && !UNCOPIED_TABLES.includes(table))
     .map(({ name }) => name)
-  // All that happened was handed out before: a sink begins at the newest event.
+  // Events are numbered anew: a sink's place among them is copied as `behind`.
   expect(left).toEqual(['sink.cursor'])
   await database.close()
 })

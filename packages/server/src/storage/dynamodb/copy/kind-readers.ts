@@ -3,6 +3,7 @@ import { isCopied } from '../../../domain/moving/ledger-kinds.ts'
 import { licenseTail } from '../../../domain/subscriptions/subscription.ts'
 import { hourOf } from '../../../domain/usage/hour.ts'
 import { awsIdentityKey } from '../../../domain/usage/usage-record.ts'
+import { newestNumber } from '../domain-events.ts'
 import { big, int, text, texts } from '../fields.ts'
 import { mailPartition, padded, sinkKey } from '../keys.ts'
 import type { Attribute, Item, Table } from '../table.ts'
@@ -363,6 +364,7 @@ export const KIND_READERS: Readonly<Record<LedgerKindName, KindReader>> = {
       return [
         {
           ...fields(item, 'name', 'seenAt'),
+          behind: (await newestNumber(table)) - big(item.cursor),
           ...fields(health ?? item, 'failingSince', 'pausedUntil'),
           failures: big(health?.failures ?? 0),
         },

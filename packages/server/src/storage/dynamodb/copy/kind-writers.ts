@@ -4,7 +4,7 @@ import type { Reservation, ReservationState } from '../../../domain/quotas/quota
 import type { Window } from '../../../domain/quotas/window.ts'
 import { putApiKey } from '../api-keys.ts'
 import { BUYERS, buyersOfProduct } from '../buyer-changes.ts'
-import { int } from '../fields.ts'
+import { big, int } from '../fields.ts'
 import {
   alarmKey,
   auditEntriesOf,
@@ -180,8 +180,10 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
   domainEvent: putDomainEvent,
   async sink(row, { batch }) {
     const name = str(row.name)
-    const told = (await batch.get(ledgerKey('told')))?.value ?? 0
-    batch.put({ ...sinkCursorKey(name), name, cursor: told, seenAt: num(row.seenAt) })
+    // Each goes on where it was: all events are there by now, numbered anew without a gap.
+    const told = big((await batch.get(ledgerKey('told')))?.value ?? 0)
+    const cursor = told - big(row.behind as bigint)
+    batch.put({ ...sinkCursorKey(name), name, cursor, seenAt: num(row.seenAt) })
     batch.put(item(sinkKey(name), row, 'name', 'failures', 'failingSince', 'pausedUntil'))
   },
   delivery: putCopiedDelivery,
