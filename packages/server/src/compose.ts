@@ -50,6 +50,7 @@ import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
 import { createWorkShare } from './domain/work-share.ts'
+import type { Readiness } from './http/deps.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
 import { createTelling, type Telling } from './jobs/deliver-events.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
@@ -616,26 +617,44 @@ export async function composeServer(
       }),
     ),
     mayChange: () => refuseWhileMoved(ledger.guard),
-    ready: async () => {
-      if (engine.isLeaving()) return { ready: false, checks: { server: 'stops: send requests elsewhere' } }
-      try {
-        await usage.epoch()
-        await ledger.checkLevel()
-        if (ledger.guard.waiting() !== undefined) await ledger.guard.refresh()
-        const wait = ledger.guard.waiting()
-        return wait === undefined
-          ? { ready: true, checks: { ledger: 'ok' } }
-          : { ready: false, checks: { ledger: wait.reason } }
-      } catch (error) {
-        return { ready: false, checks: { ledger: error instanceof Error ? error.message : 'unreadable' } }
-      }
-    },
+    ready: composeReady(engine),
     logger,
     version: VERSION,
     storefrontUrl: options.storefrontUrl,
     overloadDelayMs: options.overloadDelayMs,
     ...(config.server.trustProxy.length > 0 && { trustProxy: config.server.trustProxy }),
   })
+}
+
+/**
+ * May requests be sent here? Everybody may ask, so the answer says what is wrong in words that tell nothing of where the
+ * ledger is; the log has the rest, once for each change.
+ */
+function composeReady({ ledger, logger, isLeaving }: Engine): () => Promise<Readiness> {
+  let noted = ''
+  const notReady = (said: string, why: string): Readiness => {
+    if (noted !== why) logger.warn({ why }, `not ready: the ledger ${said}`)
+    noted = why
+    return { ready: false, checks: { ledger: said } }
+  }
+  return async () => {
+    if (isLeaving()) return { ready: false, checks: { server: 'stops: send requests elsewhere' } }
+    try {
+      // Of the ledger itself: another process may have let it go on, or begun to move it.
+      await ledger.guard.refresh()
+      await ledger.checkLevel()
+      const wait = ledger.guard.waiting()
+      if (wait !== undefined) return notReady('waits for a person: see `tollkeeper usage status`', wait.reason)
+    } catch (error) {
+      const said =
+        error instanceof DomainError && error.code === 'ledger.too_new'
+          ? 'is of a later version than this process'
+          : 'cannot be read'
+      return notReady(said, error instanceof Error ? error.message : String(error))
+    }
+    noted = ''
+    return { ready: true, checks: { ledger: 'ok' } }
+  }
 }
 
 /** What a seller does with subscriptions by hand. */

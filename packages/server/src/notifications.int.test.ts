@@ -69,7 +69,8 @@ async function aSeller(
   const config = loadConfig({ file, cwd: directory, env: {} })
   const ledger = await openLedger(config, clock)
   const engine = await composeEngine(ledger, { clock, logger: createLogger(config) })
-  const app = await composeServer(engine)
+  // Tests load the machine: being slow is not what they are about.
+  const app = await composeServer(engine, { overloadDelayMs: 0 })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   cleanups.push(async () => {
@@ -233,7 +234,7 @@ describe('SNS over HTTP', () => {
   })
 })
 
-it('takes neither notifications nor registrations while another process moves the ledger, and both afterwards', async () => {
+it('takes neither notifications nor registrations while another process moves the ledger, tells strangers nothing of that, and takes both afterwards', async () => {
   const seller = await aSeller()
   const other = await openStores(seller.ledger.config)
   cleanups.push(() => other.close())
@@ -264,8 +265,14 @@ it('takes neither notifications nor registrations while another process moves th
     code: 'ledger.waiting_for_release',
   })
   expect([await seller.events(), await seller.statuses()]).toEqual([[], []])
+  const ready = await fetch(`${seller.url}/ready`)
+  expect([ready.status, await ready.json()]).toEqual([
+    503,
+    { ready: false, checks: { ledger: 'waits for a person: see `tollkeeper usage status`' } },
+  ])
 
   await guard.release('test', START)
+  expect((await fetch(`${seller.url}/ready`)).status).toBe(200)
   expect((await register()).status).toBe(303)
   expect((await notify()).status).toBe(403)
   await seller.engine.notifications.queued(message)

@@ -190,6 +190,27 @@ it('changes nothing but by its own word for usage while the ledger is being move
   await moved.close()
 })
 
+it('tells strangers of a ledger that cannot be used, and not where it is', async () => {
+  const broken = await anApp({
+    mayChange: async () => {
+      throw new DomainError('ledger.too_new', 'the ledger at postgres://db.example.com/ledger is too new')
+    },
+  })
+  const { secret } = await broken.aKey(['subscriptions:write'])
+  const ask = (url: string) =>
+    broken.app.inject({
+      method: 'POST',
+      url,
+      headers: { authorization: `Bearer ${secret}` },
+      payload: { channel: 'free', tenantId: 'next' },
+    })
+  const [stranger, operator] = [await ask('/marketplace/webhook'), await ask('/marketplace/subscriptions')]
+  expect(stranger.json()).toMatchObject({ status: 503, code: 'ledger.too_new' })
+  expect(stranger.body).not.toContain('db.example.com')
+  expect(operator.body).toContain('db.example.com')
+  await broken.close()
+})
+
 describe('operations', () => {
   it('answer without a key', async () => {
     for (const url of ['/health', '/ready', '/openapi.json', '/docs', '/']) {

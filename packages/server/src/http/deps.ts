@@ -23,6 +23,13 @@ import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { UsageAccounts } from '../domain/usage/usage-accounts.ts'
 import type { UsageStore } from '../domain/usage/usage-store.ts'
 
+/** May this process be sent requests? */
+export interface Readiness {
+  readonly ready: boolean
+  /** What is wrong, in words that anybody may read. */
+  readonly checks: Readonly<Record<string, string>>
+}
+
 /** All that the HTTP door needs: use cases and ports, picked by `compose.ts`. */
 export interface HttpDeps {
   readonly ingest: IngestUsage
@@ -62,11 +69,7 @@ export interface HttpDeps {
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   /** Asked before whatever changes the ledger, but for usage, which asks itself. Throws while it is being moved. */
   readonly mayChange: () => Promise<void>
-  /** May this process be sent requests? `checks` says in words what is wrong. */
-  readonly ready: () => Promise<{
-    readonly ready: boolean
-    readonly checks: Readonly<Record<string, string>>
-  }>
+  readonly ready: () => Promise<Readiness>
   readonly logger: FastifyBaseLogger
   readonly version: string
   /** Paths of listings that take no registrations, with their names where known. */

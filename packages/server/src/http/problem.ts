@@ -169,13 +169,19 @@ export function sendProblem(reply: FastifyReply, details: ProblemDetails): Fasti
 
 /** For `setErrorHandler`. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const details = toProblem(error, request.id)
+  const details = forEverybody(toProblem(error, request.id), request)
   if (details.status >= 500 && details.code !== 'server.overloaded') {
     request.log.error({ err: error, reqId: request.id, route: request.routeOptions.url }, 'request failed')
   }
   if (error instanceof DoorError) reply.headers(error.headers)
   if (details.status === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', '5')
   return sendProblem(reply, details)
+}
+
+/** What is wrong with the ledger may say where it is; strangers are not told. */
+function forEverybody(details: ProblemDetails, request: FastifyRequest): ProblemDetails {
+  if (request.routeOptions.config.access !== 'public' || !details.code.startsWith('ledger.')) return details
+  return problem(details.status, details.code, 'the ledger takes nothing just now: try again later')
 }
 
 function problem(
