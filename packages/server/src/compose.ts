@@ -302,7 +302,7 @@ export async function composeEngine(
     onFollowed: (subscription, { occurredAt }) => queue.add(subscription, occurredAt),
   })
   const receiveEvent: ReceiveEvent = async (event) => {
-    await refuseWhileMoved(ledger.guard)
+    await mayChange(ledger)
     return receive(event)
   }
   const agreements = options.agreements ?? (await createAgreements(config))
@@ -375,6 +375,7 @@ export async function composeEngine(
     intake: notifications,
     alarms: usage,
     mayReceive: async () => {
+      await ledger.checkLevel()
       await ledger.guard.refresh()
       return ledger.guard.waiting()?.copy === undefined
     },
@@ -432,6 +433,16 @@ export async function composeEngine(
     telling,
     logger,
   }
+}
+
+/**
+ * Asked before each change of subscriptions, keys or people: they are rare.
+ *
+ * @throws {DomainError} `ledger.too_new`, `ledger.waiting_for_release`
+ */
+async function mayChange({ guard, checkLevel }: Ledger): Promise<void> {
+  await checkLevel()
+  await refuseWhileMoved(guard)
 }
 
 /** AWS Marketplace's notifications, whichever way they come. */
@@ -538,6 +549,9 @@ async function createMailTransport(
   return createSmtpTransport({ url: smtpUrl, from, whereIsHost })
 }
 
+/** How long a process that is too old for the ledger may not notice: asked for each request, it would cost as much as one. */
+const LEVEL_EVERY_MS = 5_000
+
 /**
  * Takes usage in. A ledger that waits for a person takes nothing: the caller keeps its events and tries again.
  *
@@ -556,7 +570,13 @@ export function composeIngest(
     clock,
     limits: { ...config.usage, ...overrides },
   })
+  let levelAt: number | undefined
   return async (reports, scope) => {
+    const now = clock.now()
+    if (levelAt === undefined || Math.abs(now - levelAt) >= LEVEL_EVERY_MS) {
+      await ledger.checkLevel()
+      levelAt = now
+    }
     // Another process may have let it go on.
     if (guard.waiting() !== undefined) await guard.refresh()
     const wait = guard.waiting()
@@ -616,7 +636,7 @@ export async function composeServer(
         mode: config.mode,
       }),
     ),
-    mayChange: () => refuseWhileMoved(ledger.guard),
+    mayChange: () => mayChange(ledger),
     ready: composeReady(engine),
     logger,
     version: VERSION,
@@ -644,7 +664,8 @@ function composeReady({ ledger, logger, isLeaving }: Engine): () => Promise<Read
       await ledger.guard.refresh()
       await ledger.checkLevel()
       const wait = ledger.guard.waiting()
-      if (wait !== undefined) return notReady('waits for a person: see `tollkeeper usage status`', wait.reason)
+      if (wait !== undefined)
+        return notReady('waits for a person: see `tollkeeper usage status`', wait.reason)
     } catch (error) {
       const said =
         error instanceof DomainError && error.code === 'ledger.too_new'

@@ -144,7 +144,9 @@ export function ledgerCopyContract(
       const told = async ({ outbox }: Stores) => {
         await fanOutAll({ outbox, clock }, sinks)
         const { items } = await outbox.list({ limit: 1_000 })
-        return items.map(({ sink, event, state, attempts }) => [sink, event, state, attempts].join(' ')).sort()
+        return items
+          .map(({ sink, event, state, attempts }) => [sink, event, state, attempts].join(' '))
+          .sort()
       }
       const there = await told(to)
       expect(there.filter((line) => line.startsWith('email:buyer'))).not.toEqual([])
