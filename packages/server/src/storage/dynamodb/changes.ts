@@ -17,11 +17,14 @@ export const GHOST = 'ghost'
 /** The version that an item must have. `missing`: there must be none. Undefined: whatever is there. */
 export type Expected = { readonly version: string } | 'missing' | undefined
 
+/** What an addition makes of an item, whatever that is like. */
+export type Increase = Pick<Addition, 'amounts' | 'initial' | 'set'>
+
 /** What a step does to one item. */
 export type Change =
   | { readonly kind: 'put'; readonly item: Item }
   | { readonly kind: 'delete' }
-  | { readonly kind: 'add'; readonly addition: Pick<Addition, 'amounts' | 'initial'> }
+  | { readonly kind: 'add'; readonly addition: Increase }
   | { readonly kind: 'check' }
 
 export interface Planned {
@@ -137,17 +140,22 @@ export function itemOf(item: Item, token: string): Wire {
 
 /** The update expression of an addition, but for its lock. */
 export function updateOf(
-  addition: Pick<Addition, 'amounts' | 'initial'>,
+  addition: Increase,
   token: string,
   expression: Expression,
   remove: readonly string[] = [],
 ): string {
   const { name, value } = expression
   const sets = [`${name(VERSION)} = ${value({ S: token })}`]
+  const set = toWire(addition.set ?? {})
+  for (const [attribute, fixed] of Object.entries(set)) sets.push(`${name(attribute)} = ${value(fixed)}`)
   for (const [attribute, initial] of Object.entries(toWire(addition.initial ?? {}))) {
+    if (set[attribute] !== undefined) continue
     sets.push(`${name(attribute)} = if_not_exists(${name(attribute)}, ${value(initial)})`)
   }
-  const overlap = Object.keys(addition.amounts).find((amount) => addition.initial?.[amount] !== undefined)
+  const overlap = Object.keys(addition.amounts).find(
+    (amount) => addition.initial?.[amount] !== undefined || set[amount] !== undefined,
+  )
   assert(overlap === undefined, `${overlap} is both set and added to`)
   const adds = Object.entries(addition.amounts).map(
     ([attribute, amount]) => `${name(attribute)} ${value(toValue(amount))}`,
@@ -199,14 +207,11 @@ export function toFound(wire: Wire | undefined): Found {
 }
 
 /** What an addition makes of an item, for a step that reads what it has written. */
-export function added(
-  key: Key,
-  item: Item | undefined,
-  { amounts, initial }: Pick<Addition, 'amounts' | 'initial'>,
-): Item {
+export function added(key: Key, item: Item | undefined, { amounts, initial, set }: Increase): Item {
   const grown: Record<string, Item[string]> = {
     ...initial,
     ...withoutUndefined(item ?? {}),
+    ...set,
     pk: key.pk,
     sk: key.sk,
   }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { aDynamoTable, describeOnDynamo } from './dynamodb.fixture.ts'
+import { aDynamoPlace, aDynamoTable, describeOnDynamo } from './dynamodb.fixture.ts'
 import { AdditionRefused, type Item, type Key, type Table } from './table.ts'
 
 const at = (sk: string, pk = 'p'): Key => ({ pk, sk })
@@ -88,6 +88,54 @@ describeOnDynamo('a table on DynamoDB', () => {
     await Promise.all(Array.from({ length: 20 }, add))
     expect(await table.get(at('sum'))).toMatchObject({ n: 40n, m: -20n, status: 'open' })
     expect(runs).toBe(20)
+  })
+
+  it('sets attributes of an item that grows all the time, in a small step and in a large one', async () => {
+    const place = await aDynamoPlace()
+    const other = await aDynamoTable({ place })
+    const grow = () =>
+      other.transaction(async (tx) =>
+        tx.add(at('sum'), { amounts: { n: 1 }, initial: { status: 'open', kept: 'old' } }),
+      )
+    await grow()
+    let grown = 1
+    const table = await aDynamoTable({
+      place,
+      patienceMs: 2_000,
+      through: (requests) => ({
+        async send(name, input) {
+          // Just before each transaction, and before the locks of a journal.
+          const isNoted = name === 'PutItem' && JSON.stringify(input).includes('prepared')
+          if (name === 'TransactWriteItems' || isNoted) {
+            await grow()
+            grown++
+          }
+          return requests.send(name, input)
+        },
+      }),
+    })
+    for (const [large, epoch] of [
+      [false, 7],
+      [true, 8],
+    ] as const) {
+      await table.transaction(async (tx) => {
+        expect(await tx.peek(at('sum'))).toMatchObject({ status: 'open' })
+        const initial = { status: 'new', fresh: epoch }
+        tx.add(at('sum'), { amounts: {}, set: { status: `at ${epoch}` }, mayCreate: false })
+        tx.add(at('sum'), { amounts: { m: 1 }, initial, set: { epoch } })
+        expect(await tx.peek(at('sum'))).toMatchObject({ status: `at ${epoch}`, epoch })
+        tx.put({ ...at(`beside ${epoch}`) })
+        if (large) for (let n = 0; n < 12; n++) tx.put({ ...at(`${n}`) })
+      })
+      const item = { status: `at ${epoch}`, epoch: BigInt(epoch), fresh: 7n, kept: 'old', n: BigInt(grown) }
+      expect(await table.get(at('sum'))).toMatchObject(item)
+      await table.transaction(async (tx) => tx.add(at('sum'), { amounts: {}, set: { status: 'open' } }))
+    }
+    expect(await table.get(at('sum'))).toMatchObject({ m: 2n, n: BigInt(grown) })
+    const missing = table.transaction(async (tx) =>
+      tx.add(at('none'), { amounts: {}, set: { epoch: 1 }, mayCreate: false }),
+    )
+    await expect(missing).rejects.toBeInstanceOf(AdditionRefused)
   })
 
   it('refuses an addition for what it names, with the item as it is, and writes nothing of its step', async () => {

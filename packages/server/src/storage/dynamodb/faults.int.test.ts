@@ -31,7 +31,7 @@ function largeStep(table: Table, pk: string): Promise<void> {
     await tx.get(at(pk, 'read'))
     await tx.get(at(pk, 'gone'))
     tx.delete(at(pk, 'gone'))
-    tx.add(at(pk, 'sum'), { amounts: { n: 1 } })
+    tx.add(at(pk, 'sum'), { amounts: { n: 1 }, set: { last: 'large' } })
   })
 }
 
@@ -41,9 +41,11 @@ async function timesOf(table: Table, pk: string): Promise<number> {
   const found = new Map(items.map((item) => [item.sk, n(item)]))
   const counts = keysOf(pk).map(({ sk }) => found.get(sk) ?? 0)
   const times = counts[0]!
-  expect({ counts, sum: found.get('sum'), isGone: !found.has('gone') }).toEqual({
+  const last = items.find(({ sk }) => sk === 'sum')?.last
+  expect({ counts, sum: found.get('sum'), last, isGone: !found.has('gone') }).toEqual({
     counts: Array(ITEMS).fill(times),
     sum: times,
+    last: times > 0 ? 'large' : undefined,
     isGone: times > 0,
   })
   return times

@@ -1,6 +1,6 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import { fromWire, sizeOf, toWire, type Wire } from './attributes.ts'
-import type { Change, Planned } from './changes.ts'
+import type { Change, Increase, Planned } from './changes.ts'
 import type { Addition, Item, Key } from './table.ts'
 
 /** Partition of the journals' headers; their parts are in partitions of their own. */
@@ -51,19 +51,21 @@ function writeEntry({ key, change }: Planned): Wire {
     ...(change.kind === 'add' && {
       amounts: { M: toWire(change.addition.amounts) },
       initial: { M: toWire(change.addition.initial ?? {}) },
+      set: { M: toWire(change.addition.set ?? {}) },
     }),
   }
 }
 
 export function readEntries(entries: AttributeValue): JournalEntry[] {
   return (entries.L ?? []).map(({ M }) => {
-    const { pk, sk, kind, item, amounts, initial } = M!
+    const { pk, sk, kind, item, amounts, initial, set } = M!
     const key = { pk: pk!.S!, sk: sk!.S! }
     if (kind?.S === 'put') return { key, change: { kind: 'put', item: fromWire(item!.M!) } }
     if (kind?.S === 'add') {
-      const addition = {
+      const addition: Increase = {
         amounts: fromWire(amounts!.M!) as Omit<Item, 'pk' | 'sk'> as Addition['amounts'],
         initial: fromWire(initial!.M!),
+        set: fromWire(set?.M ?? {}) as Omit<Item, 'pk' | 'sk'> as Addition['set'],
       }
       return { key, change: { kind: 'add', addition } }
     }

@@ -105,6 +105,8 @@ export interface Addition {
   readonly amounts: { readonly [name: string]: bigint | number }
   /** Attributes that are set where they, or the whole item, are missing. */
   readonly initial?: { readonly [name: string]: Attribute | undefined } | undefined
+  /** Attributes that are set whatever they were, without a look at what else of the item changes. */
+  readonly set?: { readonly [name: string]: Attribute } | undefined
   /** Commits only if none of these is so. */
   readonly refuseIf?: readonly Refusal[] | undefined
   /** Default: true. False: the commit fails with `AdditionRefused` where the item is missing. */

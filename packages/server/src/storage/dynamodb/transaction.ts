@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import { added, type Change, type Found, isRefused, type Planned } from './changes.ts'
+import { added, type Change, type Found, type Increase, isRefused, type Planned } from './changes.ts'
 import {
   type Addition,
   AdditionRefused,
@@ -187,11 +187,15 @@ function planOf(
   return planned
 }
 
-function together(before: Change | undefined, { amounts, initial }: Addition) {
-  if (before?.kind !== 'add') return { amounts, initial }
+function together(before: Change | undefined, { amounts, initial, set }: Addition): Increase {
+  if (before?.kind !== 'add') return { amounts, initial, set }
   const sums: Record<string, bigint | number> = { ...before.addition.amounts }
   for (const [name, amount] of Object.entries(amounts)) sums[name] = BigInt(sums[name] ?? 0) + BigInt(amount)
-  return { amounts: sums, initial: { ...initial, ...before.addition.initial } }
+  return {
+    amounts: sums,
+    initial: { ...initial, ...before.addition.initial },
+    set: { ...before.addition.set, ...set },
+  }
 }
 
 export function isWithin(sk: string, { prefix, from, to }: Omit<Range, 'pk'>): boolean {

@@ -1,9 +1,9 @@
 import type { Hour } from '../../../domain/usage/hour.ts'
 import { big } from '../fields.ts'
 import { subscriptionKey, unsealedPartition } from '../keys.ts'
-import type { Transaction } from '../table.ts'
+import type { Attribute, Item, Transaction } from '../table.ts'
 import type { Metered, UsageOfSubscriptions } from '../usage-of-subscriptions.ts'
-import { lookAtBucket, openBucket, writeShard } from './buckets.ts'
+import { lookAtBucket, openBucket } from './buckets.ts'
 import { owedOf, oweOpenHours } from './hand-over.ts'
 import { changeMeter, findMeterItem, type Meter, meterAt, openHoursOf, readKin } from './meters.ts'
 import { foldInto } from './moves.ts'
@@ -76,7 +76,7 @@ async function touch(tx: Transaction, meter: Meter, epoch: bigint): Promise<void
   await changeMeter(tx, meter, { changedAt: epoch })
   for (const hour of openHoursOf(item)) {
     const bucket = await lookAtBucket(tx, meter, hour)
-    for (const shard of bucket?.shards ?? []) writeShard(tx, shard, { changedAt: epoch })
+    for (const shard of bucket?.shards ?? []) setInShard(tx, shard, { changedAt: epoch })
   }
 }
 
@@ -95,7 +95,10 @@ async function listAsEnded(tx: Transaction, meter: Meter, hour: Hour): Promise<v
   const bucket = await lookAtBucket(tx, meter, hour)
   const [shard] = bucket?.shards ?? []
   if (shard === undefined) return
-  writeShard(tx, shard, {
-    unsealed: unsealedPartition('ENDED', shard.product as string, meter.pk),
-  })
+  setInShard(tx, shard, { unsealed: unsealedPartition('ENDED', shard.product as string, meter.pk) })
+}
+
+/** Beside usage that comes in all the time, which would keep a step from ever finding the shard as it had read it. */
+function setInShard(tx: Transaction, { pk, sk }: Item, set: { readonly [name: string]: Attribute }): void {
+  tx.add({ pk, sk }, { amounts: {}, set, mayCreate: false })
 }
