@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +21,8 @@ export interface PostgresServer {
   /** Names of all that are there. */
   databases(): Promise<readonly string[]>
   drop(url: string): Promise<void>
+  /** Stops it, and starts it again as one that only follows another; every connection is lost. */
+  becomeStandby(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -125,6 +127,23 @@ export async function startPostgresServer({ fsync = false } = {}): Promise<Postg
     },
     drop: async (of) => {
       await admin.query(`DROP DATABASE IF EXISTS ${new URL(of).pathname.slice(1)} WITH (FORCE)`)
+    },
+    async becomeStandby() {
+      await server.stop()
+      await writeFile(join(folder, 'standby.signal'), '')
+      await chmod(join(folder, 'standby.signal'), 0o666)
+      // It never says that it is ready in the words that are waited for.
+      server.start().catch(() => {})
+      for (;;) {
+        const client = new pg.Client({ connectionString: url('postgres') })
+        client.on('error', () => {})
+        const answered = await client.connect().then(
+          () => true,
+          () => false,
+        )
+        await client.end().catch(() => {})
+        if (answered) return
+      }
     },
     async stop() {
       await admin.end().catch(() => {})

@@ -3,6 +3,7 @@ import { DomainError } from '../../domain/error.ts'
 import type { Row, Sql, SqlDatabase, SqlValue, StepOptions } from './database.ts'
 import { createListeners } from './listeners.ts'
 import { createBackOff, isConflict, isDuplicate, isUnreachable, toLedgerError } from './postgres-errors.ts'
+import { refuseStandby } from './postgres-standby.ts'
 import { toPostgres } from './postgres-text.ts'
 import { type PostgresAddress, parsePostgresUrl } from './postgres-url.ts'
 
@@ -82,7 +83,8 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
   const address = parsePostgresUrl(url)
   const settings = { ...POSTGRES_DEFAULTS, ...options }
   const config = configOf(address, settings)
-  const pool = new pg.Pool({ ...config, query_timeout: settings.statementTimeoutMs + ANSWER_MARGIN_MS })
+  const queryTimeoutMs = settings.statementTimeoutMs + ANSWER_MARGIN_MS
+  const pool = new pg.Pool({ ...config, query_timeout: queryTimeoutMs, onConnect: refuseStandby })
   // A connection that breaks while nobody uses it is replaced when the next is needed.
   pool.on('error', () => {})
   const listeners = createListeners()
@@ -94,7 +96,13 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
   const connect = async (connectionOptions: ConnectionOptions = {}): Promise<pg.Client> => {
     const client = new pg.Client({ ...config, ...connectionOptions })
     client.on('error', () => {})
-    await named(client.connect())
+    try {
+      await client.connect()
+      await refuseStandby(client)
+    } catch (error) {
+      await client.end().catch(() => {})
+      throw toLedgerError(error, address.name)
+    }
     return client
   }
 
