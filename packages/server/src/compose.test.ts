@@ -2,11 +2,22 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { composeEngine, createLogger, openLedger } from './compose.ts'
-import { sqliteStore } from './config/store.ts'
+import { composeEngine, createLogger, createScratchStore, openLedger } from './compose.ts'
+import { type DynamoStoreConfig, readStoreUrl, sqliteStore } from './config/store.ts'
 import { demoConfig } from './config.ts'
 import { aClock, utc } from './storage/contract/fixtures.ts'
 import { openSqlite } from './storage/sql/sqlite.ts'
+
+it('names a scratch table in all that a configuration is written from, never the table beside it', async () => {
+  const store = readStoreUrl(
+    'dynamodb://us-east-1/ledger?endpoint=http://127.0.0.1:8000',
+    '/',
+  ) as DynamoStoreConfig
+  const scratch = await createScratchStore(store)
+  expect(scratch.store).toMatchObject({ table: expect.stringMatching(/^ledger-rehearsal-/) })
+  // `rehearse --keep` writes nothing but the URL down.
+  expect(readStoreUrl(scratch.store.url, '/')).toEqual(scratch.store)
+})
 
 it('takes nothing more into a ledger that a later version has taken something away from', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tollkeeper-compose-'))

@@ -3,7 +3,12 @@ import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
-import type { DynamoStoreConfig, PostgresStoreConfig, StoreConfig } from './config/store.ts'
+import {
+  type DynamoStoreConfig,
+  type PostgresStoreConfig,
+  readStoreUrl,
+  type StoreConfig,
+} from './config/store.ts'
 import type { Config, Email } from './config.ts'
 import type { Clock } from './domain/clock.ts'
 import { type CheckAccess, createCheckAccess } from './domain/entitlements/check-access.ts'
@@ -177,7 +182,10 @@ export async function createScratchStore(
   const { createScratchTable } = await import('./storage/dynamodb/dynamo-scratch.ts')
   // What must touch nothing is simulated.
   const { table, remove } = createScratchTable(await dynamoPlace(store, { mode: 'simulated' }))
-  return { store: { ...store, table, name: `dynamodb://${store.region}/${table}` }, remove }
+  const url = new URL(store.url)
+  url.pathname = `/${table}`
+  const { name } = readStoreUrl(url.href, '/') as DynamoStoreConfig
+  return { store: { ...store, table, url: url.href, name }, remove }
 }
 
 function named(url: string) {
