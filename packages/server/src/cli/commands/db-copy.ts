@@ -47,8 +47,24 @@ function storeOf(config: Config, url: string, which: string): StoreConfig {
     throw new CliError(
       `${which} must be on this machine: simulated mode opens no connection beyond it (for another ledger, name its configuration with --config)`,
     )
-  // What configuration says of it, where it is the one it names.
-  return store.name === config.store.name ? config.store : store
+  return withSettingsOf(config.store, store)
+}
+
+/**
+ * A store as it was typed, used as configuration says where it is the one that configuration names. Who connects, and how,
+ * stays as typed: another user, `sslmode` or endpoint is what it was typed for.
+ */
+export function withSettingsOf(configured: StoreConfig, typed: StoreConfig): StoreConfig {
+  if (configured.name !== typed.name) return typed
+  if (configured.kind === 'postgres' && typed.kind === 'postgres') {
+    const { poolMax, connectTimeoutMs, statementTimeoutMs } = configured
+    return { ...typed, poolMax, connectTimeoutMs, statementTimeoutMs }
+  }
+  if (configured.kind === 'dynamodb' && typed.kind === 'dynamodb') {
+    const { transactionItems, shards } = configured
+    return { ...typed, transactionItems, shards }
+  }
+  return typed
 }
 
 async function copy(config: Config, from: StoreConfig, to: StoreConfig, isQuiet: boolean) {
