@@ -180,9 +180,6 @@ it('changes nothing but by its own word for usage while the ledger is being move
       method: method as 'POST',
       url: url.replace(':listing', 'acme').replace(/:\w+/, moved.subscription.id),
       headers,
-      ...(url.startsWith('/marketplace/register') || url.startsWith('/l/')
-        ? {}
-        : { payload: url === '/marketplace/subscriptions' ? { channel: 'free', tenantId: 'next' } : {} }),
     })
     expect([method, url, statusCode]).toEqual([method, url, 503])
   }

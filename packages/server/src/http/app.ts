@@ -188,7 +188,7 @@ function askBeforeChanges(app: HttpApp, mayChange: HttpDeps['mayChange']): void 
     const isReading = [route.method].flat().every((method) => READING.includes(method))
     // Usage is refused by its own writing, which costs no question.
     if (isReading || route.config?.access === 'usage:write') return
-    route.preHandler = [async () => mayChange(), ...[route.preHandler ?? []].flat()]
+    route.preValidation = [async () => mayChange(), ...[route.preValidation ?? []].flat()]
   })
 }
 
