@@ -6,10 +6,10 @@ import { byteaArray, int8Array, textArray } from './postgres-arrays.ts'
 type Statement = pg.QueryConfig<unknown[]>
 
 /**
- * Ingest shuts out what changes whom usage is resolved to, and not other ingest: the weakest lock that the gate's exclusive one
- * does not go with. What is read after it is as it will be at the commit.
+ * Ingest shuts out what changes whom usage is resolved to, and not other ingest: the weakest lock that theirs does not go
+ * with. What is read after it is as it will be at the commit.
  */
-export const BEGIN_INGEST = `BEGIN ISOLATION LEVEL READ COMMITTED; LOCK TABLE ingest_gate IN ROW SHARE MODE;
+export const BEGIN_INGEST = `BEGIN ISOLATION LEVEL READ COMMITTED; LOCK TABLE ingest_gate IN ROW EXCLUSIVE MODE;
   SELECT name, value FROM ledger WHERE name IN ('epoch', 'horizon')`
 
 /**

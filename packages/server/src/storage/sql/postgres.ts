@@ -52,13 +52,13 @@ export interface PostgresDatabase extends SqlDatabase {
 
 /**
  * How a transaction begins. Its first statement is a lock, which is taken before its snapshot is: so it sees all that was done
- * by those it waited for. What takes usage in has the table in ROW SHARE MODE, so `withoutIngest` keeps it out, and `alone`
- * keeps everybody out.
+ * by those it waited for. What takes usage in has the table in ROW EXCLUSIVE MODE, so `withoutIngest` keeps it out, and `alone`
+ * keeps everybody out. But for those who only read it (ACCESS SHARE): a `pg_dump` does for as long as it runs.
  */
 const BEGIN = {
-  beside: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN ACCESS SHARE MODE',
-  withoutIngest: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN EXCLUSIVE MODE',
-  alone: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN ACCESS EXCLUSIVE MODE',
+  beside: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN ROW SHARE MODE',
+  withoutIngest: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN SHARE ROW EXCLUSIVE MODE',
+  alone: 'BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE ingest_gate IN EXCLUSIVE MODE',
 } as const
 /** Only steps of the turn write to the table. */
 const TURN = { sending: 'LOCK TABLE rate IN EXCLUSIVE MODE' } as const

@@ -1,0 +1,107 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { usePostgres } from './postgres.fixture.ts'
+import type { PostgresDatabase } from './postgres.ts'
+import { BEGIN_INGEST } from './postgres-ingest-statements.ts'
+import { int } from './rows.ts'
+
+// Which steps wait for each other, which do not, and what they leave behind.
+
+const postgres = usePostgres()
+
+const setCount = `UPDATE ledger SET value = ? WHERE name = 'readings'`
+const fails = (code: string) => `DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '${code}'; END $$`
+const AGAIN = fails('40001')
+
+async function countOf(database: PostgresDatabase): Promise<number> {
+  return int((await database.get(`SELECT value FROM ledger WHERE name = 'readings'`))!.value)
+}
+
+/** Something that a step waits for until the test lets it go on. */
+function aGate() {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { open, opened }
+}
+
+/** Until somebody waits for a lock in this database, or what should wait is over. */
+async function waits(database: PostgresDatabase, isOver: () => boolean): Promise<boolean> {
+  for (;;) {
+    const { rows } = await database.pool.query(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    )
+    if (rows.length > 0) return true
+    if (isOver()) return false
+  }
+}
+
+describe('a dump of the database that runs', () => {
+  it('holds up neither a step that is run alone nor one that excludes ingest', async () => {
+    const url = await postgres.createLedger()
+    const database = await postgres.open(url, { lockTimeoutMs: 1_000 })
+    const dump = await database.connect()
+    onTestFinished(() => dump.end())
+    await dump.query('BEGIN; LOCK TABLE ingest_gate, rate IN ACCESS SHARE MODE')
+    let tries = 0
+    await database.transaction(async (sql) => {
+      if (++tries <= 3) await sql.run(AGAIN)
+      await sql.run(setCount, '5')
+    })
+    await database.transaction((sql) => sql.run(setCount, '6'), { excludesIngest: true })
+    expect([tries, await countOf(database)]).toEqual([4, 6])
+  })
+})
+
+describe('a step that is run alone', () => {
+  const write = `INSERT INTO rate VALUES ('a', 7)`
+
+  it.each([
+    [
+      'ingest',
+      async (database: PostgresDatabase, { open, opened }: ReturnType<typeof aGate>) => {
+        const client = await database.connect()
+        await client.query(BEGIN_INGEST)
+        await client.query(write)
+        open()
+        await opened
+        return async () => {
+          await client.query('COMMIT')
+          await client.end()
+        }
+      },
+    ],
+    [
+      'a step beside it',
+      async (database: PostgresDatabase, { open, opened }: ReturnType<typeof aGate>) => {
+        const end = aGate()
+        const step = database.transaction(async (sql) => {
+          await sql.run(write)
+          open()
+          await end.opened
+        })
+        await opened
+        return () => {
+          end.open()
+          return step
+        }
+      },
+    ],
+  ])('waits for %s, and sees what it did', async (_, begin) => {
+    const database = await postgres.open()
+    const end = await begin(database, aGate())
+    let tries = 0
+    let isOver = false
+    const step = database
+      .transaction(async (sql) => {
+        if (++tries <= 3) await sql.run(AGAIN)
+        return (await sql.get('SELECT next_at FROM rate'))?.next_at
+      })
+      .finally(() => {
+        isOver = true
+      })
+    expect(await waits(database, () => isOver)).toBe(true)
+    await end()
+    expect([await step, tries]).toEqual([7n, 4])
+  })
+})
