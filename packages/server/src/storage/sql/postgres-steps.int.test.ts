@@ -105,3 +105,21 @@ describe('a step that is run alone', () => {
     expect([await step, tries]).toEqual([7n, 4])
   })
 })
+
+it('runs a step alone after all else failed, also where the last that failed was a duplicate', async () => {
+  const database = await postgres.open()
+  const obstacles = [AGAIN, AGAIN, fails('23505')]
+  await database.transaction(async (sql) => {
+    const obstacle = obstacles.shift()
+    if (obstacle !== undefined) await sql.run(obstacle)
+    await sql.run(setCount, '5')
+  })
+  expect(await countOf(database)).toBe(5)
+  let tries = 0
+  const step = database.transaction((sql) => {
+    tries++
+    return sql.run(fails('23505'))
+  })
+  await expect(step).rejects.toMatchObject({ code: '23505' })
+  expect(tries).toBe(3)
+})

@@ -114,6 +114,7 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
     listen: listeners.listen,
     async transaction(step, stepOptions = {}) {
       const backOff = createBackOff()
+      let duplicates = 0
       for (let tries = 1; ; tries++) {
         try {
           const begin = beginning(stepOptions, tries)
@@ -121,7 +122,7 @@ export function openPostgres(url: string, options: Partial<PostgresOptions> = {}
           if (isAnnounced) listeners.tell()
           return result
         } catch (error) {
-          const isRaced = isDuplicate(error) && tries <= DUPLICATES_MAX
+          const isRaced = isDuplicate(error) && ++duplicates <= DUPLICATES_MAX
           if (!isConflict(error) && !isRaced) throw toLedgerError(error, address.name)
           await backOff(error)
         }
