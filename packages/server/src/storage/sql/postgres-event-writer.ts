@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import pg from 'pg'
+import type pg from 'pg'
 import { AWS_RULES } from '../../domain/usage/aws-rules.ts'
 import type { Hour } from '../../domain/usage/hour.ts'
 import { UNTAGGED } from '../../domain/usage/tags.ts'
@@ -21,6 +21,7 @@ import { type PostgresDatabase, sqlOn } from './postgres.ts'
 import { createBackOff, isConflict, isUnreachable, toLedgerError } from './postgres-errors.ts'
 import { createIngestLoader, type Found } from './postgres-ingest-loader.ts'
 import * as statements from './postgres-ingest-statements.ts'
+import { isRefused } from './postgres-refusal.ts'
 import { createSession } from './postgres-session.ts'
 import { loadGates, writeGates } from './quota-rows.ts'
 import { int, text } from './rows.ts'
@@ -253,7 +254,7 @@ async function commit(client: pg.Client): Promise<void> {
     result = await client.query('COMMIT')
   } catch (error) {
     // What the server itself refuses was not written; of a lost answer nobody knows.
-    if (error instanceof pg.DatabaseError && error.severity === 'ERROR') throw error
+    if (isRefused(error)) throw error
     throw new CommitInDoubt(error)
   }
   assert(result.command === 'COMMIT', 'a transaction that failed was not to be committed')

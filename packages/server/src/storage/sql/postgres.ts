@@ -3,6 +3,7 @@ import { DomainError } from '../../domain/error.ts'
 import type { Row, Sql, SqlDatabase, SqlValue, StepOptions } from './database.ts'
 import { createListeners } from './listeners.ts'
 import { createBackOff, isConflict, isDuplicate, isUnreachable, toLedgerError } from './postgres-errors.ts'
+import { isRefused } from './postgres-refusal.ts'
 import { refuseStandby } from './postgres-standby.ts'
 import { toPostgres } from './postgres-text.ts'
 import { type PostgresAddress, parsePostgresUrl } from './postgres-url.ts'
@@ -208,7 +209,7 @@ function writeOnce<T>(
       await client.query('COMMIT')
     } catch (error) {
       // What the server itself refuses was not written; of a lost answer nobody knows.
-      if (error instanceof pg.DatabaseError && !isLost(error)) throw error
+      if (isRefused(error)) throw error
       throw new DomainError(
         'ledger.busy',
         'the connection to the database was lost while a change was being committed: it may or may not be there; look before you try again',
@@ -217,11 +218,6 @@ function writeOnce<T>(
     }
     return { result, isAnnounced }
   })
-}
-
-/** The server ended the session. */
-function isLost({ severity }: pg.DatabaseError): boolean {
-  return severity === 'FATAL' || severity === 'PANIC'
 }
 
 async function readOn<T>(client: pg.ClientBase, begin: string, step: (sql: Sql) => Promise<T>): Promise<T> {
