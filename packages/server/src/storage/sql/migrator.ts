@@ -15,18 +15,22 @@ export async function runMigrations(
   const known = Object.fromEntries(
     Object.entries(migrations).map(([name, statements]) => [name, migration(statements)]),
   )
-  const seen = await seenBy(kysely)
-  const later = Object.fromEntries(seen.filter((name) => !(name in known)).map((name) => [name, NOTHING]))
-  const migrator = new Migrator({
-    db: kysely,
-    provider: { getMigrations: async () => ({ ...known, ...later }) },
-    allowUnorderedMigrations: true,
-  })
-  const { error, results } = await migrator.migrateToLatest()
-  if (error !== undefined) throw error
-  return (results ?? [])
-    .filter(({ status }) => status === 'Success')
-    .map(({ migrationName }) => migrationName)
+  for (;;) {
+    const seen = await seenBy(kysely)
+    const later = Object.fromEntries(seen.filter((name) => !(name in known)).map((name) => [name, NOTHING]))
+    const migrator = new Migrator({
+      db: kysely,
+      provider: { getMigrations: async () => ({ ...known, ...later }) },
+      allowUnorderedMigrations: true,
+    })
+    const { error, results } = await migrator.migrateToLatest()
+    if (error === undefined)
+      return (results ?? [])
+        .filter(({ status }) => status === 'Success')
+        .map(({ migrationName }) => migrationName)
+    // While this one waited for Kysely's lock, a later version may have come by: what it did is to be known, too.
+    if ((await seenBy(kysely)).length === seen.length) throw error
+  }
 }
 
 const NOTHING: Migration = { up: async () => {} }

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { usePostgres } from './postgres.fixture.ts'
 import type { PostgresDatabase } from './postgres.ts'
 import { BEGIN_INGEST } from './postgres-ingest-statements.ts'
+import { migratePostgres } from './postgres-migrations.ts'
 import { int } from './rows.ts'
 
 // Which steps wait for each other, which do not, and what they leave behind.
@@ -122,4 +123,21 @@ it('runs a step alone after all else failed, also where the last that failed was
   })
   await expect(step).rejects.toMatchObject({ code: '23505' })
   expect(tries).toBe(3)
+})
+
+it('leaves tables as they are that a later version brings further in the meantime', async () => {
+  const database = await postgres.open(await postgres.server().createEmpty())
+  await migratePostgres(database)
+  const later = await database.connect()
+  onTestFinished(() => later.end())
+  // Kysely's own, which is taken after this version has looked.
+  await later.query('SELECT pg_advisory_lock(3853314791062309107)')
+  let isOver = false
+  const migrated = migratePostgres(database).finally(() => {
+    isOver = true
+  })
+  expect(await waits(database, () => isOver)).toBe(true)
+  await later.query(`INSERT INTO kysely_migration VALUES ('2999-01-01-later', '2999-01-01T00:00:00Z')`)
+  await later.query('SELECT pg_advisory_unlock(3853314791062309107)')
+  expect(await migrated).toEqual([])
 })
