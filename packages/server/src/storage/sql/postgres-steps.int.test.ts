@@ -1,8 +1,11 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { aDimension, aProduct } from '../contract/fixtures.ts'
+import { startLedger } from '../contract/ledger-harness.ts'
 import { usePostgres } from './postgres.fixture.ts'
 import type { PostgresDatabase } from './postgres.ts'
 import { BEGIN_INGEST } from './postgres-ingest-statements.ts'
 import { migratePostgres } from './postgres-migrations.ts'
+import { openPostgresStores } from './postgres-stores.ts'
 import { int } from './rows.ts'
 
 // Which steps wait for each other, which do not, and what they leave behind.
@@ -140,4 +143,22 @@ it('leaves tables as they are that a later version brings further in the meantim
   await later.query(`INSERT INTO kysely_migration VALUES ('2999-01-01-later', '2999-01-01T00:00:00Z')`)
   await later.query('SELECT pg_advisory_unlock(3853314791062309107)')
   expect(await migrated).toEqual([])
+})
+
+it('uses up no number of a meter for an hour that is silent', async () => {
+  const url = await postgres.createLedger()
+  const stores = await openPostgresStores(url)
+  onTestFinished(() => stores.close())
+  const product = aProduct({ dimensions: [aDimension({ reportZero: true })] })
+  const ledger = await startLedger(async () => stores, product)
+  const silentHours = async () => {
+    await ledger.subscribe({ accessStart: ledger.clock.now() - 3 * 3_600_000 })
+    ledger.clock.set(ledger.clock.now() + 3 * 3_600_000)
+    expect(await ledger.silence()).toBeGreaterThan(2)
+  }
+  await silentHours()
+  await silentHours()
+  const database = await postgres.open(url)
+  const row = await database.get('SELECT COUNT(*) AS meters, MAX(seq) - MIN(seq) AS apart FROM meter')
+  expect(row).toEqual({ meters: 2n, apart: 1n })
 })

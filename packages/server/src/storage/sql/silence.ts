@@ -13,7 +13,9 @@ export async function sealSilence(
   now: number,
 ): Promise<boolean> {
   await sql.run(
-    `INSERT INTO meter (subscription, dimension, product, scale, aggregation, per) SELECT seq, ?, ?, ?, ?, ? FROM subscription WHERE id = ?
+    // A number that is asked for is used up, also where nothing is inserted.
+    `INSERT INTO meter (subscription, dimension, product, scale, aggregation, per) SELECT s.seq, ?1, ?2, ?3, ?4, ?5 FROM subscription s
+     WHERE s.id = ?6 AND NOT EXISTS (SELECT 1 FROM meter m WHERE m.subscription = s.seq AND m.dimension = ?1)
      ON CONFLICT (subscription, dimension) DO NOTHING`,
     key.dimension,
     kind.product,
