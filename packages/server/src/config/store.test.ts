@@ -41,6 +41,7 @@ it.each([
   'dynamodb://eu-west-1/',
   'dynamodb://eu-west-1/a b',
   'postgres:///ledger',
+  'postgres://db.example.com/',
   'postgres://[',
 ])('says what %s must be', (url) => {
   expect(read(url)).toMatch(/^must /)

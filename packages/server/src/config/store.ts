@@ -74,7 +74,8 @@ export function readStore(
       shards: dynamodb.shards ?? (isAws ? 4 : 2),
     }
   }
-  if (parsed.hostname === '' && !parsed.searchParams.has('host'))
+  const hasHost = parsed.hostname !== '' || parsed.searchParams.has('host')
+  if (!hasHost || parsed.pathname.length < 2)
     return 'must name a host and a database, such as `postgres://tollkeeper@127.0.0.1:5432/tollkeeper`'
   const host = parsed.host || parsed.searchParams.get('host')
   return {

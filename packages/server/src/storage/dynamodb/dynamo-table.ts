@@ -48,7 +48,8 @@ export function createDynamoTable(
   close: () => void = () => {},
 ): Table {
   const { table, shards, transactionItems, patienceMs = PATIENCE_MS, graceMs = GRACE_MS } = settings
-  const journal = createJournal({ requests, table, graceMs, onLeft: settings.onLeft ?? warn })
+  const onLeft = settings.onLeft ?? warn
+  const journal = createJournal({ requests, table, graceMs, onLeft })
   const patience = () => createPatience(patienceMs)
   const reader = createTableReader({ requests, table, journal, patience })
   const turns = createTurns()
@@ -159,7 +160,7 @@ export function createDynamoTable(
     } finally {
       endTurn()
       // Not within the turn: they are steps of their own.
-      for (const work of works) await work(self).catch(() => {})
+      for (const work of works) await work(self).catch(onLeft)
     }
   }
 

@@ -11,6 +11,8 @@ const UNIQUE_VIOLATION = '23505'
 /** The server could not be reached, or the session ended. */
 const UNREACHABLE =
   /^(08\w{3}|57P0[1-5]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/
+/** No such user, a wrong password, no such database. */
+const LOGIN = /^(28\w{3}|3D000)$/
 const LOST =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Query read timeout/i
 
@@ -76,6 +78,11 @@ export function toLedgerError(error: unknown, name: string): unknown {
   if (isUnreachable(error))
     return busy(
       `the database at ${name} is not reached (${code || messageOf(error)}); nothing was changed, try again`,
+    )
+  if (LOGIN.test(code))
+    return new Error(
+      `the database at ${name} does not let us in: ${messageOf(error)}; check the user, password and database of store.url`,
+      { cause: error },
     )
   return error
 }
