@@ -3,11 +3,13 @@ import { type Hour, hourOf } from '../../../domain/usage/hour.ts'
 import type { TagSetKey } from '../../../domain/usage/tags.ts'
 import { BUCKET_MAX } from '../../ingest/outcomes.ts'
 import type { BucketAddition } from '../../ingest/place-event.ts'
+import { text } from '../fields.ts'
 import { bucketKey, meterKey, tagSumKey } from '../keys.ts'
 import type { Refusal, Transaction } from '../table.ts'
 import { newShard, openPlace, strayMark } from './buckets.ts'
 import { expiryOf } from './event-items.ts'
 import { heldMark, openMark } from './meters.ts'
+import { countTagSets } from './moves.ts'
 import { addToTotals } from './totals.ts'
 import type { Hours, WriteContext, WriteOrder } from './write-order.ts'
 
@@ -29,18 +31,35 @@ export interface TagSets {
 }
 
 /** Past AWS's bound, what has another tag set counts as untagged: it is part of the bucket alone. */
-export function tagSetsOf({ meter, opened, hours }: Booking, { hour, tags }: Addition): TagSets {
-  const shares: (readonly [TagSetKey, bigint])[] = []
-  const room = AWS_RULES.allocationsMax - (hours?.at(hour)?.tagSets ?? 0)
-  let fresh = 0
-  for (const share of tags) {
-    if (!opened.has(tagName(meter.pk, hour, share[0]))) {
-      if (fresh >= room) continue
-      fresh++
+export async function tagSetsOf(booking: Booking, { hour, tags }: Addition): Promise<TagSets> {
+  const { table, meter, opened, hours, notes } = booking
+  const bucket = hours?.at(hour)
+  const unknown = [...tags].map(([set]) => set).filter((set) => !opened.has(tagName(meter.pk, hour, set)))
+  let begun = new Set<TagSetKey>()
+  let room = AWS_RULES.allocationsMax - (bucket?.tagSets ?? 0)
+  if (bucket !== undefined && unknown.length > room) {
+    // Each process, and each life of one, has counted those that it began: maybe others had begun them before.
+    begun = await begunAmong(booking, hour, unknown)
+    const full = `${bucketName(meter.pk, hour)}\nfull`
+    if (begun.size < unknown.length) {
+      room = opened.has(full) ? 0 : AWS_RULES.allocationsMax - (await countTagSets(table, bucket))
+      if (room <= 0) notes.push(full)
     }
-    shares.push(share)
   }
-  return { shares, fresh }
+  const fresh = unknown.filter((set) => !begun.has(set))
+  const left = new Set(fresh.slice(Math.max(room, 0)))
+  return { shares: [...tags].filter(([set]) => !left.has(set)), fresh: fresh.length - left.size }
+}
+
+async function begunAmong(
+  { table, meter }: Booking,
+  hour: Hour,
+  sets: readonly TagSetKey[],
+): Promise<Set<TagSetKey>> {
+  const shards = Array.from({ length: table.shards }, (_, shard) => shard)
+  const keys = sets.flatMap((set) => shards.map((shard) => tagSumKey(meter.pk, hour, set, shard)))
+  const items = await table.getMany(keys)
+  return new Set(items.flatMap((item) => (item === undefined ? [] : [text(item.tags)])))
 }
 
 export function tagName(meterPk: string, hour: Hour, tags: TagSetKey): string {

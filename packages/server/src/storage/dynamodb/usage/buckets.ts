@@ -31,7 +31,7 @@ export interface Bucket {
   readonly quantity: bigint
   readonly unbillable: bigint
   readonly events: number
-  /** How many tag sets have sums of their own. */
+  /** How many tag sets have sums of their own, or more: each process counts those that it began. */
   readonly tagSets: number
   /** What these sums come to: while one of them is behind, another amount. */
   readonly tagged: bigint

@@ -1,8 +1,11 @@
 import { expect, it } from 'vitest'
+import { AWS_RULES } from '../../../domain/usage/aws-rules.ts'
+import { hourOf } from '../../../domain/usage/hour.ts'
 import { anEvent, EVERY_KIND, ingestAtOnceContract } from '../../contract/ingest-at-once.contract.ts'
 import { startLedger } from '../../contract/ledger-harness.ts'
 import { aDynamoPlace, aDynamoTable, describeOnDynamo, type Place } from '../dynamodb.fixture.ts'
 import { type Fault, withFaults } from '../faults.fixture.ts'
+import { bucketKey, meterPartition } from '../keys.ts'
 import { openUsage } from './usage.fixture.ts'
 
 describeOnDynamo('several processes on one table', () => {
@@ -59,6 +62,31 @@ describeOnDynamo('a table that fails', () => {
       ['users', 7n, 30],
     ])
     expect(await whole.audit()).toMatchObject({ balanced: true, meters: 2 })
+  })
+
+  it('keeps tag sets apart for as long as there are no more than AWS takes, however many processes began each', async () => {
+    const place = await aDynamoPlace()
+    const open = async () => openUsage(await aDynamoTable({ place, shards: 1 }))
+    const [first, later, last] = [await startLedger(open), await startLedger(open), await startLedger(open)]
+    const buyer = await first.subscribe()
+    const tagged = (team: string) => ({ tags: { team } })
+    await first.report(buyer, 'a1', 1, tagged('a'))
+    // As after many lives of processes, each of which took up the same ones.
+    const shard = bucketKey(meterPartition(buyer.id, 'requests'), hourOf(first.clock.now()), 0)
+    await (await aDynamoTable({ place })).transaction(async (tx) =>
+      tx.put({ ...(await tx.get(shard))!, tagSets: AWS_RULES.allocationsMax }),
+    )
+    await later.report(buyer, 'a2', 2, tagged('a'))
+    await later.report(buyer, 'b', 4, tagged('b'))
+    await last.report(buyer, 'c', 8, tagged('c'))
+    first.clock.set(first.clock.now() + 3_600_000)
+    await first.close()
+    const [record] = await first.records()
+    expect(record!.allocations.map(({ tags, quantity }) => [tags[0]?.[1], quantity])).toEqual([
+      ['a', 3],
+      ['b', 4],
+      ['c', 8],
+    ])
   })
 
   it('takes in the rest when it is sent again, where a process died between two transactions of a request', async () => {

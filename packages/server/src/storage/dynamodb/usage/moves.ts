@@ -128,21 +128,33 @@ const LOOKS_MAX = 200
 /** Quantity by tag set, of a bucket and of those that were folded into it whole. */
 export async function readTagSums(reader: Reader, bucket: Bucket): Promise<Map<TagSetKey, bigint>> {
   const sums = new Map<TagSetKey, bigint>()
-  const visit = async ({ meter, hour, shards, tagged }: Bucket): Promise<void> => {
+  for await (const { meter, hour, tagged } of withFolded(reader, bucket)) {
     for (const item of await readTagged(reader, meter, hour, tagged)) {
       const tags = text(item.tags)
       sums.set(tags, (sums.get(tags) ?? 0n) + big(item.quantity))
     }
-    for (const source of sourcesOf(shards[0])) {
-      // Of what another meter handed over, the sums were moved.
-      if (source.meter.pk !== meter.pk) continue
-      const folded = await readBucket(reader, meter, source.hour)
-      if (folded !== undefined) await visit(folded)
-    }
   }
-  await visit(bucket)
   for (const [tags, amount] of sums) if (amount === 0n) sums.delete(tags)
   return sums
+}
+
+/** How many tag sets have sums, each once, however many processes began them. */
+export async function countTagSets(reader: Reader, bucket: Bucket): Promise<number> {
+  const found = new Set<TagSetKey>()
+  for await (const { meter, hour } of withFolded(reader, bucket))
+    for (const item of await reader.query({ pk: meter.pk, prefix: tagSumPrefix(hour) }))
+      found.add(text(item.tags))
+  return found.size
+}
+
+async function* withFolded(reader: Reader, bucket: Bucket): AsyncGenerator<Bucket> {
+  yield bucket
+  for (const source of sourcesOf(bucket.shards[0])) {
+    // Of what another meter handed over, the sums were moved.
+    if (source.meter.pk !== bucket.meter.pk) continue
+    const folded = await readBucket(reader, bucket.meter, source.hour)
+    if (folded !== undefined) yield* withFolded(reader, folded)
+  }
 }
 
 async function readTagged(

@@ -170,7 +170,7 @@ async function write(
   const booking = { ...context, ...order, isEnded: facts.isEnded, hours }
   for (const addition of foldByBucket(placed)) {
     if (addition.isUnbillable) bookUnbillable(tx, booking, addition)
-    else bookBillable(tx, booking, addition, tagSetsOf(booking, addition))
+    else bookBillable(tx, booking, addition, await tagSetsOf(booking, addition))
   }
   for (const event of placed) tx.put(toEventItem(event, { epoch, shard, expires }))
   writeCounters(tx, plan, expires ? expiryOfPeriods(placed) : undefined)
