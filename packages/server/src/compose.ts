@@ -422,7 +422,7 @@ export async function composeEngine(
     checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
     refreshSoon: queue.add,
     apiKeyVerifier,
-    manageApiKeys: createManageApiKeys({ apiKeys, subscriptions, clock, verifier: apiKeyVerifier }),
+    manageApiKeys: composeManageApiKeys(ledger, clock, apiKeyVerifier),
     keyUses,
     jobs: {
       ...jobs,
@@ -689,6 +689,15 @@ function composeReady({ ledger, logger, isLeaving }: Engine): () => Promise<Read
 /** What a seller does with subscriptions by hand. */
 export function composeManage(ledger: Ledger, clock: Clock): ManageSubscriptions {
   return createManageSubscriptions({ ...ledger, clock })
+}
+
+/** What a seller does with the keys of its users. @param verifier - of this process, if it checks keys */
+export function composeManageApiKeys(
+  { apiKeys, subscriptions }: Pick<Ledger, 'apiKeys' | 'subscriptions'>,
+  clock: Clock,
+  verifier?: ApiKeyVerifier,
+): ManageApiKeys {
+  return createManageApiKeys({ apiKeys, subscriptions, clock, verifier })
 }
 
 /** Asks buyers, through AWS, to let an agreement be cancelled. */
