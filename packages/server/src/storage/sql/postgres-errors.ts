@@ -8,9 +8,9 @@ const SERIALIZATION_FAILURE = '40001'
 const DEADLOCK = '40P01'
 const UNIQUE_VIOLATION = '23505'
 
-/** The server could not be reached, or the session ended. */
+/** The server could not be reached, takes no changes at the moment (25006), or the session ended. */
 const UNREACHABLE =
-  /^(08\w{3}|57P0[1-5]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/
+  /^(08\w{3}|25006|57P0[1-5]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/
 /** No such user, a wrong password, no such database. */
 const LOGIN = /^(28\w{3}|3D000)$/
 const LOST =

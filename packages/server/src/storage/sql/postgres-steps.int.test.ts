@@ -162,3 +162,21 @@ it('uses up no number of a meter for an hour that is silent', async () => {
   const row = await database.get('SELECT COUNT(*) AS meters, MAX(seq) - MIN(seq) AS apart FROM meter')
   expect(row).toEqual({ meters: 2n, apart: 1n })
 })
+
+it('says that a database is busy that was made read-only, and changes it again once it may', async () => {
+  const url = await postgres.server().createEmpty()
+  const database = await postgres.open(url)
+  await migratePostgres(database)
+  const admin = await postgres.open(postgres.server().url('postgres'))
+  const readOnly = (value: string) =>
+    admin.pool.query(
+      `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = ${value}`,
+    )
+  await readOnly('on')
+  const limited = await postgres.open(url)
+  const change = () => limited.transaction((sql) => sql.run(setCount, '5'))
+  await expect(change()).rejects.toMatchObject({ code: 'ledger.busy' })
+  await readOnly('off')
+  await change()
+  expect(await countOf(database)).toBe(5)
+})
