@@ -28,6 +28,7 @@ import { mailboxRoutes } from './routes/mailbox.ts'
 import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
 import { meterRoutes } from './routes/meter.ts'
 import { operationsRoutes } from './routes/operations.ts'
+import { quotaRoutes } from './routes/quota.ts'
 import { registrationRoutes } from './routes/registration.ts'
 import { SUBSCRIPTION_SCHEMAS } from './routes/subscriptions/subscription-body.ts'
 import { subscriptionRoutes } from './routes/subscriptions.ts'
@@ -135,6 +136,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
         { name: 'usage', description: 'Report usage.' },
         { name: 'ledger', description: 'What became of it.' },
         { name: 'subscriptions', description: 'Who uses what.' },
+        { name: 'quota', description: 'May this caller do this now?' },
         { name: 'buyers', description: 'Who buys.' },
         { name: 'keys', description: 'What your users show to your product.' },
         { name: 'events', description: 'What your systems are told, and whether it reached them.' },
@@ -151,6 +153,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(ledgerRoutes(deps))
   await app.register(subscriptionRoutes(deps))
   await app.register(entitlementRoutes(deps))
+  await app.register(quotaRoutes(deps))
   await app.register(buyerRoutes(deps))
   await app.register(keyRoutes(deps))
   await app.register(deliveryRoutes(deps))
