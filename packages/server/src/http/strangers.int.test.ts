@@ -27,6 +27,11 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'POST /marketplace/webhook': 'public',
   'GET /marketplace/subscriptions/:subscriptionId/entitlements': 'usage:read',
   'GET /entitlements/check': 'access:check',
+  'POST /quota/validate': 'access:check',
+  'GET /quota': 'access:check',
+  'POST /quota/reservations': 'access:check',
+  'POST /quota/reservations/:reservationId/settle': 'access:check',
+  'POST /quota/reservations/:reservationId/release': 'access:check',
   'GET /deliveries': 'usage:read',
   'POST /deliveries/:eventId/replay': 'subscriptions:write',
   'GET /marketplace/subscriptions/:subscriptionId/history': 'usage:read',
@@ -75,7 +80,7 @@ const guarded = Object.entries(ROUTES).filter(([, access]) => access !== 'public
 
 let seller: Awaited<ReturnType<typeof anApp>>
 /** What is another product's: a stranger must not be able to tell that it exists. */
-let theirs: { subscription: string; record: string; buyer: string; key: string }
+let theirs: { subscription: string; record: string; buyer: string; key: string; reservation: string }
 
 beforeAll(async () => {
   seller = await anApp()
@@ -96,6 +101,8 @@ function aRequest(
     .replace(':eventId', 'evt_theirs')
     .replace(':buyerId', theirs.buyer)
     .replace(':keyId', theirs.key)
+    .replace(':reservationId', theirs.reservation)
+    .replace(/\/quota$/, `/quota?subscriptionId=${theirs.subscription}`)
     .replace(':listing', 'acme')
     .replace('/check', `/check?subscriptionId=${theirs.subscription}`)
   const bodies: Readonly<Record<string, object>> = {
@@ -106,6 +113,13 @@ function aRequest(
     'PUT /marketplace/subscriptions/:subscriptionId': { tenantId: 'taken' },
     'DELETE /marketplace/subscriptions/:subscriptionId': { reasonCode: 'OTHER' },
     'POST /buyers/:buyerId/erase': {},
+    'POST /quota/validate': { subscriptionId: theirs.subscription, dimension: 'requests' },
+    'POST /quota/reservations': {
+      subscriptionId: theirs.subscription,
+      dimension: 'requests',
+      id: `stranger-${++count}`,
+    },
+    'POST /quota/reservations/:reservationId/settle': { quantity: 1 },
     'POST /keys': { buyerId: theirs.buyer },
     'POST /keys/:keyId/rotate': { overlapSeconds: 0 },
   }
@@ -199,6 +213,7 @@ describe.each(guarded)('%s', (route, access) => {
       theirs.subscription,
       theirs.buyer,
       theirs.key,
+      theirs.reservation,
     ]) {
       expect(response.payload).not.toContain(hidden)
     }
@@ -208,6 +223,7 @@ describe.each(guarded)('%s', (route, access) => {
       record: 'rec_nowhere',
       buyer: 'buy_nowhere',
       key: 'apk_nowhere',
+      reservation: 'rsv_nowhere',
     }
     const known = theirs
     theirs = unknown
@@ -293,6 +309,8 @@ async function theirLedger() {
     await seller.deps.buyers.list({ product: 'other', limit: 100 }),
     await seller.deps.buyers.listContacts('buy_theirs'),
     await seller.deps.apiKeys.list({ product: 'other' }, { limit: 100 }),
+    await seller.deps.quota.describe({ reference: { subscriptionId: 'sub_theirs' }, dimension: 'requests' }),
+    seller.database.handle.prepare('SELECT * FROM quota_reservation').all(),
   ]
 }
 
@@ -332,5 +350,17 @@ async function anotherProductsUsage(deps: Awaited<ReturnType<typeof anApp>>['dep
     },
     'system',
   )
-  return { subscription: subscription.id, record: items[0]!.id, buyer: subscription.buyer, key: key.id }
+  const { reservation } = await deps.quota.reserve({
+    reference: { subscriptionId: subscription.id },
+    dimension: 'requests',
+    id: 'theirs',
+    forMs: 3_600_000,
+  })
+  return {
+    subscription: subscription.id,
+    record: items[0]!.id,
+    buyer: subscription.buyer,
+    key: key.id,
+    reservation: reservation!.id,
+  }
 }
