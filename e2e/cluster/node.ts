@@ -2,7 +2,7 @@ import { runUntilStopped, urlOf } from '../../packages/server/src/cli/serving.ts
 import {
   composeEngine,
   composeServer,
-  declareSubscriptions,
+  declareConfiguration,
   openLedger,
 } from '../../packages/server/src/compose.ts'
 import { loadConfig } from '../../packages/server/src/config.ts'
@@ -15,7 +15,7 @@ import { followClock } from './follow-clock.ts'
 const config = loadConfig({ cwd: process.cwd(), env: process.env })
 const clock = await followClock(config.aws.endpoint!)
 const ledger = await openLedger(config, clock)
-await declareSubscriptions(ledger, clock)
+await declareConfiguration(ledger, clock)
 const engine = await composeEngine(ledger, { clock, syncsAgreements: true })
 const isWorker = process.argv[2] === 'worker'
 const app = isWorker ? undefined : await composeServer(engine, { overloadDelayMs: 15_000 })

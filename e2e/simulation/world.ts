@@ -88,6 +88,7 @@ export async function createWorld(
       list: () => scenario.products,
       find: (name) => createProductCatalog(scenario.products).find(name),
       findByListing: () => undefined,
+      planAt: (...asked) => createProductCatalog(scenario.products).planAt(...asked),
     }
     const limits = { acceptBackMs: ACCEPT_BACK_MS, acceptAheadMs: 300_000 }
     workers[index] = {

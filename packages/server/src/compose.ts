@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
+import { createCatalogReader } from './config/catalog-reader.ts'
 import {
   type DynamoStoreConfig,
   type PostgresStoreConfig,
@@ -21,9 +22,9 @@ import {
 import { DomainError } from './domain/error.ts'
 import { createManageApiKeys, type ManageApiKeys } from './domain/keys/manage-api-keys.ts'
 import { type ApiKeyVerifier, createApiKeyVerifier } from './domain/keys/verify-api-key.ts'
-import { createProductCatalog, type ProductCatalog } from './domain/products/product.ts'
-import { createQuotaGate, type QuotaGate } from './domain/quotas/quota-gate.ts'
-import type { QuotaStore } from './domain/quotas/quota-store.ts'
+import { declareProducts } from './domain/products/declare-products.ts'
+import { checkNames, createLiveCatalog, type LiveCatalog } from './domain/products/live-catalog.ts'
+import { createManageProducts, type ManageProducts } from './domain/products/manage-products.ts'
 import type { Stores } from './domain/stores.ts'
 import type { AgreementService } from './domain/subscriptions/agreement-service.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
@@ -63,7 +64,6 @@ import { createTelling, type Telling } from './jobs/deliver-events.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
 import { createKeyUseNotes, type KeyUseNotes } from './jobs/note-key-uses.ts'
 import { createQueuePoller, type QueuePoller } from './jobs/poll-queues.ts'
-import { createRounds, type Rounds } from './jobs/rounds.ts'
 import type { AwsClientOptions, AwsCredentials } from './marketplace/aws-client.ts'
 import type { AwsCaller } from './marketplace/aws-identity.ts'
 import { whereIsHost } from './marketplace/loopback.ts'
@@ -77,13 +77,18 @@ import { openSqliteStores } from './storage/sql/sqlite-stores.ts'
 import { systemClock } from './system-clock.ts'
 
 /** The ledger and what belongs to it, opened. */
-export interface Ledger extends Omit<Stores, 'claimLedger' | 'checkDimensions' | 'guardLedger'> {
+export interface Ledger extends Omit<Stores, 'claimLedger' | 'guardLedger'> {
   readonly config: Config
-  readonly catalog: ProductCatalog
+  readonly catalog: LiveCatalog
   /** Who is told what happens, as configured. */
   readonly sinks: readonly SinkSpec[]
   readonly guard: LedgerGuard
+  /** Looks every few seconds for products and plans that were changed elsewhere, until the ledger is closed. */
+  watchCatalog(onError: (error: unknown) => void): void
 }
+
+/** What is changed on one node holds within 5 s on the others: an interval, and time to read it. */
+const CATALOG_WATCH_MS = 2_000
 
 /** Ids are kept a day longer than events are accepted: a repeat at the very edge is still known. */
 const KEEP_IDS_EXTRA_MS = 86_400_000
@@ -94,16 +99,32 @@ const KEEP_IDS_EXTRA_MS = 86_400_000
  * @throws {DomainError} `ledger.mode_mismatch`, `ledger.dimension_changed`, `ledger.too_new`
  */
 export async function openLedger(config: Config, clock: Clock): Promise<Ledger> {
-  const { claimLedger, checkDimensions, guardLedger, ...stores } = await openStores(config)
+  const { claimLedger, guardLedger, ...stores } = await openStores(config)
   try {
     await claimLedger({ mode: config.mode, accountId: config.aws.accountId })
-    const catalog = createProductCatalog(config.products)
-    await checkDimensions(catalog)
+    const catalog = createLiveCatalog({ store: stores.catalogStore, declared: config.products, clock })
+    await catalog.refresh()
+    checkNames(config.products, catalog.versions())
+    await stores.checkDimensions(catalog)
     const sinks = sinkSpecs(config.events)
     // Before anything can happen: a sink is told of all that happens while it is known.
     if (sinks.length > 0) await stores.outbox.register(sinks, clock.now())
     await adoptAgreements(stores.cases, catalog)
-    return { ...stores, config, catalog, sinks, guard: await guardLedger(clock.now()) }
+    let watch: NodeJS.Timeout | undefined
+    return {
+      ...stores,
+      config,
+      catalog,
+      sinks,
+      guard: await guardLedger(clock.now()),
+      watchCatalog(onError) {
+        watch ??= setInterval(() => void catalog.refresh().catch(onError), CATALOG_WATCH_MS).unref()
+      },
+      close: async () => {
+        clearInterval(watch)
+        await stores.close()
+      },
+    }
   } catch (error) {
     await stores.close()
     throw error
@@ -197,12 +218,24 @@ function named(url: string) {
 }
 
 /**
+ * Takes what the configuration declares into the ledger: products and plans, whose changes hold from now on, and
+ * subscriptions.
+ *
+ * @throws {DomainError} `product.exists`, `request.invalid`
+ */
+export async function declareConfiguration(ledger: Ledger, clock: Clock): Promise<void> {
+  await declareProducts(ledger.catalogStore, ledger.config.products, clock.now())
+  await ledger.catalog.refresh()
+  await declareSubscriptions(ledger, clock)
+}
+
+/**
  * Adds the subscriptions that the configuration declares and that the ledger never had. One that has ended stays
  * ended; a changed plan or tenant id is taken over, audited.
  *
  * @throws {DomainError} `request.invalid` where a declared start differs from the ledger's: what was billed stands on it
  */
-export async function declareSubscriptions({ config, subscriptions }: Ledger, clock: Clock): Promise<void> {
+async function declareSubscriptions({ config, subscriptions }: Ledger, clock: Clock): Promise<void> {
   for (const declared of config.subscriptions) {
     const { product, licenseArn, customerIdentifier, plan, tenantId, accessStart } = declared
     const reference = licenseArn === undefined ? { customerIdentifier } : { licenseArn }
@@ -256,9 +289,6 @@ export interface Engine {
   readonly jobs: Jobs
   /** Of the keys that end users show. */
   readonly apiKeyVerifier: ApiKeyVerifier
-  readonly quota: QuotaGate
-  /** Gives back what this node does not use of the limits that it counts by itself. */
-  readonly leasedQuota: Rounds
   readonly manageApiKeys: ManageApiKeys
   /** Started by whoever answers requests, jobs or not. */
   readonly keyUses: KeyUseNotes
@@ -345,6 +375,8 @@ export async function composeEngine(
     steps: {
       mayRun: async (now) => {
         await ledger.checkLevel()
+        // Products and plans may have been changed on another node.
+        await catalog.refresh()
         await ledger.guard.beat(now)
         return ledger.guard.waiting() === undefined
       },
@@ -401,21 +433,6 @@ export async function composeEngine(
   })
   const { apiKeys, guard } = ledger
   const apiKeyVerifier = createApiKeyVerifier({ apiKeys, clock })
-  const checkAccess = createCheckAccess({ subscriptions, entitlements, catalog })
-  const quota = createQuotaGate({
-    checkAccess,
-    verifyKey: apiKeyVerifier.verify,
-    quotas: guardedQuotas(ledger.quotas, guard),
-    ingest,
-    clock,
-  })
-  const leasedQuota = createRounds({
-    everyMs: LEASE_SWEEP_MS,
-    round: quota.sweep,
-    last: quota.close,
-    onError: (error) =>
-      logger.warn({ err: error }, 'slices of limits are not given back: they count as used'),
-  })
   const keyUses = createKeyUseNotes({
     verifier: apiKeyVerifier,
     apiKeys,
@@ -440,11 +457,9 @@ export async function composeEngine(
     agreements,
     notifications,
     poller,
-    checkAccess,
+    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
     refreshSoon: queue.add,
     apiKeyVerifier,
-    quota,
-    leasedQuota,
     manageApiKeys: composeManageApiKeys(ledger, clock, apiKeyVerifier),
     keyUses,
     jobs: {
@@ -509,7 +524,7 @@ function composeNotifications(
     audit,
     gate,
     isExpectedTopic: createTopicCheck({
-      productCodes: catalog.list().map(({ productCode }) => productCode),
+      productCodes: () => catalog.list().map(({ productCode }) => productCode),
       topics: config.notifications.snsTopics,
     }),
     clock,
@@ -608,39 +623,13 @@ export function composeIngest(
       await ledger.checkLevel()
       levelAt = now
     }
-    await refuseWaiting(guard)
+    // Another process may have let it go on.
+    if (guard.waiting() !== undefined) await guard.refresh()
+    const wait = guard.waiting()
+    if (wait !== undefined) throw waitsForRelease(wait)
     return ingest(reports, scope)
   }
 }
-
-/** @throws {DomainError} `ledger.waiting_for_release` */
-async function refuseWaiting(guard: LedgerGuard): Promise<void> {
-  // Another process may have let it go on.
-  if (guard.waiting() !== undefined) await guard.refresh()
-  const wait = guard.waiting()
-  if (wait !== undefined) throw waitsForRelease(wait)
-}
-
-/** A ledger that waits for a person counts nothing. */
-function guardedQuotas(quotas: QuotaStore, guard: LedgerGuard): QuotaStore {
-  const guarded =
-    <Args extends unknown[], T>(step: (...args: Args) => Promise<T>) =>
-    async (...args: Args): Promise<T> => {
-      await refuseWaiting(guard)
-      return step(...args)
-    }
-  return {
-    ...quotas,
-    admit: guarded(quotas.admit),
-    exchange: guarded(quotas.exchange),
-    reserve: guarded(quotas.reserve),
-    settle: guarded(quotas.settle),
-    release: guarded(quotas.release),
-  }
-}
-
-/** So often a node gives back what it does not use of limits that it counts by itself. */
-const LEASE_SWEEP_MS = 1_000
 
 /** The HTTP door to an engine. */
 export async function composeServer(
@@ -652,6 +641,9 @@ export async function composeServer(
   const { usage, subscriptions, buyers, cases, entitlements, catalog, keys, audit, config } = ledger
   const { outbox, sinks, mailbox } = ledger
   const closed = config.deployment?.listings.filter(({ enabled }) => !enabled) ?? []
+  ledger.watchCatalog((error) =>
+    logger.warn({ err: error }, 'changes of products and plans could not be read; they are read again soon'),
+  )
   return createHttpApp({
     ingest,
     usage,
@@ -660,6 +652,7 @@ export async function composeServer(
     buyers,
     history: ledger.history,
     manage: composeManage(ledger, clock),
+    manageProducts: composeManageProducts(ledger, clock),
     requestCancellation: composeRequestCancellation(ledger, engine.agreements, clock),
     register: createRegisterBuyer({ metering, cases, catalog, clock, onRegistered: refreshSoon }),
     completeRegistration: createCompleteRegistration({ cases, clock }),
@@ -678,7 +671,6 @@ export async function composeServer(
     mailbox,
     keys,
     apiKeys: engine.manageApiKeys,
-    quota: engine.quota,
     audit,
     catalog,
     clock,
@@ -748,6 +740,20 @@ export function composeManageApiKeys(
   verifier?: ApiKeyVerifier,
 ): ManageApiKeys {
   return createManageApiKeys({ apiKeys, subscriptions, clock, verifier })
+}
+
+/** What a seller does with products and plans that configuration does not declare. */
+export function composeManageProducts(ledger: Ledger, clock: Clock): ManageProducts {
+  const { config, catalog, catalogStore, checkDimensions, cases } = ledger
+  return createManageProducts({
+    catalog,
+    store: catalogStore,
+    reader: createCatalogReader(config.aws.region),
+    checkDimensions,
+    adopt: ({ productCode, id }) => cases.adopt(productCode, id),
+    configuration: config.file ?? 'the configuration',
+    clock,
+  })
 }
 
 /** Asks buyers, through AWS, to let an agreement be cancelled. */

@@ -161,6 +161,7 @@ products:
             features: {},
             limits: [],
             included: [],
+            isRetired: false,
           },
           {
             id: 'pro',
@@ -177,6 +178,7 @@ products:
               { dimension: 'scans', quantity: 1, window: 'day', onExceed: 'bill' },
             ],
             included: [{ dimension: 'scans', units: 100n, per: 'gold', reset: 'anniversary' }],
+            isRetired: false,
           },
         ],
       },

@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
 import Value from 'typebox/value'
-import type { Plan } from '../domain/plans/plan.ts'
 import type { Dimension, LandingPage, Product } from '../domain/products/product.ts'
 import { MINUTE_MS } from '../domain/usage/hour.ts'
 import { BASE_UNITS_PER_UNIT_MAX } from '../domain/usage/quantity.ts'
 import { expected, problemAt } from './check-schema.ts'
-import { closestName } from './closest-name.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { ENVIRONMENT, type Environment, readEnvironment } from './environment.ts'
 import type { MarketplaceListings } from './marketplace-file.ts'
+import { checkPlans, toPlan } from './plans.ts'
 import {
   asNode,
   type ConfigFile,
   type DimensionSection,
-  type PlanSection,
   ProductSchema,
   type ProductSection,
 } from './schema.ts'
@@ -23,7 +21,7 @@ import type { Pointer, Source } from './source.ts'
 const CONNECTOR_PRODUCT = 'marketplace'
 
 /** A product on its way from the files to the domain. */
-interface Draft {
+export interface Draft {
   section: ProductSection
   /** Of its listing in `marketplace-config.json`. */
   description?: string | undefined
@@ -38,7 +36,7 @@ function newSection(known: Pick<ProductSection, 'id' | 'title' | 'productCode' |
   return section
 }
 
-type Report = (source: Source, pointer: Pointer, message: string) => void
+export type Report = (source: Source, pointer: Pointer, message: string) => void
 
 /**
  * The products of `tollkeeper.yaml`, the enabled listings of `marketplace-config.json` (which join a product of the
@@ -180,7 +178,7 @@ function checkUnique(drafts: readonly Draft[], report: Report): void {
   }
 }
 
-function toProduct(draft: Draft, defaultRegion: string, report: Report): Product {
+export function toProduct(draft: Draft, defaultRegion: string, report: Report): Product {
   const { section, source, pointer } = draft
   const dimensions = section.dimensions.map((dimension, index) =>
     toDimension(dimension, (key, message) =>
@@ -188,13 +186,17 @@ function toProduct(draft: Draft, defaultRegion: string, report: Report): Product
     ),
   )
   checkDimensionNames(section, (path, message) => report(source, [...pointer, ...path], message))
-  checkPlans(section, (path, message) => report(source, [...pointer, ...path], message))
+  const plans = section.plans.map(toPlan)
+  const { pricing } = section
+  checkPlans({ pricing, dimensions, plans }, (path, message) =>
+    report(source, [...pointer, ...path], message),
+  )
   return {
     id: section.id,
     title: section.title ?? section.id,
     productCode: section.productCode ?? '',
     productId: section.productId,
-    pricing: section.pricing,
+    pricing,
     landing: toLanding(section, draft.description),
     metering: section.metering,
     region: section.region ?? defaultRegion,
@@ -202,7 +204,8 @@ function toProduct(draft: Draft, defaultRegion: string, report: Report): Product
     graceMs: section.graceMinutes * MINUTE_MS,
     goodbyeSettleMs: section.goodbyeSettleMinutes * MINUTE_MS,
     dimensions,
-    plans: section.plans.map(toPlan),
+    plans,
+    planVersions: [],
     upgradeUrl: { aws: section.upgradeUrl.aws, direct: section.upgradeUrl.direct },
   }
 }
@@ -288,134 +291,4 @@ function checkDimensionNames(
       owners.set(metric, key)
     })
   })
-}
-
-function checkPlans(section: ProductSection, report: (path: Pointer, message: string) => void): void {
-  const keys = section.dimensions.map(({ key }) => key)
-  const plans = new Set<string>()
-  section.plans.forEach((plan, index) => {
-    const { id, grantedBy, included } = plan
-    // Else what a contract grants would never be read, and what it paid for be billed.
-    const refuseContract = (path: Pointer, key: string) =>
-      report(
-        ['plans', index, ...path],
-        `names \`${key}\`, which only a contract grants: say \`pricing: contract\` or \`contract-with-consumption\` of the product`,
-      )
-    if (section.pricing === 'usage' && grantedBy !== undefined) refuseContract(['grantedBy'], grantedBy)
-    if (plans.has(id))
-      report(['plans', index, 'id'], `must be unique in its product, but \`${id}\` is there twice`)
-    plans.add(id)
-    const seen = new Set<string>()
-    included.forEach(({ dimension, per }, position) => {
-      if (section.pricing === 'usage' && per !== undefined) refuseContract(['included', position, 'per'], per)
-      const path = ['plans', index, 'included', position, 'dimension']
-      if (!keys.includes(dimension)) report(path, notOneOf('a dimension of this product', dimension, keys))
-      if (seen.has(dimension))
-        report(path, `must be there once in its plan, but \`${dimension}\` is there twice`)
-      seen.add(dimension)
-    })
-    checkLimits(section, plan, (path, message) => report(['plans', index, ...path], message))
-  })
-  checkLadder(section, report)
-}
-
-function checkLimits(
-  { dimensions, pricing }: ProductSection,
-  { limits }: PlanSection,
-  report: (path: Pointer, message: string) => void,
-): void {
-  const seen = new Set<string>()
-  limits.forEach(({ dimension, quantity, window, onExceed }, position) => {
-    const name = JSON.stringify([dimension, window])
-    if (seen.has(name)) {
-      const rule = `must be there once in its plan, but \`${dimension}\` has a limit for \`${window}\` twice`
-      report(['limits', position, 'window'], rule)
-    }
-    seen.add(name)
-    const counted = dimensions.find(({ key }) => key === dimension)
-    const scale = counted?.scale ?? 0
-    if (quantity !== 'unlimited' && BigInt(quantity) * 10n ** BigInt(scale) > Number.MAX_SAFE_INTEGER) {
-      const rule = `must be smaller: at a scale of ${scale} it is at most ${Number.MAX_SAFE_INTEGER} / 10^${scale}`
-      report(['limits', position, 'quantity'], rule)
-    }
-    if (onExceed !== 'bill') return
-    const path = ['limits', position, 'onExceed']
-    if (counted === undefined) {
-      const keys = dimensions.map(({ key }) => key)
-      report(
-        path,
-        `can be \`bill\` only for ${notOneOf('a dimension of this product', dimension, keys).slice('must be '.length)}`,
-      )
-    } else if (pricing === 'contract') {
-      report(path, 'must be `block`: a product with `pricing: contract` bills no usage')
-    }
-  })
-}
-
-/** Who gets which plan without asking, and which plan comes after which. */
-function checkLadder({ plans }: ProductSection, report: (path: Pointer, message: string) => void): void {
-  const ids = plans.map(({ id }) => id)
-  plans.forEach(({ id, audience, grantedBy, upgradeTo }, index) => {
-    const path = ['plans', index]
-    const first = plans.findIndex((plan) => plan.audience === audience)
-    if (audience !== 'paid' && first < index) {
-      const rule = `can be \`${audience}\` of one plan in a product, but \`${plans[first]!.id}\` is it, too`
-      report([...path, 'audience'], rule)
-    }
-    if (audience !== 'paid' && grantedBy !== undefined) {
-      const rule = `must be left out: a contract grants what is bought, and this plan is \`${audience}\``
-      report([...path, 'grantedBy'], rule)
-    }
-    if (upgradeTo === undefined) return
-    if (!ids.includes(upgradeTo)) {
-      report([...path, 'upgradeTo'], notOneOf('a plan of this product', upgradeTo, ids))
-    } else if (leadsBack(plans, id)) {
-      report([...path, 'upgradeTo'], `must lead up: from \`${upgradeTo}\` one comes back to \`${id}\``)
-    }
-  })
-}
-
-function leadsBack(plans: readonly PlanSection[], start: string): boolean {
-  let at: string | undefined = start
-  for (let step = 0; step < plans.length && at !== undefined; step++) {
-    at = plans.find(({ id }) => id === at)?.upgradeTo
-    if (at === start) return true
-  }
-  return false
-}
-
-function toPlan(section: PlanSection): Plan {
-  return {
-    id: section.id,
-    title: section.title ?? section.id,
-    audience: section.audience,
-    grantedBy: section.grantedBy,
-    trial: section.trial,
-    price: section.price,
-    upgradeTo: section.upgradeTo,
-    features: section.features,
-    limits: section.limits.map(({ dimension, quantity, window, onExceed }) => ({
-      dimension,
-      quantity: quantity === 'unlimited' ? quantity : Number(quantity),
-      window,
-      onExceed,
-    })),
-    included: section.included.map(({ dimension, units, reset, per }) => ({
-      dimension,
-      units: BigInt(units),
-      per,
-      reset,
-    })),
-  }
-}
-
-/** For a reference that leads nowhere. */
-export function notOneOf(what: string, name: string, known: readonly string[]): string {
-  const meant = closestName(name, known)
-  const hint = meant
-    ? `did you mean \`${meant}\`?`
-    : known.length === 0
-      ? 'there is none'
-      : `there is ${known.slice(0, 10).join(', ')}`
-  return `must be ${what}, not \`${name.slice(0, 60)}\`: ${hint}`
 }

@@ -297,7 +297,7 @@ const LandingSchema = Type.Object(
   { ...CLOSED, default: {}, description: 'The landing page of the listing.' },
 )
 
-const PlanSchema = Type.Object(
+export const PlanSchema = Type.Object(
   {
     id: Type.String({ ...NAME, description: 'Stable name of the plan, unique within the product.' }),
     title: Type.Optional(

@@ -5,7 +5,16 @@
 export type DomainErrorCode =
   | 'request.invalid'
   | 'product.not_found'
+  | 'product.exists'
+  /** Configuration declares it: it is changed there. */
+  | 'product.declared'
+  | 'plan.not_found'
+  | 'plan.declared'
+  /** Another plan leads up to it. */
+  | 'plan.needed'
   | 'dimension.not_found'
+  /** What it is counted in is fixed from its first day. */
+  | 'dimension.fixed'
   | 'subscription.not_found'
   | 'subscription.ambiguous'
   | 'subscription.ended'
@@ -34,11 +43,6 @@ export type DomainErrorCode =
   | 'key.not_found'
   /** It was revoked, has expired or was replaced already. */
   | 'key.not_active'
-  /** An id of a use that came before with another quantity. */
-  | 'quota.id_conflict'
-  | 'reservation.not_found'
-  /** It was settled with another quantity, or released. */
-  | 'reservation.ended'
   | 'ledger.busy'
   | 'ledger.mode_mismatch'
   /** Its tables are of a later version, which took away what this one needs. */

@@ -3,6 +3,7 @@ import type { EntitlementStore } from './entitlements/entitlement-store.ts'
 import type { ApiKeyStore } from './keys/api-key.ts'
 import type { ServiceKeyStore } from './keys/service-key.ts'
 import type { LedgerCopy } from './moving/ledger-copy.ts'
+import type { CatalogStore } from './products/catalog-store.ts'
 import type { ProductCatalog } from './products/product.ts'
 import type { QuotaStore } from './quotas/quota-store.ts'
 import type { BuyerStore } from './subscriptions/buyer.ts'
@@ -37,6 +38,8 @@ export interface Stores {
   readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
   readonly apiKeys: ApiKeyStore
+  /** Products and plans, and how they came to be what they are. */
+  readonly catalogStore: CatalogStore
   readonly audit: AuditTrail
   readonly quotas: QuotaStore
   readonly leases: WorkLeases

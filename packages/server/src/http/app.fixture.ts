@@ -1,11 +1,12 @@
 import { pino } from 'pino'
+import { createCatalogReader } from '../config/catalog-reader.ts'
 import { createCheckAccess } from '../domain/entitlements/check-access.ts'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
 import { createManageApiKeys } from '../domain/keys/manage-api-keys.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
-import { createApiKeyVerifier } from '../domain/keys/verify-api-key.ts'
-import { createProductCatalog, type Product } from '../domain/products/product.ts'
-import { createQuotaGate } from '../domain/quotas/quota-gate.ts'
+import { createLiveCatalog } from '../domain/products/live-catalog.ts'
+import { createManageProducts } from '../domain/products/manage-products.ts'
+import type { Product } from '../domain/products/product.ts'
 import type { AgreementService } from '../domain/subscriptions/agreement-service.ts'
 import { createManageSubscriptions } from '../domain/subscriptions/manage-subscription.ts'
 import { createNotificationIntake } from '../domain/subscriptions/notification-intake.ts'
@@ -23,11 +24,12 @@ import { createSqlApiKeyStore } from '../storage/sql/api-key-store.ts'
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
 import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../storage/sql/buyer-store.ts'
+import { createSqlCatalogStore } from '../storage/sql/catalog-store.ts'
 import { createSqlEntitlementStore } from '../storage/sql/entitlement-store.ts'
+import { checkDimensions } from '../storage/sql/ledger-identity.ts'
 import { createSqlMailbox } from '../storage/sql/mailbox.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
-import { createSqlQuotaStore } from '../storage/sql/quota-store.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
 import { openSqlite } from '../storage/sql/sqlite.ts'
 import { createSqliteUsageStore } from '../storage/sql/sqlite-stores.ts'
@@ -105,23 +107,19 @@ export async function anApp({
   const buyers = createSqlBuyerStore(database)
   const entitlements = createSqlEntitlementStore(database)
   const keys = createSqlServiceKeyStore(database)
-  const catalog = createProductCatalog(products)
+  const catalogStore = createSqlCatalogStore(database)
+  const catalog = createLiveCatalog({ store: catalogStore, declared: products, clock })
   const history = createSqlSubscriptionHistory(database)
   const audit = createSqlAuditTrail(database)
   const lines: string[] = []
-  const apiKeys = createSqlApiKeyStore(database)
-  const verifier = createApiKeyVerifier({ apiKeys, clock })
-  const checkAccess = createCheckAccess({ subscriptions, entitlements, catalog })
-  const ingest = createIngestUsage({
-    usage,
-    subscriptions,
-    catalog,
-    clock,
-    limits: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
-  })
-  const quotas = createSqlQuotaStore(database)
   const deps: HttpDeps = {
-    ingest,
+    ingest: createIngestUsage({
+      usage,
+      subscriptions,
+      catalog,
+      clock,
+      limits: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
+    }),
     usage,
     usageAccounts: createSqlUsageAccounts(database),
     subscriptions,
@@ -157,23 +155,31 @@ export async function anApp({
       audit,
       gate,
       isExpectedTopic: createTopicCheck({
-        productCodes: products.map(({ productCode }) => productCode),
+        productCodes: () => products.map(({ productCode }) => productCode),
         topics,
       }),
       clock,
     }),
     refusals: createRefusalLog({ audit, clock }),
-    checkAccess,
-    quota: createQuotaGate({ checkAccess, verifyKey: verifier.verify, quotas, ingest, clock }),
+    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
     entitlements,
     entitlementRefreshMs: 3_600_000,
     outbox: createSqlOutboxStore(database),
     sinks: [],
     mailbox: createSqlMailbox(database),
     keys,
-    apiKeys: createManageApiKeys({ apiKeys, subscriptions, clock, verifier }),
+    apiKeys: createManageApiKeys({ apiKeys: createSqlApiKeyStore(database), subscriptions, clock }),
     audit,
     catalog,
+    manageProducts: createManageProducts({
+      catalog,
+      store: catalogStore,
+      reader: createCatalogReader('us-east-1'),
+      checkDimensions: (wanted) => checkDimensions(database, wanted),
+      adopt: ({ productCode, id }) => cases.adopt(productCode, id),
+      configuration: 'tollkeeper.yaml',
+      clock,
+    }),
     clock,
     mode: 'simulated',
     metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' },

@@ -28,7 +28,7 @@ import { mailboxRoutes } from './routes/mailbox.ts'
 import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
 import { meterRoutes } from './routes/meter.ts'
 import { operationsRoutes } from './routes/operations.ts'
-import { quotaRoutes } from './routes/quota.ts'
+import { productRoutes } from './routes/products.ts'
 import { registrationRoutes } from './routes/registration.ts'
 import { SUBSCRIPTION_SCHEMAS } from './routes/subscriptions/subscription-body.ts'
 import { subscriptionRoutes } from './routes/subscriptions.ts'
@@ -136,8 +136,8 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
         { name: 'usage', description: 'Report usage.' },
         { name: 'ledger', description: 'What became of it.' },
         { name: 'subscriptions', description: 'Who uses what.' },
-        { name: 'quota', description: 'May this caller do this now?' },
         { name: 'buyers', description: 'Who buys.' },
+        { name: 'products', description: 'What is sold, and on which plans.' },
         { name: 'keys', description: 'What your users show to your product.' },
         { name: 'events', description: 'What your systems are told, and whether it reached them.' },
         { name: 'operations', description: 'Health, metrics and this document.' },
@@ -153,8 +153,8 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(ledgerRoutes(deps))
   await app.register(subscriptionRoutes(deps))
   await app.register(entitlementRoutes(deps))
-  await app.register(quotaRoutes(deps))
   await app.register(buyerRoutes(deps))
+  await app.register(productRoutes(deps))
   await app.register(keyRoutes(deps))
   await app.register(deliveryRoutes(deps))
   await app.register(auditRoutes(deps))

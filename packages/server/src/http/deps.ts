@@ -5,8 +5,8 @@ import type { CheckAccess } from '../domain/entitlements/check-access.ts'
 import type { EntitlementStore } from '../domain/entitlements/entitlement-store.ts'
 import type { ManageApiKeys } from '../domain/keys/manage-api-keys.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
-import type { ProductCatalog } from '../domain/products/product.ts'
-import type { QuotaGate } from '../domain/quotas/quota-gate.ts'
+import type { LiveCatalog } from '../domain/products/live-catalog.ts'
+import type { ManageProducts } from '../domain/products/manage-products.ts'
 import type { BuyerStore } from '../domain/subscriptions/buyer.ts'
 import type { BuyerCaseStore } from '../domain/subscriptions/buyer-case.ts'
 import type { ManageSubscriptions } from '../domain/subscriptions/manage-subscription.ts'
@@ -53,7 +53,6 @@ export interface HttpDeps {
     | { readonly secret: string; readonly toleranceMs: number; readonly clock: Pick<Clock, 'now'> }
     | undefined
   readonly checkAccess: CheckAccess
-  readonly quota: Pick<QuotaGate, 'validate' | 'describe' | 'reserve' | 'settle' | 'release'>
   readonly entitlements: Pick<EntitlementStore, 'find'>
   /** How often entitlements are read anew, ms. */
   readonly entitlementRefreshMs: number
@@ -65,7 +64,8 @@ export interface HttpDeps {
   /** Of end users. */
   readonly apiKeys: ManageApiKeys
   readonly audit: AuditTrail
-  readonly catalog: ProductCatalog
+  readonly catalog: LiveCatalog
+  readonly manageProducts: ManageProducts
   readonly clock: Clock
   readonly mode: 'simulated' | 'shadow' | 'live'
   readonly metrics: { readonly contentType: string; text(): Promise<string> }

@@ -37,7 +37,13 @@ const STATUS = {
   'key.not_found': 404,
   'key.not_active': 409,
   'product.not_found': 404,
+  'product.exists': 409,
+  'product.declared': 409,
+  'plan.not_found': 404,
+  'plan.declared': 409,
+  'plan.needed': 409,
   'dimension.not_found': 404,
+  'dimension.fixed': 409,
   'subscription.not_found': 404,
   'subscription.ambiguous': 409,
   'subscription.ended': 410,
@@ -46,9 +52,6 @@ const STATUS = {
   'subscription.field_fixed': 422,
   'subscription.not_at_aws': 409,
   // AWS's refusals are not ours to repeat: asking again does not help, and neither does another key.
-  'quota.id_conflict': 409,
-  'reservation.not_found': 404,
-  'reservation.ended': 409,
   'agreement.unknown': 409,
   'agreement.not_permitted': 409,
   'agreement.refused': 409,
@@ -92,8 +95,6 @@ const REFUSAL_STATUS = {
   subscription_ended: 410,
   before_access: 422,
   quantity_overflow: 422,
-  metered_by_gate: 422,
-  quota_exceeded: 429,
 } as const satisfies Record<RefusalCode, number>
 
 /** Subscriptions listed where a reference fits several. */

@@ -27,11 +27,6 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'POST /marketplace/webhook': 'public',
   'GET /marketplace/subscriptions/:subscriptionId/entitlements': 'usage:read',
   'GET /entitlements/check': 'access:check',
-  'POST /quota/validate': 'access:check',
-  'GET /quota': 'access:check',
-  'POST /quota/reservations': 'access:check',
-  'POST /quota/reservations/:reservationId/settle': 'access:check',
-  'POST /quota/reservations/:reservationId/release': 'access:check',
   'GET /deliveries': 'usage:read',
   'POST /deliveries/:eventId/replay': 'subscriptions:write',
   'GET /marketplace/subscriptions/:subscriptionId/history': 'usage:read',
@@ -48,6 +43,16 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /keys/:keyId': 'keys:write',
   'POST /keys/:keyId/rotate': 'keys:write',
   'DELETE /keys/:keyId': 'keys:write',
+  'GET /products': 'usage:read',
+  'GET /products/:product': 'usage:read',
+  'GET /products/:product/history': 'usage:read',
+  'POST /products': 'products:write',
+  'PUT /products/:product': 'products:write',
+  'GET /products/:product/plans': 'usage:read',
+  'GET /products/:product/plans/:plan': 'usage:read',
+  'PUT /products/:product/plans/:plan': 'products:write',
+  'GET /products/:product/plans/:plan/history': 'usage:read',
+  'DELETE /products/:product/plans/:plan': 'products:write',
   'GET /audit': 'admin',
   'GET /metrics': 'loopback',
   'GET /mailbox': 'loopback',
@@ -70,6 +75,7 @@ const SCOPES: readonly KeyScope[] = [
   'access:check',
   'subscriptions:write',
   'keys:write',
+  'products:write',
   'admin',
 ]
 /** Scopes that let in what another one names. */
@@ -80,7 +86,7 @@ const guarded = Object.entries(ROUTES).filter(([, access]) => access !== 'public
 
 let seller: Awaited<ReturnType<typeof anApp>>
 /** What is another product's: a stranger must not be able to tell that it exists. */
-let theirs: { subscription: string; record: string; buyer: string; key: string; reservation: string }
+let theirs: { subscription: string; record: string; buyer: string; key: string; product: string }
 
 beforeAll(async () => {
   seller = await anApp()
@@ -101,8 +107,8 @@ function aRequest(
     .replace(':eventId', 'evt_theirs')
     .replace(':buyerId', theirs.buyer)
     .replace(':keyId', theirs.key)
-    .replace(':reservationId', theirs.reservation)
-    .replace(/\/quota$/, `/quota?subscriptionId=${theirs.subscription}`)
+    .replace(':product', theirs.product)
+    .replace(':plan', 'their-plan')
     .replace(':listing', 'acme')
     .replace('/check', `/check?subscriptionId=${theirs.subscription}`)
   const bodies: Readonly<Record<string, object>> = {
@@ -113,14 +119,10 @@ function aRequest(
     'PUT /marketplace/subscriptions/:subscriptionId': { tenantId: 'taken' },
     'DELETE /marketplace/subscriptions/:subscriptionId': { reasonCode: 'OTHER' },
     'POST /buyers/:buyerId/erase': {},
-    'POST /quota/validate': { subscriptionId: theirs.subscription, dimension: 'requests' },
-    'POST /quota/reservations': {
-      subscriptionId: theirs.subscription,
-      dimension: 'requests',
-      id: `stranger-${++count}`,
-    },
-    'POST /quota/reservations/:reservationId/settle': { quantity: 1 },
     'POST /keys': { buyerId: theirs.buyer },
+    'POST /products': { id: 'stranger', productCode: 'stranger0code' },
+    'PUT /products/:product': { productCode: 'stranger0code' },
+    'PUT /products/:product/plans/:plan': { title: 'Taken' },
     'POST /keys/:keyId/rotate': { overlapSeconds: 0 },
   }
   const payload = bodies[route]
@@ -213,7 +215,8 @@ describe.each(guarded)('%s', (route, access) => {
       theirs.subscription,
       theirs.buyer,
       theirs.key,
-      theirs.reservation,
+      'other0code0of0twenty0five',
+      'Their plan',
     ]) {
       expect(response.payload).not.toContain(hidden)
     }
@@ -223,7 +226,7 @@ describe.each(guarded)('%s', (route, access) => {
       record: 'rec_nowhere',
       buyer: 'buy_nowhere',
       key: 'apk_nowhere',
-      reservation: 'rsv_nowhere',
+      product: 'nowhere',
     }
     const known = theirs
     theirs = unknown
@@ -309,8 +312,8 @@ async function theirLedger() {
     await seller.deps.buyers.list({ product: 'other', limit: 100 }),
     await seller.deps.buyers.listContacts('buy_theirs'),
     await seller.deps.apiKeys.list({ product: 'other' }, { limit: 100 }),
-    await seller.deps.quota.describe({ reference: { subscriptionId: 'sub_theirs' }, dimension: 'requests' }),
-    seller.database.handle.prepare('SELECT * FROM quota_reservation').all(),
+    seller.deps.catalog.find('other'),
+    seller.deps.catalog.list().length,
   ]
 }
 
@@ -350,17 +353,13 @@ async function anotherProductsUsage(deps: Awaited<ReturnType<typeof anApp>>['dep
     },
     'system',
   )
-  const { reservation } = await deps.quota.reserve({
-    reference: { subscriptionId: subscription.id },
-    dimension: 'requests',
-    id: 'theirs',
-    forMs: 3_600_000,
-  })
+  const given = { id: 'their-plan', body: { title: 'Their plan' }, from: undefined }
+  await deps.manageProducts.putPlan('other', given, 'system')
   return {
     subscription: subscription.id,
     record: items[0]!.id,
     buyer: subscription.buyer,
     key: key.id,
-    reservation: reservation!.id,
+    product: 'other',
   }
 }

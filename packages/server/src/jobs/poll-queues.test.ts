@@ -111,7 +111,7 @@ async function aPoller(given: Partial<QueuePollerDeps> = {}) {
     audit: createSqlAuditTrail(database),
     gate: { verify: refuse, confirm: refuse },
     isExpectedTopic: createTopicCheck({
-      productCodes: catalog.list().map(({ productCode }) => productCode),
+      productCodes: () => catalog.list().map(({ productCode }) => productCode),
       topics: [],
     }),
     clock,

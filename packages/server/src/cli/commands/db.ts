@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { backUpStore, declareSubscriptions, openLedger } from '../../compose.ts'
+import { backUpStore, declareConfiguration, openLedger } from '../../compose.ts'
 import { systemClock } from '../../system-clock.ts'
 import { type CommonOptions, cliActor, configOf, withLedger } from '../context.ts'
 import { guarded, print } from '../output.ts'
@@ -16,7 +16,7 @@ export function dbCommand(): Command {
       guarded(async (options: CommonOptions) => {
         const config = configOf(options)
         const ledger = await openLedger(config, systemClock)
-        await declareSubscriptions(ledger, systemClock)
+        await declareConfiguration(ledger, systemClock)
         await ledger.close()
         const { migrated } = ledger
         print(options.json, { store: config.store.name, mode: config.mode, migrated }, () =>

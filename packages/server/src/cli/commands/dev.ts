@@ -6,7 +6,7 @@ import {
   composeEngine,
   composeServer,
   createLogger,
-  declareSubscriptions,
+  declareConfiguration,
   type Ledger,
   openLedger,
 } from '../../compose.ts'
@@ -79,7 +79,7 @@ async function runDev(options: DevOptions): Promise<void> {
       },
     }
     const ledger = await openLedger(config, clock)
-    await declareSubscriptions(ledger, clock)
+    await declareConfiguration(ledger, clock)
     // Requests and jobs are not told one by one here: the screen belongs to what there is to click.
     const logger = createLogger({
       log: { level: process.env.LOG_LEVEL === undefined ? 'warn' : config.log.level },
@@ -96,7 +96,6 @@ async function runDev(options: DevOptions): Promise<void> {
     simulator.deliverTo(toDestinations(config.products, url))
     const secret = await devKey(ledger, clock, options.data)
     engine.keyUses.start()
-    engine.leasedQuota.start()
     engine.jobs.start()
     engine.poller.start()
     const { email } = config.events

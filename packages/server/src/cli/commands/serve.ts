@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { composeEngine, composeServer, declareSubscriptions, openLedger } from '../../compose.ts'
+import { composeEngine, composeServer, declareConfiguration, openLedger } from '../../compose.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../system-clock.ts'
 import { checkLive } from '../check-live.ts'
@@ -28,7 +28,7 @@ export function serveCommand(): Command {
         await checkAddress(host, port)
         await checkLive(config)
         const ledger = await openLedger(config, systemClock)
-        await declareSubscriptions(ledger, systemClock)
+        await declareConfiguration(ledger, systemClock)
         const engine = await composeEngine(ledger, { clock: systemClock, syncsAgreements: true })
         const app = await composeServer(engine)
         try {
@@ -45,7 +45,6 @@ export function serveCommand(): Command {
             : `Tollkeeper (${config.mode}) listens on ${url}\n`,
         )
         engine.keyUses.start()
-        engine.leasedQuota.start()
         if (options.jobs) {
           engine.jobs.start()
           engine.poller.start()
@@ -69,7 +68,7 @@ export function workerCommand(): Command {
         })
         await checkLive(config)
         const ledger = await openLedger(config, systemClock)
-        await declareSubscriptions(ledger, systemClock)
+        await declareConfiguration(ledger, systemClock)
         const engine = await composeEngine(ledger, { clock: systemClock, syncsAgreements: true })
         process.stdout.write(
           options.json

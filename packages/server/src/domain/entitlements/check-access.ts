@@ -1,5 +1,5 @@
 import { DomainError } from '../error.ts'
-import type { ProductCatalog } from '../products/product.ts'
+import type { Product, ProductCatalog } from '../products/product.ts'
 import {
   isLive,
   licenseTail,
@@ -127,6 +127,8 @@ function createMemory(deps: {
   readonly catalog: ProductCatalog
 }) {
   let known = { subscriptions: -1, readings: -1 }
+  /** Another list as soon as any product or plan is another. */
+  let products: readonly Product[] | undefined
   let subjects = new Map<string, readonly AccessSubject[]>()
   return {
     async find(
@@ -134,8 +136,14 @@ function createMemory(deps: {
       reference: SubscriptionReference,
     ): Promise<readonly AccessSubject[]> {
       const epochs = await deps.entitlements.epochs()
-      if (epochs.subscriptions !== known.subscriptions || epochs.readings !== known.readings) {
+      const sold = deps.catalog.list()
+      if (
+        epochs.subscriptions !== known.subscriptions ||
+        epochs.readings !== known.readings ||
+        sold !== products
+      ) {
         known = epochs
+        products = sold
         subjects = new Map()
       }
       const name = nameOf(product, reference)

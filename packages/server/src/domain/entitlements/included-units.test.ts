@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Included, type IncludedReset, PLAIN_PLAN, type Plan } from '../plans/plan.ts'
+import type { PlanVersion } from '../plans/plan-version.ts'
 import { hourOf } from '../usage/hour.ts'
 import type { ContractHistory } from './contract-history.ts'
 import { includedAt, includedPeriod } from './included-units.ts'
@@ -31,14 +32,26 @@ const seats = (...changes: readonly (readonly [units: number, from: string])[]):
     })),
   })
 
+const aVersion = (version: number, body: Plan, from: number): PlanVersion => ({
+  product: 'demo',
+  version,
+  from,
+  position: 0,
+  body,
+  actor: 'test',
+  at: from,
+  origin: 'api',
+})
+
 const included = (
   plans: readonly Plan[],
   known: ContractHistory,
   hour: string,
   plan: string | undefined = plans[0]?.id,
+  planVersions: readonly PlanVersion[] = [],
 ) =>
   includedAt(
-    { plans, pricing: 'contract-with-consumption' },
+    { plans, planVersions, pricing: 'contract-with-consumption' },
     'requests',
     { plan, accessStart: utc('2026-10-15T09:30') },
     known,
@@ -124,12 +137,44 @@ describe('included units', () => {
     })
   })
 
+  it('follow a plan that is changed, from the hour on in which it is: what was is not rewritten', () => {
+    const versions = [
+      aVersion(1, aPlan('pro', { units: 100n }), 0),
+      aVersion(2, aPlan('pro', { units: 300n }), utc('2026-11-10T12:20')),
+    ]
+    const at = (hour: string) => included([aPlan('pro', { units: 300n })], history(), hour, 'pro', versions)
+    expect(at('2026-11-10T11:00')?.units).toBe(100n)
+    expect(at('2026-11-10T12:00')?.units).toBe(300n)
+    expect(at('2026-12-01T00:00')?.units).toBe(300n)
+  })
+
+  it('are kept for their period where a plan is changed to include less', () => {
+    const versions = [
+      aVersion(1, aPlan('pro', { units: 100n }), 0),
+      aVersion(2, aPlan('pro', { units: 20n }), utc('2026-11-10T12:20')),
+    ]
+    const at = (hour: string) => included([aPlan('pro', { units: 20n })], history(), hour, 'pro', versions)
+    expect(at('2026-11-30T23:00')?.units).toBe(100n)
+    expect(at('2026-12-01T00:00')?.units).toBe(20n)
+  })
+
+  it('end with a plan that includes nothing any more, and count again of an hour before', () => {
+    const versions = [
+      aVersion(1, aPlan('pro'), 0),
+      aVersion(2, { ...aPlan('pro'), included: [] }, utc('2026-11-10T12:20')),
+    ]
+    const plans = [{ ...aPlan('pro'), included: [] }]
+    expect(included(plans, history(), '2026-11-10T12:00', 'pro', versions)?.units).toBe(100n)
+    expect(included(plans, history(), '2026-11-10T13:00', 'pro', versions)).toBeUndefined()
+    expect(included(plans, history(), '2026-11-10T10:00', 'pro', versions)?.units).toBe(100n)
+  })
+
   it('wait for AWS’s first word, where they depend on it', () => {
     const unread = history({ isRead: false })
     const byPlan = [aPlan('pro', {}, { grantedBy: 'pro' })]
     const at = (plans: readonly Plan[], known: ContractHistory, plan?: string) =>
       includedAt(
-        { plans, pricing: 'contract-with-consumption' },
+        { plans, planVersions: [], pricing: 'contract-with-consumption' },
         'requests',
         { plan, accessStart: 0 },
         known,

@@ -1,4 +1,5 @@
-import type { Included } from '../plans/plan.ts'
+import type { Included, Plan } from '../plans/plan.ts'
+import { planAt } from '../plans/plan-version.ts'
 import type { Product } from '../products/product.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type Hour, hourEnd, hourStart, monthStart } from '../usage/hour.ts'
@@ -23,31 +24,27 @@ export interface Allowance {
  * @returns undefined where no plan in force in that hour includes any
  */
 export function includedAt(
-  product: Pick<Product, 'plans' | 'pricing'>,
+  product: Pick<Product, 'plans' | 'planVersions' | 'pricing'>,
   dimension: string,
   subscription: Pick<Subscription, 'plan' | 'accessStart'>,
   history: ContractHistory,
   hour: Hour,
 ): Allowance | undefined {
-  const isIncluded = product.plans.some((plan) =>
-    plan.included.some((units) => units.dimension === dimension),
-  )
-  if (!isIncluded) return undefined
+  if (!mayInclude(product, ({ included }) => included.some((units) => units.dimension === dimension)))
+    return undefined
   const start = hourStart(hour)
   const end = hourEnd(hour)
   const includedWhen = (time: number): Included | undefined => {
-    const id = planAt(history, subscription, time)
-    return product.plans
-      .find((plan) => plan.id === id)
-      ?.included.find((included) => included.dimension === dimension)
+    const plan = planAt(product, planIdAt(history, subscription, time), time)
+    return plan?.included.find((included) => included.dimension === dimension)
   }
-  const changes = changesWithin(history, Number.NEGATIVE_INFINITY, end)
+  const changes = changesWithin(product, history, end)
   const ofHour = [start, ...changes.filter((time) => time > start)]
   const included = ofHour.map(includedWhen).findLast((found) => found !== undefined)
   const isUnread = !history.isRead && product.pricing === 'contract-with-consumption'
   if (included === undefined) {
-    const mayInclude = isUnread && subscription.plan === undefined && isGrantable(product, dimension)
-    return mayInclude ? { period: '', units: 0n, isUnread } : undefined
+    const isPossible = isUnread && subscription.plan === undefined && isGrantable(product, dimension)
+    return isPossible ? { period: '', units: 0n, isUnread } : undefined
   }
   const period = includedPeriod(included, subscription, start, history.terms)
   const unitsWhen = (time: number): bigint => {
@@ -64,6 +61,14 @@ export function includedAt(
   return { period: period.key, units: most, isUnread: isUnread && included.per !== undefined }
 }
 
+/** Is it so of any plan, as it is or at any other time? */
+export function mayInclude(
+  { plans, planVersions }: Pick<Product, 'plans' | 'planVersions'>,
+  isIncluding: (plan: Pick<Plan, 'included'>) => boolean,
+): boolean {
+  return plans.some(isIncluding) || planVersions.some(({ body }) => isIncluding(body))
+}
+
 /** Could AWS grant a plan that includes it? */
 function isGrantable({ plans }: Pick<Product, 'plans'>, dimension: string): boolean {
   return plans.some(
@@ -72,13 +77,17 @@ function isGrantable({ plans }: Pick<Product, 'plans'>, dimension: string): bool
   )
 }
 
-/** When the plan or an entitlement changed, in order. */
-function changesWithin({ plans, entitlements }: ContractHistory, after: number, before: number): number[] {
-  const times = new Set([...plans, ...entitlements].map(({ from }) => from))
-  return [...times].filter((time) => time > after && time < before).sort((a, b) => a - b)
+/** When the plan, what it includes, or an entitlement changed, in order. */
+function changesWithin(
+  { planVersions }: Pick<Product, 'planVersions'>,
+  { plans, entitlements }: ContractHistory,
+  before: number,
+): number[] {
+  const times = new Set([...plans, ...entitlements, ...planVersions].map(({ from }) => from))
+  return [...times].filter((time) => time < before).sort((a, b) => a - b)
 }
 
-function planAt(
+function planIdAt(
   { plans }: ContractHistory,
   { plan }: Pick<Subscription, 'plan'>,
   time: number,

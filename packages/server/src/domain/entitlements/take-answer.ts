@@ -144,7 +144,7 @@ function patchOf(
   product: Product,
   entitlements: readonly Entitlement[],
 ): NonNullable<ReadingChanges['patch']> {
-  const granted = grantedPlan(product, entitlements)
+  const granted = grantedPlan(product, entitlements, plan)
   const wasGranted = product.plans.find(({ id }) => id === plan)?.grantedBy !== undefined
   const expiry = lastExpiry(entitlements)
   return {
@@ -156,13 +156,20 @@ function patchOf(
   }
 }
 
-/** The last plan of the list that a contract grants. */
+/**
+ * The last plan of the list that a contract grants.
+ *
+ * @param held - the plan until now: it is kept though it be retired
+ */
 export function grantedPlan(
   { plans }: Pick<Product, 'plans'>,
   entitlements: readonly Entitlement[],
+  held: string | undefined,
 ): string | undefined {
-  return plans.findLast(({ grantedBy }) => grantedBy !== undefined && isEntitledTo(entitlements, grantedBy))
-    ?.id
+  return plans.findLast(
+    ({ id, grantedBy, isRetired }) =>
+      grantedBy !== undefined && isEntitledTo(entitlements, grantedBy) && (!isRetired || id === held),
+  )?.id
 }
 
 /** The same whatever order AWS lists them in. */

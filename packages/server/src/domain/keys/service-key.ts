@@ -6,6 +6,7 @@ export type KeyScope =
   | 'usage:read'
   | 'access:check'
   | 'subscriptions:write'
+  | 'products:write'
   | 'events:write'
   | 'keys:write'
   | 'admin'
@@ -14,6 +15,7 @@ export const KEY_SCOPES: readonly KeyScope[] = [
   'usage:read',
   'access:check',
   'subscriptions:write',
+  'products:write',
   'events:write',
   'keys:write',
   'admin',

@@ -424,6 +424,25 @@ const KINDS = {
       used: 'integer?',
     },
   },
+  catalogVersion: {
+    key: ['product', 'plan', 'version'],
+    pageMax: 50,
+    fields: {
+      product: 'text',
+      /** Empty: of the product itself. */
+      plan: 'text',
+      version: 'integer',
+      fromMs: 'integer',
+      position: 'integer',
+      origin: 'text',
+      /** 1 or 0. */
+      retired: 'integer',
+      /** JSON. */
+      body: 'text',
+      actor: 'text',
+      at: 'integer',
+    },
+  },
 } as const satisfies Record<string, Omit<LedgerKind, 'name'>>
 
 export type LedgerKindName = keyof typeof KINDS

@@ -55,6 +55,8 @@ export interface Plan {
   readonly features: Readonly<Record<string, boolean | number | string>>
   readonly limits: readonly Limit[]
   readonly included: readonly Included[]
+  /** Nobody gets it any more; whoever is on it keeps it. */
+  readonly isRetired: boolean
 }
 
 /** What a plan that is bought need not say. */
@@ -67,10 +69,11 @@ export const PLAIN_PLAN = {
   features: {},
   limits: [],
   included: [],
+  isRetired: false,
 } as const satisfies Omit<Plan, 'id' | 'title'>
 
 /** The one plan that can have been bought; where there are several, only AWS's entitlements or a person can say. */
 export function onlyPaidPlan(plans: readonly Plan[]): Plan | undefined {
-  const paid = plans.filter(({ audience }) => audience === 'paid')
+  const paid = plans.filter(({ audience, isRetired }) => audience === 'paid' && !isRetired)
   return paid.length === 1 ? paid[0] : undefined
 }

@@ -1,4 +1,5 @@
 import type { Plan } from '../plans/plan.ts'
+import { type Plans, planAt } from '../plans/plan-version.ts'
 import type { Aggregation, AggregationPeriod } from '../usage/aggregation.ts'
 
 /** How AWS knows who used something. One product speaks one of the two (facts: legacy and license metering bill twice). */
@@ -41,7 +42,7 @@ export interface Dimension {
 }
 
 /** What is sold, with how it is metered. Declared in configuration. */
-export interface Product {
+export interface Product extends Plans {
   /** Ours: stable, chosen by the seller. */
   readonly id: string
   readonly title: string
@@ -60,7 +61,6 @@ export interface Product {
   /** How long the hour in progress stays open after an end, ms. */
   readonly goodbyeSettleMs: number
   readonly dimensions: readonly Dimension[]
-  readonly plans: readonly Plan[]
   /** Where one moves up to another plan, by the channel that a buyer came through. */
   readonly upgradeUrl: { readonly aws: string | undefined; readonly direct: string | undefined }
 }
@@ -102,6 +102,7 @@ export const USAGE_PRODUCT = {
   productId: undefined,
   pricing: 'usage',
   landing: PLAIN_LANDING,
+  planVersions: [],
   upgradeUrl: { aws: undefined, direct: undefined },
 } as const
 
@@ -116,6 +117,8 @@ export interface ProductCatalog {
   /** By our id or AWS's product code. */
   find(idOrCode: string): Product | undefined
   findByListing(listing: string): Product | undefined
+  /** A product's plan as it was, is, or is going to be at a time, ms. */
+  planAt(product: string, plan: string, time: number): Plan | undefined
 }
 
 export function createProductCatalog(products: readonly Product[]): ProductCatalog {
@@ -127,6 +130,10 @@ export function createProductCatalog(products: readonly Product[]): ProductCatal
     list: () => products,
     find: (idOrCode) => byName.get(idOrCode),
     findByListing: (listing) => byListing.get(listing),
+    planAt(id, plan, time) {
+      const product = byName.get(id)
+      return product && planAt(product, plan, time)
+    },
   }
 }
 

@@ -1,9 +1,8 @@
 import { anniversaryBefore } from '../entitlements/included-units.ts'
-import type { LimitWindow } from '../plans/plan.ts'
 import { HOUR_MS, MINUTE_MS } from '../usage/hour.ts'
 
 /** When a limit starts anew. `minute`, `hour` and `day` are fixed in UTC, `month` runs from an anniversary, `lifetime` never ends. */
-export type Window = LimitWindow
+export type Window = 'minute' | 'hour' | 'day' | 'month' | 'lifetime'
 
 /** A window that a time lies in, ms. */
 export interface WindowSpan {

@@ -1,6 +1,7 @@
 import { hash, randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
+import { choosablePlans } from '../plans/plan-version.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
 import type { Contact } from './buyer.ts'
 import type { BuyerCase, BuyerCaseStore, CaseChanges } from './buyer-case.ts'
@@ -289,8 +290,9 @@ function apply(buyerCase: BuyerCase, { create, change }: CaseChanges): BuyerCase
 }
 
 function checkPlan(product: Product, plan: string | undefined): void {
-  if (plan === undefined || product.plans.some(({ id }) => id === plan)) return
-  const plans = product.plans.map(({ id }) => id).join(', ') || 'none'
+  const choosable = choosablePlans(product)
+  if (plan === undefined || choosable.some(({ id }) => id === plan)) return
+  const plans = choosable.map(({ id }) => id).join(', ') || 'none'
   throw new DomainError('request.invalid', `plan must be one of product ${product.id}: ${plans}`)
 }
 

@@ -89,14 +89,13 @@ const MARKETPLACE_TOPIC = new RegExp(
  * Anybody with an AWS account can have a topic whose messages AWS signs.
  */
 export function createTopicCheck(given: {
-  /** AWS's product codes. */
-  readonly productCodes: readonly string[]
+  /** AWS's product codes, as they are when a message comes. */
+  readonly productCodes: () => readonly string[]
   readonly topics: readonly string[]
 }): (topicArn: string) => boolean {
-  const codes = new Set(given.productCodes)
   const topics = new Set(given.topics)
   return (topicArn) => {
     const code = MARKETPLACE_TOPIC.exec(topicArn)?.[1]
-    return topics.has(topicArn) || (code !== undefined && codes.has(code))
+    return topics.has(topicArn) || (code !== undefined && given.productCodes().includes(code))
   }
 }

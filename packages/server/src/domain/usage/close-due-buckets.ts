@@ -1,4 +1,4 @@
-import { includedAt } from '../entitlements/included-units.ts'
+import { includedAt, mayInclude } from '../entitlements/included-units.ts'
 import { DomainError } from '../error.ts'
 import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
@@ -209,7 +209,7 @@ async function closeKeys(run: Run, product: Product, keys: readonly BucketKey[])
     },
     {
       history: product.dimensions.some(({ holdAbove }) => holdAbove !== undefined && 'times' in holdAbove),
-      contract: product.plans.some(({ included }) => included.length > 0),
+      contract: mayInclude(product, ({ included }) => included.length > 0),
     },
   )
   for (const [index, outcome] of outcomes.entries()) {

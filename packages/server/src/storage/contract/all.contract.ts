@@ -1,4 +1,5 @@
 import { apiKeysContract } from './api-keys.contract.ts'
+import { catalogStoreContract } from './catalog-store.contract.ts'
 import { consumptionContract } from './consumption.contract.ts'
 import { entitlementStoreContract } from './entitlement-store.contract.ts'
 import { hardAccessCases } from './hard-cases-access.contract.ts'
@@ -66,6 +67,7 @@ export function ledgerContracts(name: string, open: OpenStores, runs = MANY): vo
   manyTellersContract(name, open)
   recordsContract(name, open)
   ledgerContract(name, open)
+  catalogStoreContract(name, open)
   apiKeysContract(name, () => openTelling(open))
   quotaStoreContract(name, open, runs.quotas)
   workLeasesContract(name, async () => (await open()).leases)

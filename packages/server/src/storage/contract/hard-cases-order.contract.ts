@@ -10,7 +10,7 @@ export function hardOrderCases(name: string, open: OpenStores): void {
     it('goes on where a declared subscription’s agreement is renewed', async () => {
       const { subscribe, receive, clock, all, use } = await startSeller(open)
       const old = anAgreement({ id: 'agmt-old', acceptedAt: utc('2026-01-01T00:00') })
-      // As `declareSubscriptions` does: License Updated was long before our time.
+      // As `declareConfiguration` does: License Updated was long before our time.
       await subscribe({
         licenseArn: old.licenseArn,
         customerAwsAccountId: ACCOUNT,

@@ -38,6 +38,7 @@ export async function startLedger<S extends Stores = Stores>(
     list: () => products,
     find: (name) => createProductCatalog(products).find(name),
     findByListing: () => undefined,
+    planAt: (...asked) => createProductCatalog(products).planAt(...asked),
   }
   const ingest = createIngestUsage({
     ...stores,

@@ -2,6 +2,7 @@ import { hashSecret } from '../../domain/keys/key-secret.ts'
 import { createManageApiKeys } from '../../domain/keys/manage-api-keys.ts'
 import { generateSecret } from '../../domain/keys/service-key.ts'
 import { PLAIN_PLAN } from '../../domain/plans/plan.ts'
+import { declareProducts } from '../../domain/products/declare-products.ts'
 import type { Product } from '../../domain/products/product.ts'
 import { limitsAt } from '../../domain/quotas/quota.ts'
 import type { Stores } from '../../domain/stores.ts'
@@ -9,7 +10,7 @@ import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.f
 import { deliverDue, fanOutAll } from '../../domain/telling/deliver-due.ts'
 import { eventKey } from '../../domain/usage/ingest-usage.ts'
 import { aContract, nameOf, seats, startContracts } from './contract-harness.ts'
-import { aDimension, utc } from './fixtures.ts'
+import { aDimension, aProduct, utc } from './fixtures.ts'
 import { aSink } from './outbox-harness.ts'
 
 const HOUR = 3_600_000
@@ -43,6 +44,9 @@ export type WholeLedger = Awaited<ReturnType<typeof fillLedger>>
 export async function fillLedger(stores: Stores, now = utc('2026-11-21T10:30')) {
   await stores.claimLedger({ mode: 'simulated', accountId: undefined })
   await stores.secret('registration', 32)
+  await declareProducts(stores.catalogStore, [aWholeProduct()], now)
+  await declareProducts(stores.catalogStore, [aWholeProduct(), aProduct({ id: 'gone' })], now)
+  await declareProducts(stores.catalogStore, [aWholeProduct()], now + 1)
   const sink = aSink('webhook:crm')
   await stores.outbox.register([sink, aSink('email:buyer')], now)
   const ledger = await startContracts(async () => ({ ...stores, told: async () => [] }), aWholeProduct(), now)

@@ -3,6 +3,7 @@ import { createDynamoApiKeyStore } from './api-keys.ts'
 import { createDynamoAuditTrail } from './audit-trail.ts'
 import { createDynamoBuyerStore } from './buyers.ts'
 import { createDynamoBuyerCaseStore } from './cases.ts'
+import { createDynamoCatalogStore } from './catalog-store.ts'
 import { type DynamoPlace, openDynamoClient } from './client.ts'
 import { createDynamoTable } from './dynamo-table.ts'
 import { createDynamoEntitlementStore } from './entitlements.ts'
@@ -52,6 +53,7 @@ export async function openDynamoStores(place: DynamoPlace, settings: DynamoSetti
       mailbox: createDynamoMailbox(table),
       keys: createDynamoServiceKeyStore(table),
       apiKeys: createDynamoApiKeyStore(table),
+      catalogStore: createDynamoCatalogStore(table),
       audit: createDynamoAuditTrail(table),
       quotas: createDynamoQuotaStore(table),
       leases: createDynamoWorkLeases(table),

@@ -296,6 +296,17 @@ export const apiKeysOfBuyer = (buyer: string): string => `APIKEYS#buyer#${part(b
 export const apiKeysOfSubscription = (subscription: string): string =>
   `APIKEYS#subscription#${part(subscription)}`
 export const apiKeysOfUser = (user: string): string => `APIKEYS#user#${part(user)}`
+// Products and plans
+
+/** All versions of all of them. */
+export const catalogPartition = 'CATALOG'
+/** @param plan - empty: of the product itself */
+export const catalogVersionKey = (product: string, plan: string, version: number | bigint): Key => ({
+  pk: catalogPartition,
+  sk: `${part(product)}#${part(plan)}#${padded(version, 9)}`,
+})
+/** Partition of the parts of a long one. */
+export const catalogTextPartition = ({ sk }: Key): string => `CATALOGTEXT#${sk}`
 
 export const mailPartition = 'MAIL'
 export const mailKey = (number: number | bigint): Key => ({ pk: mailPartition, sk: padded(number) })

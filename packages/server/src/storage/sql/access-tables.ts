@@ -27,6 +27,13 @@ CREATE INDEX api_key_product ON api_key (product, created_at, id);
 CREATE INDEX api_key_buyer ON api_key (buyer, created_at, id);
 CREATE INDEX api_key_subscription ON api_key (subscription, created_at, id) WHERE subscription IS NOT NULL;
 CREATE INDEX api_key_user ON api_key (user_id, created_at, id) WHERE user_id IS NOT NULL;
+
+-- products and plans
+CREATE TABLE catalog_version (
+  product TEXT NOT NULL, plan TEXT NOT NULL, version INTEGER NOT NULL, from_ms INTEGER NOT NULL, position INTEGER NOT NULL,
+  origin TEXT NOT NULL, retired INTEGER NOT NULL, body TEXT NOT NULL, actor TEXT NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY (product, plan, version)
+) STRICT, WITHOUT ROWID;
 `
 
 export const SQLITE_ACCESS_TABLES = ACCESS_TABLES

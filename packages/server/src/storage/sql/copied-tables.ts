@@ -91,6 +91,7 @@ export const COPIED_TABLES: Readonly<Record<LedgerKindName, CopiedTable>> = {
   quotaCounter: { table: 'quota_counter', order: ['holder', 'dimension', 'per', 'start'] },
   quotaAdmission: { table: 'quota_admission', order: ['key'] },
   quotaReservation: { table: 'quota_reservation', order: ['id'] },
+  catalogVersion: { table: 'catalog_version', order: ['product', 'plan', 'version'] },
 }
 
 /**

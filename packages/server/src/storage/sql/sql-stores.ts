@@ -3,6 +3,7 @@ import { createSqlApiKeyStore } from './api-key-store.ts'
 import { createSqlAuditTrail } from './audit-trail.ts'
 import { createSqlBuyerCaseStore } from './buyer-case-store.ts'
 import { createSqlBuyerStore } from './buyer-store.ts'
+import { createSqlCatalogStore } from './catalog-store.ts'
 import type { SqlDatabase } from './database.ts'
 import { createSqlEntitlementStore } from './entitlement-store.ts'
 import { createSqlLedgerCopy } from './ledger-copy.ts'
@@ -39,6 +40,7 @@ export function createSqlStores(database: SqlDatabase, { writer, slices, ...own 
     mailbox: createSqlMailbox(database),
     keys: createSqlServiceKeyStore(database),
     apiKeys: createSqlApiKeyStore(database),
+    catalogStore: createSqlCatalogStore(database),
     audit: createSqlAuditTrail(database),
     quotas: createSqlQuotaStore(database),
     leases: createSqlWorkLeases(database, slices),

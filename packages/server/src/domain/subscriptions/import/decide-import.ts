@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { choosablePlans } from '../../plans/plan-version.ts'
 import { AWS_RULES } from '../../usage/aws-rules.ts'
 import type { BuyerCase, CaseChanges } from '../buyer-case.ts'
 import { type CaseDraft, draftCase } from '../case-draft.ts'
@@ -215,7 +216,7 @@ function planOf({ product, subscriber }: Candidate): { plan: string | undefined;
     ]
     return { plan: onlyPlan(product), notes }
   }
-  const granted = product.plans.filter(({ grantedBy }) =>
+  const granted = choosablePlans(product).filter(({ grantedBy }) =>
     entitlements.some(({ dimension }) => dimension === grantedBy),
   )
   return { plan: granted.length === 1 ? granted[0]!.id : onlyPlan(product), notes: [] }

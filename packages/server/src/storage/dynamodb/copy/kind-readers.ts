@@ -5,7 +5,7 @@ import { hourOf } from '../../../domain/usage/hour.ts'
 import { awsIdentityKey } from '../../../domain/usage/usage-record.ts'
 import { newestNumber } from '../domain-events.ts'
 import { big, int, text, texts } from '../fields.ts'
-import { mailPartition, padded, sinkKey } from '../keys.ts'
+import { catalogPartition, catalogTextPartition, mailPartition, padded, sinkKey } from '../keys.ts'
 import type { Attribute, Item, Table } from '../table.ts'
 import { type Bucket, forgottenQuantity, readBuckets } from '../usage/buckets.ts'
 import { readCarry } from '../usage/carry.ts'
@@ -447,6 +447,26 @@ export const KIND_READERS: Readonly<Record<LedgerKindName, KindReader>> = {
           'used',
         ),
         expiresAt: big(item.until),
+      },
+    ],
+  },
+  catalogVersion: {
+    where: { pk: catalogPartition },
+    rows: async (item, { table }) => [
+      {
+        ...fields(
+          item,
+          'product',
+          'plan',
+          'version',
+          'fromMs',
+          'position',
+          'origin',
+          'retired',
+          'actor',
+          'at',
+        ),
+        body: (await readText(table, item, catalogTextPartition(item), 'body')) ?? '{}',
       },
     ],
   },

@@ -4,6 +4,7 @@ import type { Reservation, ReservationState } from '../../../domain/quotas/quota
 import type { Window } from '../../../domain/quotas/window.ts'
 import { putApiKey } from '../api-keys.ts'
 import { BUYERS, buyersOfProduct } from '../buyer-changes.ts'
+import { storeCatalogBody } from '../catalog-store.ts'
 import { big, int } from '../fields.ts'
 import {
   alarmKey,
@@ -11,6 +12,7 @@ import {
   auditEntryKey,
   bucketKey,
   buyerKey,
+  catalogVersionKey,
   contractKey,
   haltKey,
   includedKey,
@@ -226,6 +228,13 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
     }
     batch.put(reservationItem(reservation))
     if (reservation.state === 'held') batch.put(heldItem(reservation))
+  },
+  catalogVersion: (row, { batch }) => {
+    const key = catalogVersionKey(str(row.product), str(row.plan), num(row.version))
+    const { body, ...rest } = row
+    const { attributes, parts } = storeCatalogBody(key, str(body))
+    for (const one of parts) batch.put(one)
+    batch.put({ ...item(key, rest, ...Object.keys(rest)), ...attributes })
   },
 }
 

@@ -1,0 +1,64 @@
+import type { PlanVersion } from '../plans/plan-version.ts'
+import type { CatalogChanges, CatalogStore } from './catalog-store.ts'
+import type { CatalogVersions, ProductVersion } from './catalog-versions.ts'
+import { draftCatalog } from './draft-catalog.ts'
+import { checkNames } from './live-catalog.ts'
+import type { Product } from './product.ts'
+
+/**
+ * Writes down what configuration declares: a new version of whatever is another than before, and the retirement of what it
+ * declares no longer. Nothing where nothing changed, however many processes start.
+ *
+ * @throws {DomainError} `product.exists` where the API made something of the same name
+ */
+export async function declareProducts(
+  store: CatalogStore,
+  declared: readonly Product[],
+  now: number,
+): Promise<void> {
+  const { versions } = await store.load()
+  const { products, plans } = decideDeclaration(versions, declared, now)
+  // Each product in a step of its own: a first start may have hundreds of them.
+  for (const id of new Set([...products, ...plans].map(({ product }) => product)))
+    await store.change((current) => decideDeclaration(current, declared, now, id))
+}
+
+/** @param only - of this product alone */
+export function decideDeclaration(
+  versions: CatalogVersions,
+  declared: readonly Product[],
+  now: number,
+  only?: string,
+): CatalogChanges {
+  checkNames(declared, versions)
+  const draft = draftCatalog(versions, { actor: 'config', origin: 'config', now })
+  const isMeant = (product: string) => only === undefined || product === only
+  for (const product of declared) {
+    if (!isMeant(product.id)) continue
+    const { plans, planVersions: _, ...body } = product
+    draft.setProduct(body)
+    // Whoever was on a plan before it was first written down was on this one.
+    for (const [position, plan] of plans.entries())
+      draft.setPlan(product.id, plan, { position, from: now, first: 0 })
+  }
+  for (const { product, body, origin } of newest(
+    versions.plans,
+    (plan) => `${plan.product}/${plan.body.id}`,
+  )) {
+    const known = declared.find(({ id }) => id === product)
+    const isGone = origin === 'config' && !known?.plans.some(({ id }) => id === body.id)
+    if (isGone && isMeant(product)) draft.retirePlan(product, body.id)
+  }
+  for (const { product, origin } of newest(versions.products, (version) => version.product)) {
+    const isGone = origin === 'config' && !declared.some(({ id }) => id === product)
+    if (isGone && isMeant(product)) draft.retireProduct(product)
+  }
+  return draft.changes()
+}
+
+function newest<T extends PlanVersion | ProductVersion>(
+  versions: readonly T[],
+  nameOf: (version: T) => string,
+): readonly T[] {
+  return [...new Map(versions.map((version) => [nameOf(version), version])).values()]
+}

@@ -1,0 +1,248 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: `${NAME}` is the configuration's own syntax, and means nothing here
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PLAIN_PLAN } from '../domain/plans/plan.ts'
+import { declareProducts } from '../domain/products/declare-products.ts'
+import { createSqlCatalogStore } from '../storage/sql/catalog-store.ts'
+import { anApp, NOW, PRODUCTS } from './app.fixture.ts'
+
+const HOUR = 3_600_000
+const ACME = {
+  ...PRODUCTS[0],
+  plans: [
+    {
+      ...PLAIN_PLAN,
+      id: 'pro',
+      title: 'Pro',
+      price: { amount: '49.00', currency: 'USD', per: 'month' as const },
+      limits: [{ dimension: 'calls', quantity: 1000, window: 'month' as const, onExceed: 'bill' as const }],
+      included: [
+        { dimension: 'records_processed', units: 5n, per: undefined, reset: 'calendarMonth' as const },
+      ],
+    },
+  ],
+}
+const MADE = {
+  id: 'made',
+  title: 'Made by the API',
+  productCode: 'made0code0of0twenty0five0',
+  upgradeUrl: { direct: 'https://made.example/pricing' },
+  dimensions: [{ key: 'calls', unitSize: 1000, holdAbove: { times: 20 }, meteredBy: 'gate' }],
+  plans: [
+    {
+      id: 'visitor',
+      audience: 'anonymous',
+      trial: { days: 15 },
+      upgradeTo: 'pro',
+      limits: [{ dimension: 'calls', quantity: 10, window: 'lifetime' }],
+    },
+    { id: 'pro', price: { amount: '9.90', per: 'year' }, features: { sso: true, seats: 5, tier: 'pro' } },
+  ],
+}
+
+let seller: Awaited<ReturnType<typeof anApp>>
+beforeAll(async () => {
+  seller = await anApp({ products: [ACME, PRODUCTS[1]] })
+  await declareProducts(createSqlCatalogStore(seller.database), [ACME, PRODUCTS[1]], NOW)
+  await seller.deps.catalog.refresh()
+})
+afterAll(() => seller.close())
+
+async function ask(method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, payload?: object) {
+  const { auth: headers } = seller
+  const response = await seller.app.inject({ method, url, headers, ...(payload && { payload }) })
+  return { status: response.statusCode, body: response.json(), location: response.headers.location }
+}
+
+describe('what configuration declares', () => {
+  it('is shown with its plans, as it is written there', async () => {
+    const { body } = await ask('GET', '/products')
+    expect(body.items.map(({ id, origin }: { id: string; origin: string }) => [id, origin])).toEqual([
+      ['acme', 'config'],
+      ['other', 'config'],
+    ])
+    const acme = (await ask('GET', `/products/${ACME.productCode}`)).body
+    expect(acme).toMatchObject({
+      id: 'acme',
+      graceMinutes: 15,
+      dimensions: expect.arrayContaining([
+        expect.objectContaining({ key: 'records_processed', unitSize: '1000', meteredBy: 'product' }),
+      ]),
+    })
+    expect(acme.plans).toEqual([
+      {
+        id: 'pro',
+        title: 'Pro',
+        audience: 'paid',
+        price: { amount: '49.00', currency: 'USD', per: 'month' },
+        features: {},
+        limits: [{ dimension: 'calls', quantity: 1000, window: 'month', onExceed: 'bill' }],
+        included: [{ dimension: 'records_processed', units: '5', reset: 'calendarMonth' }],
+        version: 1,
+        origin: 'config',
+        retired: false,
+      },
+    ])
+    expect((await ask('GET', '/products/acme/plans')).body.items).toEqual(acme.plans)
+    expect((await ask('GET', '/products/acme/plans/pro')).body).toEqual(acme.plans[0])
+  })
+
+  it('is changed there alone: the answer says where', async () => {
+    const product = (await ask('GET', '/products/acme')).body
+    expect(await ask('PUT', '/products/acme', product)).toMatchObject({
+      status: 409,
+      body: { code: 'product.declared', details: { declaredIn: 'tollkeeper.yaml' } },
+    })
+    for (const answer of [
+      await ask('PUT', '/products/acme/plans/pro', { title: 'Mine' }),
+      await ask('DELETE', '/products/acme/plans/pro'),
+    ])
+      expect(answer).toMatchObject({
+        status: 409,
+        body: {
+          code: 'plan.declared',
+          detail: 'plan pro of acme is declared in tollkeeper.yaml: change it there',
+        },
+      })
+    expect((await ask('GET', '/products/acme/history')).body.items).toMatchObject([
+      { version: 1, origin: 'config', actor: 'config' },
+    ])
+  })
+})
+
+describe('a plan of the API', () => {
+  it('is made, changed from a time on, listed with its history, and retired', async () => {
+    const from = new Date(NOW + HOUR).toISOString()
+    expect(
+      await ask('PUT', '/products/acme/plans/team', { limits: [{ dimension: 'calls', quantity: 5 }] }),
+    ).toMatchObject({
+      status: 201,
+      body: { version: 1, since: new Date(NOW).toISOString(), origin: 'api', limits: [{ quantity: 5 }] },
+    })
+    const change = { limits: [{ dimension: 'calls', quantity: 'unlimited' }], from }
+    for (const _ of ['once', 'and again'])
+      expect(await ask('PUT', '/products/acme/plans/team', change)).toMatchObject({
+        status: 200,
+        body: { version: 2, since: from },
+      })
+    const shown = (await ask('GET', '/products/acme/plans/team')).body
+    expect(shown).toMatchObject({ version: 1, limits: [{ quantity: 5 }], next: from })
+    seller.clock.set(NOW + HOUR)
+    expect((await ask('GET', '/products/acme/plans/team')).body).toMatchObject({
+      version: 2,
+      limits: [{ quantity: 'unlimited' }],
+    })
+    expect((await ask('DELETE', '/products/acme/plans/team')).body).toMatchObject({
+      version: 3,
+      retired: true,
+    })
+    expect((await ask('GET', '/products/acme/plans')).body.items).toMatchObject([
+      { id: 'team', retired: true },
+      { id: 'pro', retired: false },
+    ])
+    const { items } = (await ask('GET', '/products/acme/plans/team/history')).body
+    expect(items).toMatchObject([
+      { version: 1, retired: false, actor: expect.stringMatching(/^key:key_/) },
+      { version: 2, since: from },
+      { version: 3, retired: true },
+    ])
+    seller.clock.set(NOW)
+  })
+
+  it('is what was answered when it is sent back', async () => {
+    const made = (
+      await ask('PUT', '/products/acme/plans/again', MADE.plans[1]!.features ? { features: { a: 1 } } : {})
+    ).body
+    const { actor: _, at: __, ...plan } = made
+    expect(await ask('PUT', '/products/acme/plans/again', plan)).toMatchObject({
+      status: 200,
+      body: { version: 1 },
+    })
+  })
+
+  it.each([
+    [{ colour: 'red' }, 'colour is not a setting: known here: id, title'],
+    [{ id: 'other' }, 'id must be x, as in the address'],
+    [{ trial: { days: 0 } }, 'trial.days must be a whole number from 1 to 3650'],
+    [{ price: { amount: '1,50' } }, 'price.amount must be an amount in plain decimal digits'],
+    [{ limits: [{ quantity: 5 }] }, 'limits[0].dimension is missing'],
+    [{ limits: [{ dimension: 'calls', quantity: 1.5 }] }, 'limits[0].quantity must be a whole number'],
+    [{ included: [{ dimension: 'call', units: 1 }] }, 'did you mean `calls`?'],
+    [{ features: { sso: { nested: true } } }, 'features.sso must be `true`, `false`, a number, or text'],
+    [{ upgradeTo: 'nowhere' }, 'upgradeTo must be a plan of this product'],
+    [{ grantedBy: 'gold' }, 'names `gold`, which only a contract grants'],
+    [{ from: '2020-01-01T00:00:00Z' }, 'from must not be before now'],
+    [{ from: '2999-01-01T00:00:00Z' }, 'from must be within five years'],
+  ])('%j is refused, and says why', async (body, message) => {
+    const answer = await ask('PUT', '/products/acme/plans/x', body)
+    expect(answer).toMatchObject({ status: 400, body: { code: 'request.invalid' } })
+    expect(answer.body.detail).toContain(message)
+    expect((await ask('GET', '/products/acme/plans/x')).body.code).toBe('plan.not_found')
+  })
+})
+
+describe('a product of the API', () => {
+  it('is made in the words of the configuration, and found at once', async () => {
+    const made = await ask('POST', '/products', MADE)
+    expect(made).toMatchObject({ status: 201, location: '/products/made' })
+    expect(made.body).toMatchObject({
+      id: 'made',
+      origin: 'api',
+      listing: 'made',
+      region: 'us-east-1',
+      upgradeUrl: { direct: 'https://made.example/pricing' },
+      dimensions: [{ key: 'calls', unitSize: '1000', holdAbove: { times: 20 }, meteredBy: 'gate' }],
+      plans: [
+        { id: 'visitor', audience: 'anonymous', trial: { days: 15 }, upgradeTo: 'pro' },
+        { id: 'pro', price: { amount: '9.90', currency: 'USD', per: 'year' }, features: { sso: true } },
+      ],
+    })
+    expect((await ask('POST', '/products', MADE)).status).toBe(200)
+    expect((await ask('GET', '/products/made')).body).toEqual(made.body)
+    expect((await seller.app.inject('/l/made')).statusCode).toBe(200)
+    // What is answered may be sent back.
+    expect(await ask('PUT', '/products/made', made.body)).toMatchObject({ status: 200, body: made.body })
+    expect((await ask('GET', '/products/made/history')).body.items).toHaveLength(1)
+  })
+
+  it('keeps its plans where a change has none, and retires those that a change leaves out', async () => {
+    await ask('POST', '/products', MADE)
+    const { plans: _, ...without } = MADE
+    const changed = await ask('PUT', '/products/made', { ...without, graceMinutes: 30 })
+    expect(changed.body).toMatchObject({ graceMinutes: 30, plans: [{ id: 'visitor' }, { id: 'pro' }] })
+    const less = await ask('PUT', '/products/made', { ...without, plans: [MADE.plans[1]] })
+    expect(less.body.plans).toMatchObject([
+      { id: 'visitor', retired: true },
+      { id: 'pro', retired: false },
+    ])
+    expect((await ask('GET', '/products/made/history')).body.items).toMatchObject([
+      { version: 1, graceMinutes: 15 },
+      { version: 2, graceMinutes: 30 },
+      { version: 3, graceMinutes: 15 },
+    ])
+  })
+
+  it.each([
+    [{ ...MADE, id: 'new', productCode: ACME.productCode }, 409, 'the product code'],
+    [{ ...MADE, id: 'acme' }, 409, 'product acme is declared in tollkeeper.yaml'],
+    [{ id: 'new' }, 400, 'productCode is missing'],
+    [{ ...MADE, id: 'a b' }, 400, 'id must be 1 to 64 letters'],
+    [{ ...MADE, dimensions: [{ key: 'x' }, { key: 'x' }] }, 400, '`x` is there twice'],
+    [
+      { ...MADE, title: '${HOME}', id: 'new', productCode: 'new', listing: '${HOME}' },
+      400,
+      'listing must be',
+    ],
+  ])('%j is refused: %i', async (body, status, message) => {
+    const answer = await ask('POST', '/products', body)
+    expect(answer.status).toBe(status)
+    expect(answer.body.detail).toContain(message)
+  })
+
+  it('is seen by keys of other products neither in lists nor by its name', async () => {
+    await ask('POST', '/products', MADE)
+    const { secret } = await seller.aKey(['usage:read'], 'acme')
+    const headers = { authorization: `Bearer ${secret}` }
+    const list = await seller.app.inject({ url: '/products', headers })
+    expect(list.json().items.map(({ id }: { id: string }) => id)).toEqual(['acme'])
+  })
+})
