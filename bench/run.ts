@@ -13,6 +13,7 @@ import { check } from './rows/check.ts'
 import { growth, growthTen } from './rows/growth.ts'
 import { meter, meterPostgres, usage, usagePostgres } from './rows/ingest.ts'
 import { usageDynamo } from './rows/ingest-dynamo.ts'
+import { keys } from './rows/keys.ts'
 import { seal } from './rows/seal.ts'
 import { simulator } from './rows/simulator.ts'
 import { start } from './rows/start.ts'
@@ -25,6 +26,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   usagePostgres,
   usageDynamo,
   check,
+  keys,
   growth,
   growthTen,
   submit,
