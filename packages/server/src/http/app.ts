@@ -48,6 +48,8 @@ export type HttpApp = FastifyInstance<
 const FAILURES_PER_MINUTE_MAX = 30
 /** Bodies are at most this large: a batch of usage. */
 const BODY_BYTES_MAX = 1_048_576
+/** So often the event loop's delay is looked at, ms. */
+const SAMPLE_MS = 1_000
 /** A whole request must have arrived by then: else slow senders hold sockets for nothing. */
 const REQUEST_TIMEOUT_MS = 30_000
 
@@ -92,7 +94,12 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
 
   const overloadDelayMs = deps.overloadDelayMs ?? OVERLOAD_DELAY_MS
   if (overloadDelayMs > 0)
-    await app.register(underPressure, { maxEventLoopDelay: overloadDelayMs, retryAfter: 5 })
+    await app.register(underPressure, {
+      maxEventLoopDelay: overloadDelayMs,
+      // A sample in which the loop never turned counts as an endless delay: it must not be shorter than what is allowed.
+      sampleInterval: Math.max(SAMPLE_MS, overloadDelayMs),
+      retryAfter: 5,
+    })
   await app.register(rateLimit, {
     global: false,
     errorResponseBuilder: () => new DoorError('request.too_many', 'too many requests; see Retry-After'),
