@@ -50,7 +50,7 @@ export function draftCatalog(
     const version = (before?.version ?? 0) + 1
     products.push({ ...common, product: body.id, version, body, isRetired })
     const action = isRetired ? 'product.retire' : before === undefined ? 'product.create' : 'product.change'
-    note(action, body.id, before && shownProduct(before), { version, ...plainly(productToJson(body)) })
+    note(action, body.id, before && shownProduct(before), shownProduct({ version, body }))
   }
 
   function addPlan(product: string, body: Plan, { position, from, first }: PlanPlace): void {
@@ -88,14 +88,17 @@ export function draftCatalog(
   }
 }
 
-function shownProduct({ version, body }: ProductVersion): unknown {
-  return { version, ...plainly(productToJson(body)) }
+/** A body that is longer than this is not said again in the audit trail: the versions have it. */
+const AUDITED_CHARS_MAX = 20_000
+
+function shownProduct({ version, body }: Pick<ProductVersion, 'version' | 'body'>): unknown {
+  return { version, ...audited(productToJson(body)) }
 }
 
 function shownPlan({ version, from, body }: PlanVersion): unknown {
-  return { version, from: new Date(from).toISOString(), ...plainly(planToJson(body)) }
+  return { version, from: new Date(from).toISOString(), ...audited(planToJson(body)) }
 }
 
-function plainly(json: string): object {
-  return JSON.parse(json) as object
+function audited(json: string): object {
+  return json.length > AUDITED_CHARS_MAX ? {} : (JSON.parse(json) as object)
 }
