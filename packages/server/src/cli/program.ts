@@ -23,6 +23,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   delivery: async () => (await import('./commands/delivery.ts')).deliveryCommand(),
   event: async () => (await import('./commands/event.ts')).eventCommand(),
   key: async () => (await import('./commands/key.ts')).keyCommand(),
+  product: async () => (await import('./commands/product.ts')).productCommand(),
+  plan: async () => (await import('./commands/plan.ts')).planCommand(),
   'api-key': async () => (await import('./commands/api-key.ts')).apiKeyCommand(),
   audit: async () => (await import('./commands/audit.ts')).auditCommands(),
   db: async () => (await import('./commands/db.ts')).dbCommand(),

@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox'
 import { DomainError } from '../domain/error.ts'
 import type { CatalogReader } from '../domain/products/manage-products.ts'
 import { checkSchema, problemAt } from './check-schema.ts'
-import type { ConfigProblem } from './config-error.ts'
+import { type ConfigProblem, problemText } from './config-error.ts'
 import { checkPlans, toPlan } from './plans.ts'
 import { toProduct } from './products.ts'
 import { PlanSchema, type PlanSection, ProductSchema, type ProductSection } from './schema.ts'
@@ -38,6 +38,18 @@ export function createCatalogReader(region: string): CatalogReader {
       return plan
     },
   }
+}
+
+/**
+ * A product or plan in a file of its own, YAML or JSON, as it is written there. Digits with decimals are text in quotes.
+ *
+ * @throws {DomainError} `request.invalid`
+ */
+export function readDeclaration(name: string, text: string): unknown {
+  const { tree, problems } = readSource(name, text, undefined)
+  const [first] = problems
+  if (first !== undefined) throw new DomainError('request.invalid', problemText(first))
+  return tree
 }
 
 /** `undefined` for the environment: what comes by a request never reads it. */

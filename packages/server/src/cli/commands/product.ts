@@ -1,0 +1,125 @@
+import { Command } from 'commander'
+import type { Ledger } from '../../compose.ts'
+import type { Plan } from '../../domain/plans/plan.ts'
+import type { Product } from '../../domain/products/product.ts'
+import { type CommonOptions, withLedger } from '../context.ts'
+import { CliError, guarded, print, table } from '../output.ts'
+
+export function productCommand(): Command {
+  const command = new Command('product').description('what is sold, and on which plans')
+  command.addCommand(listCommand())
+  command.addCommand(showCommand())
+  command.addCommand(plansCommand())
+  return command
+}
+
+function listCommand(): Command {
+  return new Command('list')
+    .description('all products: those of the configuration, and those that the API made')
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print JSON')
+    .action(
+      guarded(async (options: CommonOptions) => {
+        const products = await withLedger(options, async ({ catalog }) =>
+          catalog.list().map((product) => ({ ...shown(product), origin: originOf(catalog, product) })),
+        )
+        print(options.json, { products }, () =>
+          table(
+            ['product', 'title', 'product code', 'pricing', 'dimensions', 'plans', 'made by'],
+            products.map(({ id, title, productCode, pricing, dimensions, plans, origin }) => [
+              id,
+              title,
+              productCode,
+              pricing,
+              dimensions.length,
+              plans.filter(({ isRetired }) => !isRetired).length,
+              origin,
+            ]),
+          ),
+        )
+      }),
+    )
+}
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('one product: what is counted, and on which plans it is sold')
+    .argument('<product>', 'its id, or AWS’s product code')
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print JSON')
+    .action(
+      guarded(async (name: string, options: CommonOptions) => {
+        const product = await withLedger(options, async (ledger) => {
+          const found = productNamed(ledger, name)
+          return { ...shown(found), origin: originOf(ledger.catalog, found) }
+        })
+        print(options.json, product, () =>
+          [
+            `${product.title} (${product.id}), ${product.pricing}, metered by ${product.metering}, made by ${product.origin}`,
+            '',
+            table(
+              ['dimension', 'aggregation', 'unit', 'metered by'],
+              product.dimensions.map(({ key, aggregation, unitSize, meteredBy }) => [
+                key,
+                aggregation,
+                unitSize,
+                meteredBy,
+              ]),
+            ),
+            '',
+            plansTable(product.plans),
+          ].join('\n'),
+        )
+      }),
+    )
+}
+
+function plansCommand(): Command {
+  return new Command('plans')
+    .description('the plans of a product as they are now, lowest first')
+    .argument('<product>', 'its id, or AWS’s product code')
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print JSON')
+    .action(
+      guarded(async (name: string, options: CommonOptions) => {
+        const { plans } = await withLedger(options, async (ledger) => productNamed(ledger, name))
+        print(options.json, { plans }, () => plansTable(plans))
+      }),
+    )
+}
+
+/** @throws {CliError} */
+export function productNamed({ catalog }: Pick<Ledger, 'catalog'>, name: string): Product {
+  const found = catalog.find(name)
+  if (found !== undefined) return found
+  const ids = catalog.list().map(({ id }) => id)
+  throw new CliError(`there is no product ${name}: there are ${ids.join(', ') || 'none'}`)
+}
+
+function originOf({ declared }: Ledger['catalog'], { id }: Product): 'config' | 'api' {
+  return declared.some((product) => product.id === id) ? 'config' : 'api'
+}
+
+function shown({ planVersions: _, ...product }: Product) {
+  return product
+}
+
+function plansTable(plans: readonly Plan[]): string {
+  return table(
+    ['plan', 'title', 'for', 'price', 'limits', 'trial', 'leads to', ''],
+    plans.map(({ id, title, audience, price, limits, trial, upgradeTo, isRetired }) => [
+      id,
+      title,
+      audience,
+      price === undefined
+        ? ''
+        : price === 'custom'
+          ? 'custom'
+          : `${price.amount} ${price.currency}/${price.per}`,
+      limits.map(({ dimension, quantity, window }) => `${quantity} ${dimension}/${window}`).join(', '),
+      trial === undefined ? '' : `${trial.days} days`,
+      upgradeTo ?? '',
+      isRetired ? 'retired' : '',
+    ]),
+  )
+}
