@@ -22,6 +22,7 @@ import { buyerRoutes } from './routes/buyers.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entitlementRoutes } from './routes/entitlements.ts'
+import { KeyBody } from './routes/keys/key-body.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { mailboxRoutes } from './routes/mailbox.ts'
@@ -120,7 +121,14 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     return sendProblem(reply, toProblem(error, request.id))
   })
 
-  for (const schema of [Problem, UsageEventBody, CloudEventBody, UsageOutcome, ...SUBSCRIPTION_SCHEMAS]) {
+  for (const schema of [
+    Problem,
+    UsageEventBody,
+    CloudEventBody,
+    UsageOutcome,
+    ...SUBSCRIPTION_SCHEMAS,
+    KeyBody,
+  ]) {
     app.addSchema(schema)
   }
   await app.register(swagger, {

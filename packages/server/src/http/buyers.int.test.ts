@@ -83,6 +83,7 @@ describe('buyers', () => {
   })
 
   it('give out all that is kept of their people', async () => {
+    const { body: key } = await call('POST', '/keys', { buyerId: buyer, user: 'u-1', name: 'CI' })
     const { body } = await call('GET', `/buyers/${buyer}/export`)
     expect(body).toMatchObject({
       buyer: { id: buyer },
@@ -94,7 +95,9 @@ describe('buyers', () => {
         { to: 'Ada Lovelace <ada@example.com>', text: 'Dear Ada Lovelace' },
       ],
       subscriptions: [{ id: seller.subscription.id }],
+      keys: [{ id: key.id, user: 'u-1', name: 'CI' }],
     })
+    expect(JSON.stringify(body)).not.toContain(key.key)
   })
 
   it('forget one person, and leave the others', async () => {

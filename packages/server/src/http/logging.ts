@@ -14,6 +14,8 @@ export const LOGGER_OPTIONS: LoggerOptions = {
       '*.authorization',
       '*.token',
       '*.secret',
+      'body.key',
+      '*.body.key',
       'headers.authorization',
       'headers.cookie',
       '*.headers.authorization',

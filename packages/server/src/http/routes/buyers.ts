@@ -6,12 +6,15 @@ import { readCursor, writeCursor } from '../cursor.ts'
 import type { HttpDeps } from '../deps.ts'
 import { findVisible, productFilter } from '../product-scope.ts'
 import { Name, PRINTABLE, pageOf, pageQuery, problems, ref, Time } from '../schemas.ts'
+import { KeyBody, toKeyBody } from './keys/key-body.ts'
 import { toAddress } from './registration/read-contact.ts'
 import { actorOf } from './subscriptions/manage-subscriptions.ts'
 import { SubscriptionBody, timeText, toSubscription } from './subscriptions/subscription-body.ts'
 
 /** Subscriptions shown with a buyer: one a year, and some side by side. */
 const SUBSCRIPTIONS_MAX = 100
+/** API keys in an export. */
+const KEYS_MAX = 1_000
 
 const buyerFields = {
   id: Type.String(),
@@ -57,6 +60,7 @@ const BuyerExport = Type.Object(
       { description: 'Mail that was kept on this machine.' },
     ),
     subscriptions: Type.Array(ref(SubscriptionBody)),
+    keys: Type.Array(ref(KeyBody), { description: 'API keys of its users, the latest 1,000.' }),
   },
   { $id: 'BuyerExport' },
 )
@@ -65,7 +69,7 @@ const Erased = Type.Object({ contacts: Type.Integer(), mails: Type.Integer() }, 
 
 /** Who buys: the organisation, and the people that registered for it. */
 export function buyerRoutes(
-  deps: Pick<HttpDeps, 'buyers' | 'subscriptions' | 'catalog' | 'clock'>,
+  deps: Pick<HttpDeps, 'buyers' | 'subscriptions' | 'apiKeys' | 'catalog' | 'clock'>,
 ): FastifyPluginAsyncTypebox {
   const { buyers, subscriptions, catalog, clock } = deps
   const visibleBuyer = (key: ServiceKey | undefined, id: string) =>
@@ -157,6 +161,9 @@ export function buyerRoutes(
           contacts: (await buyers.listContacts(buyer.id)).map(toContact),
           mails: (await buyers.listMails(buyer.id)).map((mail) => ({ ...mail, at: timeText(mail.at) })),
           subscriptions: await subscriptionsOf(buyer),
+          keys: (await deps.apiKeys.list({ buyer: buyer.id }, { limit: KEYS_MAX })).map((key) =>
+            toKeyBody(key, clock.now()),
+          ),
         }
       },
     )

@@ -28,7 +28,7 @@ export function keyRoutes(deps: Pick<HttpDeps, 'apiKeys' | 'catalog' | 'clock'>)
   const viewOf = (key: ApiKey) => toKeyBody(key, clock.now())
 
   return async (app) => {
-    for (const schema of [KeyBody, MadeKeyBody, RotatedKeyBody, KeyOrder]) app.addSchema(schema)
+    for (const schema of [MadeKeyBody, RotatedKeyBody, KeyOrder]) app.addSchema(schema)
     const params = Type.Object({ keyId: Name })
 
     app.post(

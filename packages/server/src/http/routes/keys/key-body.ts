@@ -68,7 +68,7 @@ export const KeyOrder = Type.Object(
         description: 'Your own id of the user: an id, not a name or an address.',
       }),
     ),
-    name: Type.Optional(Type.String({ ...Name, description: 'What the user calls it.' })),
+    name: Type.Optional(Type.String({ ...Name, description: 'A label to tell it by: not a person’s name.' })),
     scopes: Type.Optional(
       Type.Array(Type.String({ pattern: KEY_SCOPE_PATTERN }), {
         maxItems: KEY_SCOPES_MAX,
