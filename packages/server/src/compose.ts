@@ -25,6 +25,8 @@ import { type ApiKeyVerifier, createApiKeyVerifier } from './domain/keys/verify-
 import { declareProducts } from './domain/products/declare-products.ts'
 import { checkNames, createLiveCatalog, type LiveCatalog } from './domain/products/live-catalog.ts'
 import { createManageProducts, type ManageProducts } from './domain/products/manage-products.ts'
+import { createQuotaGate, type QuotaGate } from './domain/quotas/quota-gate.ts'
+import type { QuotaStore } from './domain/quotas/quota-store.ts'
 import type { Stores } from './domain/stores.ts'
 import type { AgreementService } from './domain/subscriptions/agreement-service.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
@@ -64,6 +66,7 @@ import { createTelling, type Telling } from './jobs/deliver-events.ts'
 import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
 import { createKeyUseNotes, type KeyUseNotes } from './jobs/note-key-uses.ts'
 import { createQueuePoller, type QueuePoller } from './jobs/poll-queues.ts'
+import { createRounds, type Rounds } from './jobs/rounds.ts'
 import type { AwsClientOptions, AwsCredentials } from './marketplace/aws-client.ts'
 import type { AwsCaller } from './marketplace/aws-identity.ts'
 import { whereIsHost } from './marketplace/loopback.ts'
@@ -289,6 +292,9 @@ export interface Engine {
   readonly jobs: Jobs
   /** Of the keys that end users show. */
   readonly apiKeyVerifier: ApiKeyVerifier
+  readonly quota: QuotaGate
+  /** Gives back what this node does not use of the limits that it counts by itself. */
+  readonly leasedQuota: Rounds
   readonly manageApiKeys: ManageApiKeys
   /** Started by whoever answers requests, jobs or not. */
   readonly keyUses: KeyUseNotes
@@ -433,6 +439,21 @@ export async function composeEngine(
   })
   const { apiKeys, guard } = ledger
   const apiKeyVerifier = createApiKeyVerifier({ apiKeys, clock })
+  const checkAccess = createCheckAccess({ subscriptions, entitlements, catalog })
+  const quota = createQuotaGate({
+    checkAccess,
+    verifyKey: apiKeyVerifier.verify,
+    quotas: guardedQuotas(ledger.quotas, guard),
+    ingest,
+    clock,
+  })
+  const leasedQuota = createRounds({
+    everyMs: LEASE_SWEEP_MS,
+    round: quota.sweep,
+    last: quota.close,
+    onError: (error) =>
+      logger.warn({ err: error }, 'slices of limits are not given back: they count as used'),
+  })
   const keyUses = createKeyUseNotes({
     verifier: apiKeyVerifier,
     apiKeys,
@@ -457,9 +478,11 @@ export async function composeEngine(
     agreements,
     notifications,
     poller,
-    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
+    checkAccess,
     refreshSoon: queue.add,
     apiKeyVerifier,
+    quota,
+    leasedQuota,
     manageApiKeys: composeManageApiKeys(ledger, clock, apiKeyVerifier),
     keyUses,
     jobs: {
@@ -623,13 +646,39 @@ export function composeIngest(
       await ledger.checkLevel()
       levelAt = now
     }
-    // Another process may have let it go on.
-    if (guard.waiting() !== undefined) await guard.refresh()
-    const wait = guard.waiting()
-    if (wait !== undefined) throw waitsForRelease(wait)
+    await refuseWaiting(guard)
     return ingest(reports, scope)
   }
 }
+
+/** @throws {DomainError} `ledger.waiting_for_release` */
+async function refuseWaiting(guard: LedgerGuard): Promise<void> {
+  // Another process may have let it go on.
+  if (guard.waiting() !== undefined) await guard.refresh()
+  const wait = guard.waiting()
+  if (wait !== undefined) throw waitsForRelease(wait)
+}
+
+/** A ledger that waits for a person counts nothing. */
+function guardedQuotas(quotas: QuotaStore, guard: LedgerGuard): QuotaStore {
+  const guarded =
+    <Args extends unknown[], T>(step: (...args: Args) => Promise<T>) =>
+    async (...args: Args): Promise<T> => {
+      await refuseWaiting(guard)
+      return step(...args)
+    }
+  return {
+    ...quotas,
+    admit: guarded(quotas.admit),
+    exchange: guarded(quotas.exchange),
+    reserve: guarded(quotas.reserve),
+    settle: guarded(quotas.settle),
+    release: guarded(quotas.release),
+  }
+}
+
+/** So often a node gives back what it does not use of limits that it counts by itself. */
+const LEASE_SWEEP_MS = 1_000
 
 /** The HTTP door to an engine. */
 export async function composeServer(
@@ -671,6 +720,7 @@ export async function composeServer(
     mailbox,
     keys,
     apiKeys: engine.manageApiKeys,
+    quota: engine.quota,
     audit,
     catalog,
     clock,

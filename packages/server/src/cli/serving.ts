@@ -45,6 +45,7 @@ export async function runUntilStopped(
   ])
   // After the last request.
   await end('last uses of keys', () => engine.keyUses.stop())
+  await end('slices of limits', () => engine.leasedQuota.stop())
   await end('what runs beside', onStop)
   await end('store', () => engine.ledger.close())
   clearTimeout(tooLong)

@@ -43,6 +43,11 @@ export type DomainErrorCode =
   | 'key.not_found'
   /** It was revoked, has expired or was replaced already. */
   | 'key.not_active'
+  /** An id of a use that came before with another quantity. */
+  | 'quota.id_conflict'
+  | 'reservation.not_found'
+  /** It was settled with another quantity, or released. */
+  | 'reservation.ended'
   | 'ledger.busy'
   | 'ledger.mode_mismatch'
   /** Its tables are of a later version, which took away what this one needs. */

@@ -4,9 +4,11 @@ import { createCheckAccess } from '../domain/entitlements/check-access.ts'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
 import { createManageApiKeys } from '../domain/keys/manage-api-keys.ts'
 import type { KeyScope } from '../domain/keys/service-key.ts'
+import { createApiKeyVerifier } from '../domain/keys/verify-api-key.ts'
 import { createLiveCatalog } from '../domain/products/live-catalog.ts'
 import { createManageProducts } from '../domain/products/manage-products.ts'
 import type { Product } from '../domain/products/product.ts'
+import { createQuotaGate } from '../domain/quotas/quota-gate.ts'
 import type { AgreementService } from '../domain/subscriptions/agreement-service.ts'
 import { createManageSubscriptions } from '../domain/subscriptions/manage-subscription.ts'
 import { createNotificationIntake } from '../domain/subscriptions/notification-intake.ts'
@@ -30,6 +32,7 @@ import { checkDimensions } from '../storage/sql/ledger-identity.ts'
 import { createSqlMailbox } from '../storage/sql/mailbox.ts'
 import { migrate } from '../storage/sql/migrations.ts'
 import { createSqlOutboxStore } from '../storage/sql/outbox-store.ts'
+import { createSqlQuotaStore } from '../storage/sql/quota-store.ts'
 import { createSqlServiceKeyStore } from '../storage/sql/service-key-store.ts'
 import { openSqlite } from '../storage/sql/sqlite.ts'
 import { createSqliteUsageStore } from '../storage/sql/sqlite-stores.ts'
@@ -112,14 +115,19 @@ export async function anApp({
   const history = createSqlSubscriptionHistory(database)
   const audit = createSqlAuditTrail(database)
   const lines: string[] = []
+  const apiKeys = createSqlApiKeyStore(database)
+  const verifier = createApiKeyVerifier({ apiKeys, clock })
+  const checkAccess = createCheckAccess({ subscriptions, entitlements, catalog })
+  const ingest = createIngestUsage({
+    usage,
+    subscriptions,
+    catalog,
+    clock,
+    limits: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
+  })
+  const quotas = createSqlQuotaStore(database)
   const deps: HttpDeps = {
-    ingest: createIngestUsage({
-      usage,
-      subscriptions,
-      catalog,
-      clock,
-      limits: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
-    }),
+    ingest,
     usage,
     usageAccounts: createSqlUsageAccounts(database),
     subscriptions,
@@ -161,14 +169,15 @@ export async function anApp({
       clock,
     }),
     refusals: createRefusalLog({ audit, clock }),
-    checkAccess: createCheckAccess({ subscriptions, entitlements, catalog }),
+    checkAccess,
+    quota: createQuotaGate({ checkAccess, verifyKey: verifier.verify, quotas, ingest, clock }),
     entitlements,
     entitlementRefreshMs: 3_600_000,
     outbox: createSqlOutboxStore(database),
     sinks: [],
     mailbox: createSqlMailbox(database),
     keys,
-    apiKeys: createManageApiKeys({ apiKeys: createSqlApiKeyStore(database), subscriptions, clock }),
+    apiKeys: createManageApiKeys({ apiKeys, subscriptions, clock, verifier }),
     audit,
     catalog,
     manageProducts: createManageProducts({

@@ -30,6 +30,7 @@ import { marketplaceEventRoutes } from './routes/marketplace-events.ts'
 import { meterRoutes } from './routes/meter.ts'
 import { operationsRoutes } from './routes/operations.ts'
 import { productRoutes } from './routes/products.ts'
+import { quotaRoutes } from './routes/quota.ts'
 import { registrationRoutes } from './routes/registration.ts'
 import { SUBSCRIPTION_SCHEMAS } from './routes/subscriptions/subscription-body.ts'
 import { subscriptionRoutes } from './routes/subscriptions.ts'
@@ -151,6 +152,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
         { name: 'usage', description: 'Report usage.' },
         { name: 'ledger', description: 'What became of it.' },
         { name: 'subscriptions', description: 'Who uses what.' },
+        { name: 'quota', description: 'May this caller do this now?' },
         { name: 'buyers', description: 'Who buys.' },
         { name: 'products', description: 'What is sold, and on which plans.' },
         { name: 'keys', description: 'What your users show to your product.' },
@@ -168,6 +170,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(ledgerRoutes(deps))
   await app.register(subscriptionRoutes(deps))
   await app.register(entitlementRoutes(deps))
+  await app.register(quotaRoutes(deps))
   await app.register(buyerRoutes(deps))
   await app.register(productRoutes(deps))
   await app.register(keyRoutes(deps))

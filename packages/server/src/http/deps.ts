@@ -7,6 +7,7 @@ import type { ManageApiKeys } from '../domain/keys/manage-api-keys.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { LiveCatalog } from '../domain/products/live-catalog.ts'
 import type { ManageProducts } from '../domain/products/manage-products.ts'
+import type { QuotaGate } from '../domain/quotas/quota-gate.ts'
 import type { BuyerStore } from '../domain/subscriptions/buyer.ts'
 import type { BuyerCaseStore } from '../domain/subscriptions/buyer-case.ts'
 import type { ManageSubscriptions } from '../domain/subscriptions/manage-subscription.ts'
@@ -53,6 +54,7 @@ export interface HttpDeps {
     | { readonly secret: string; readonly toleranceMs: number; readonly clock: Pick<Clock, 'now'> }
     | undefined
   readonly checkAccess: CheckAccess
+  readonly quota: Pick<QuotaGate, 'validate' | 'describe' | 'reserve' | 'settle' | 'release'>
   readonly entitlements: Pick<EntitlementStore, 'find'>
   /** How often entitlements are read anew, ms. */
   readonly entitlementRefreshMs: number

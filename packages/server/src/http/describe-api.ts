@@ -20,6 +20,7 @@ export async function describeApi(version: string): Promise<unknown> {
     notifications: unreachable(),
     refusals: createRefusalLog({ audit: unreachable(), clock: unreachable() }),
     checkAccess: unreachable(),
+    quota: unreachable(),
     entitlements: unreachable(),
     entitlementRefreshMs: 0,
     outbox: unreachable(),

@@ -52,6 +52,9 @@ const STATUS = {
   'subscription.field_fixed': 422,
   'subscription.not_at_aws': 409,
   // AWS's refusals are not ours to repeat: asking again does not help, and neither does another key.
+  'quota.id_conflict': 409,
+  'reservation.not_found': 404,
+  'reservation.ended': 409,
   'agreement.unknown': 409,
   'agreement.not_permitted': 409,
   'agreement.refused': 409,
@@ -95,6 +98,8 @@ const REFUSAL_STATUS = {
   subscription_ended: 410,
   before_access: 422,
   quantity_overflow: 422,
+  metered_by_gate: 422,
+  quota_exceeded: 429,
 } as const satisfies Record<RefusalCode, number>
 
 /** Subscriptions listed where a reference fits several. */

@@ -96,6 +96,7 @@ async function runDev(options: DevOptions): Promise<void> {
     simulator.deliverTo(toDestinations(config.products, url))
     const secret = await devKey(ledger, clock, options.data)
     engine.keyUses.start()
+    engine.leasedQuota.start()
     engine.jobs.start()
     engine.poller.start()
     const { email } = config.events

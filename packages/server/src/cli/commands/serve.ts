@@ -45,6 +45,7 @@ export function serveCommand(): Command {
             : `Tollkeeper (${config.mode}) listens on ${url}\n`,
         )
         engine.keyUses.start()
+        engine.leasedQuota.start()
         if (options.jobs) {
           engine.jobs.start()
           engine.poller.start()

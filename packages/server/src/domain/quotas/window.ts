@@ -1,8 +1,9 @@
 import { anniversaryBefore } from '../entitlements/included-units.ts'
+import type { LimitWindow } from '../plans/plan.ts'
 import { HOUR_MS, MINUTE_MS } from '../usage/hour.ts'
 
 /** When a limit starts anew. `minute`, `hour` and `day` are fixed in UTC, `month` runs from an anniversary, `lifetime` never ends. */
-export type Window = 'minute' | 'hour' | 'day' | 'month' | 'lifetime'
+export type Window = LimitWindow
 
 /** A window that a time lies in, ms. */
 export interface WindowSpan {

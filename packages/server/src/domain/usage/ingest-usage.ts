@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { type Dimension, findDimension, type Product, type ProductCatalog } from '../products/product.ts'
+import type { Counter, Gate } from '../quotas/quota.ts'
 import { type Choice, chooseSubscription } from '../subscriptions/choose-subscription.ts'
 import type { Subscription, SubscriptionReference } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
@@ -26,6 +27,8 @@ export interface UsageReport {
   readonly quantity?: number | string | undefined
   readonly value?: string | undefined
   readonly tags?: Readonly<Record<string, string>> | undefined
+  /** Only of what the gate itself lets through: it counts where these limits have room for it. */
+  readonly gate?: Gate | undefined
 }
 
 export interface IngestLimits {
@@ -47,11 +50,16 @@ export type RefusalCode =
   | 'time_ahead'
   | 'invalid'
   | 'quantity_overflow'
+  /** Only the gate reports this dimension: else what is let through and what is billed would drift apart. */
+  | 'metered_by_gate'
+  | 'quota_exceeded'
 
 export interface IngestOutcome extends EventOutcome {
   readonly code?: RefusalCode
   /** For `subscription_ambiguous`: what the reference fits. */
   readonly candidates?: readonly Subscription[]
+  /** Of the limits of its gate, in order. */
+  readonly counters?: readonly Counter[]
 }
 
 /** Reports usage. Resolves when every accepted event is on disk; the outcomes are in the reports' order. */
@@ -306,6 +314,12 @@ function route(
       `product ${quote(subscription.product)} has no dimension ${quote(report.dimension)}${knownDimensions(sold)}`,
     )
   }
+  if ((dimension.meteredBy === 'gate') !== (report.gate !== undefined))
+    return refuse(
+      report,
+      'metered_by_gate',
+      `${dimension.key} is metered by the gate: ask POST /quota/validate, which counts what it lets through`,
+    )
   const read = readEvent(report, dimension, subscription.id)
   if ('reason' in read) return refuse(report, 'invalid', read.reason)
   const per = aggregatedPer(dimension)
@@ -325,6 +339,7 @@ function route(
       period: per === undefined ? '' : periodKey(per, report.time),
       hasHeir: !isInherited && match.successorOf(subscription) !== undefined,
       isInherited: choice.time !== report.time,
+      ...(report.gate !== undefined && { gate: report.gate }),
     },
   }
 }
@@ -399,7 +414,10 @@ function digest(text: string): Uint8Array {
 
 function toOutcome(routed: RoutedEvent, recorded: RecordedEvent): IngestOutcome {
   const id = routed.event.id
-  const because = recorded.reason === undefined ? {} : { reason: recorded.reason }
+  const because = {
+    ...(recorded.reason !== undefined && { reason: recorded.reason }),
+    ...(recorded.counters !== undefined && { counters: recorded.counters }),
+  }
   switch (recorded.status) {
     case 'accepted':
     case 'late':
@@ -410,6 +428,7 @@ function toOutcome(routed: RoutedEvent, recorded: RecordedEvent): IngestOutcome 
         id,
         status: 'conflict',
         reason: recorded.reason ?? 'this id was seen before with other content',
+        ...(recorded.counters !== undefined && { counters: recorded.counters }),
       }
     case 'unbillable':
       return {
@@ -435,9 +454,10 @@ function toOutcome(routed: RoutedEvent, recorded: RecordedEvent): IngestOutcome 
         code: 'quantity_overflow',
         reason: 'the hour would exceed what the ledger can count exactly',
       }
+    case 'exceeded':
+      return { id, status: 'refused', code: 'quota_exceeded', ...because }
     case 'stale':
     case 'superseded':
-    case 'exceeded':
       throw new Error(`a ${recorded.status} event has no outcome`)
   }
 }

@@ -1,0 +1,177 @@
+import { COUNTER_MAX, type CountedLimit, type Counter, type CounterKey } from './quota.ts'
+import type { QuotaStore } from './quota-store.ts'
+
+/** A limit below is exact in the store at every use. In whole units. */
+export const LEASED_FROM = 10_000
+/** A slice is at most this part of a limit, and so many units. */
+const SLICE_PART = 100
+const SLICE_MAX = 1_000
+/** Of what is left, so that the last units go to whoever asks. */
+const REST_PART = 10
+/** How long a node counts a slice by itself, ms: so long a limit that was lowered elsewhere may still hold here. */
+export const LEASE_MS = 5_000
+/** What the store has no room for is not asked for again so soon, ms. */
+const EXHAUSTED_MS = 1_000
+
+export interface Leased {
+  readonly isAllowed: boolean
+  /** Of each limit, in order: what the store knew when it was last asked, and what was counted here since. */
+  readonly counters: readonly Counter[]
+}
+
+/**
+ * Counts large limits in memory, by slices that are taken from the store. Never more than the limit, whatever happens to a
+ * node: what it has not used of a slice counts as used until it is given back or the window ends.
+ */
+export interface Leases {
+  /** @param unit - base units in one whole unit */
+  consume(
+    asked: { readonly holder: string; readonly dimension: string; readonly limits: readonly CountedLimit[] },
+    quantity: number,
+    unit: number,
+    now: number,
+  ): Leased | Promise<Leased>
+  /** What this node holds of a counter unused, base units. */
+  unused(key: CounterKey): number
+  /** Gives back what is left of slices whose time is over. */
+  sweep(now: number): Promise<void>
+  /** Gives everything back: this node stops. */
+  close(now: number): Promise<void>
+}
+
+interface Slice {
+  readonly key: CounterKey
+  readonly end: number | undefined
+  max: number
+  left: number
+  until: number
+  /** The store's, without what is left here. */
+  counter: Counter
+  exhaustedUntil: number
+  /** One exchange at a time. */
+  pending: Promise<void> | undefined
+  /** How many wait for it. */
+  waiting: number
+}
+
+export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
+  const slices = new Map<string, Slice>()
+
+  function sliceOf(holder: string, dimension: string, { window, start, end, max }: CountedLimit): Slice {
+    const name = `${holder}\n${dimension}\n${window}\n${start}`
+    let slice = slices.get(name)
+    if (slice === undefined) {
+      slice = {
+        key: { holder, dimension, window, start },
+        end,
+        max: max ?? COUNTER_MAX,
+        left: 0,
+        until: 0,
+        counter: { used: 0, held: 0 },
+        exhaustedUntil: 0,
+        pending: undefined,
+        waiting: 0,
+      }
+      slices.set(name, slice)
+    }
+    const wanted = max ?? COUNTER_MAX
+    if (slice.max !== wanted) {
+      // Another limit than it was taken under.
+      slice.max = wanted
+      slice.until = 0
+      slice.exhaustedUntil = 0
+    }
+    return slice
+  }
+
+  const isGood = (slice: Slice, quantity: number, now: number) =>
+    now < slice.until && now >= slice.until - LEASE_MS && slice.left >= quantity
+
+  async function exchange(slice: Slice, want: number, now: number): Promise<void> {
+    // Where the answer is lost, so is what was left: it counts as used.
+    const giveBack = slice.left
+    slice.left = 0
+    slice.until = 0
+    const { key, end, max } = slice
+    const { granted, counter } = await quotas.exchange({ key, end, max, giveBack, want }, now)
+    slice.left = granted
+    slice.until = now + LEASE_MS
+    slice.counter = counter
+    if (granted < want) slice.exhaustedUntil = now + EXHAUSTED_MS
+  }
+
+  /** After it, the slice is as the store answered; whoever came meanwhile may have used it. */
+  async function refill(slice: Slice, quantity: number, unit: number, now: number): Promise<void> {
+    while (slice.pending !== undefined) await slice.pending.catch(() => {})
+    if (isGood(slice, quantity, now) || now < slice.exhaustedUntil) return
+    const { used, held } = slice.counter
+    const whole = Math.floor(slice.max / unit / SLICE_PART)
+    const rest = Math.floor((slice.max - used - held) / unit / REST_PART)
+    const units = Math.max(1, Math.min(SLICE_MAX, whole, rest))
+    slice.pending = exchange(slice, Math.max(quantity, units * unit), now)
+    try {
+      await slice.pending
+    } finally {
+      slice.pending = undefined
+    }
+  }
+
+  const seen = (slice: Slice): Counter => ({
+    used: slice.counter.used - slice.left,
+    held: slice.counter.held,
+  })
+
+  function take(of: readonly Slice[], quantity: number): Leased {
+    for (const slice of of) slice.left -= quantity
+    return { isAllowed: true, counters: of.map(seen) }
+  }
+
+  async function consumeSlowly(
+    of: readonly Slice[],
+    quantity: number,
+    unit: number,
+    now: number,
+  ): Promise<Leased> {
+    for (const slice of of) slice.waiting++
+    try {
+      for (;;) {
+        for (const slice of of) if (!isGood(slice, quantity, now)) await refill(slice, quantity, unit, now)
+        if (of.every((slice) => isGood(slice, quantity, now))) return take(of, quantity)
+        // Others were quicker; or there is nothing left.
+        if (of.some((slice) => !isGood(slice, quantity, now) && now < slice.exhaustedUntil))
+          return { isAllowed: false, counters: of.map(seen) }
+      }
+    } finally {
+      for (const slice of of) slice.waiting--
+    }
+  }
+
+  const giveBack = async (some: readonly Slice[], now: number) => {
+    for (const slice of some) {
+      while (slice.pending !== undefined) await slice.pending.catch(() => {})
+      if (slice.left > 0) await exchange(slice, 0, now)
+      slice.until = 0
+    }
+  }
+
+  return {
+    consume({ holder, dimension, limits }, quantity, unit, now) {
+      const of = limits.map((limit) => sliceOf(holder, dimension, limit))
+      return of.every((slice) => slice.pending === undefined && isGood(slice, quantity, now))
+        ? take(of, quantity)
+        : consumeSlowly(of, quantity, unit, now)
+    },
+    unused: ({ holder, dimension, window, start }) =>
+      slices.get(`${holder}\n${dimension}\n${window}\n${start}`)?.left ?? 0,
+    async sweep(now) {
+      const over = [...slices].filter(([, { until }]) => now >= until || now < until - LEASE_MS)
+      await giveBack(
+        over.map(([, slice]) => slice),
+        now,
+      )
+      for (const [name, slice] of over)
+        if (slice.left === 0 && slice.waiting === 0 && now >= slice.exhaustedUntil) slices.delete(name)
+    },
+    close: (now) => giveBack([...slices.values()], now),
+  }
+}

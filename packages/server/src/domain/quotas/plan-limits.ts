@@ -1,0 +1,87 @@
+import { findDimension, type Product } from '../products/product.ts'
+import type { CountedLimit, Counter, PlanLimit } from './quota.ts'
+import { limitsAt, remainingOf } from './quota.ts'
+import type { Holder, LimitState } from './quota-answer.ts'
+
+/** What a quantity is counted in. */
+export interface CountedDimension {
+  /** Its key: of the product, or a name that only plans know. */
+  readonly key: string
+  readonly scale: number
+  /** Each use is a usage event. */
+  readonly isMetered: boolean
+  /** Of the product: it may be used without a limit. */
+  readonly isSold: boolean
+}
+
+/** @param name - a dimension's key, the platform's name for it, or a name that only plans know */
+export function countedDimension(product: Product, name: string): CountedDimension {
+  const sold = findDimension(product, name)
+  return {
+    key: sold?.key ?? name,
+    scale: sold?.scale ?? 0,
+    isMetered: sold?.meteredBy === 'gate',
+    isSold: sold !== undefined,
+  }
+}
+
+/** Limits of a plan stay the same objects while the plan does: they are worked out once. */
+const known = new WeakMap<object, Map<string, readonly PlanLimit[]>>()
+
+/** @returns undefined where the plan does not know the dimension */
+export function planLimits(
+  { plan }: Pick<Holder, 'plan'>,
+  { key, scale, isSold }: CountedDimension,
+): readonly PlanLimit[] | undefined {
+  if (plan === undefined) return isSold ? [] : undefined
+  let byDimension = known.get(plan)
+  if (byDimension === undefined) {
+    byDimension = new Map()
+    known.set(plan, byDimension)
+  }
+  const name = `${scale} ${key}`
+  let limits = byDimension.get(name)
+  if (limits === undefined) {
+    limits = plan.limits
+      .filter(({ dimension }) => dimension === key)
+      .map(({ window, quantity, onExceed }) => ({
+        window,
+        max: quantity === 'unlimited' ? undefined : toBase(quantity, scale),
+        blocks: onExceed === 'block',
+      }))
+    byDimension.set(name, limits)
+  }
+  return limits.length > 0 || isSold ? limits : undefined
+}
+
+/** A limit has few decimals; its base units are whole. */
+function toBase(quantity: number, scale: number): number {
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.round(quantity * 10 ** scale))
+}
+
+export function limitsOf(
+  holder: Pick<Holder, 'plan' | 'anchor'>,
+  dimension: CountedDimension,
+  now: number,
+): readonly CountedLimit[] | undefined {
+  const limits = planLimits(holder, dimension)
+  return limits && limitsAt(limits, now, holder.anchor)
+}
+
+export function limitStates(
+  limits: readonly CountedLimit[],
+  counters: readonly Counter[],
+): readonly LimitState[] {
+  return limits.map((limit, index) => {
+    const counter = counters[index]!
+    return {
+      window: limit.window,
+      max: limit.max,
+      onExceed: limit.blocks ? 'block' : 'bill',
+      used: counter.used + counter.held,
+      remaining: remainingOf(limit, counter),
+      startsAt: limit.start,
+      resetAt: limit.end,
+    }
+  })
+}

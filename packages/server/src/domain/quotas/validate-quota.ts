@@ -1,0 +1,261 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../error.ts'
+import { eventKey, type IngestUsage } from '../usage/ingest-usage.ts'
+import { parseQuantity } from '../usage/quantity.ts'
+import type { FindHolders, FoundHolders, WhoAsks } from './find-holders.ts'
+import { LEASED_FROM, type Leases } from './leases.ts'
+import { type CountedDimension, countedDimension, limitStates, limitsOf } from './plan-limits.ts'
+import { type CountedLimit, type Counter, hasRoom } from './quota.ts'
+import type { Holder, QuotaAnswer, QuotaRefusal } from './quota-answer.ts'
+import type { AdmissionOutcome, QuotaStore } from './quota-store.ts'
+import { createRecentUses } from './recent-uses.ts'
+
+export interface QuotaQuestion extends WhoAsks {
+  /** A dimension's key, the platform's name for it, or a name that only plans know. */
+  readonly dimension: string
+  /** Default: 1. */
+  readonly quantity?: number | string | undefined
+  /** The same on every retry: what was let through by it is let through again, and counts once. Default: a new one. */
+  readonly id?: string | undefined
+  /** `look`: nothing is counted. */
+  readonly mode: 'consume' | 'look'
+}
+
+/**
+ * May this caller do this now? What it lets through is counted before it answers; of a dimension that the gate meters, it is
+ * the usage event that is billed.
+ *
+ * @throws {DomainError} `request.invalid`; `quota.id_conflict`; as `CheckAccess`; `ledger.busy`
+ */
+export type ValidateQuota = (question: QuotaQuestion) => Promise<QuotaAnswer>
+
+export interface QuotaDeps {
+  readonly findHolders: FindHolders
+  readonly quotas: QuotaStore
+  readonly leases: Leases
+  readonly ingest: IngestUsage
+  readonly clock: Clock
+}
+
+/** What was decided for one holder. */
+export interface Decision {
+  readonly reason: QuotaRefusal | undefined
+  readonly limits: readonly CountedLimit[]
+  readonly counters: readonly Counter[]
+  readonly isRepeat?: boolean
+  readonly recordId?: string | undefined
+}
+
+interface Use {
+  readonly holder: Holder
+  readonly dimension: CountedDimension
+  readonly limits: readonly CountedLimit[]
+  /** Base units. */
+  readonly quantity: number
+  readonly id: string
+  /** Nobody else knows it: it never comes again. */
+  readonly isOwnId: boolean
+  readonly now: number
+}
+
+export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
+  const recent = createRecentUses()
+  return async (question) => {
+    const now = deps.clock.now()
+    const found = await deps.findHolders(question)
+    const [first] = found.holders
+    if (first === undefined) return refusedAnswer(question, found)
+    let answer: QuotaAnswer | undefined
+    for (const holder of found.holders) {
+      const dimension = countedDimension(holder.product, question.dimension)
+      const quantity = quantityOf(question, dimension)
+      const decision = await decide(holder, dimension, quantity, question, now)
+      const own = toAnswer(found, holder, dimension, quantity, decision)
+      if (own.allowed) return own
+      answer ??= own
+    }
+    return answer!
+  }
+
+  async function decide(
+    holder: Holder,
+    dimension: CountedDimension,
+    quantity: number,
+    question: Pick<QuotaQuestion, 'id' | 'mode'>,
+    now: number,
+  ): Promise<Decision> {
+    const limits = limitsOf(holder, dimension, now)
+    if (limits === undefined) return { reason: 'not_entitled', limits: [], counters: [] }
+    if (holder.trialEndsAt !== undefined && now >= holder.trialEndsAt)
+      return { reason: 'trial_ended', limits, counters: await look(holder, dimension, limits) }
+    if (question.mode === 'look') {
+      const counters = await look(holder, dimension, limits)
+      return { reason: hasRoom(limits, counters, quantity) ? undefined : 'quota_exceeded', limits, counters }
+    }
+    const isOwnId = question.id === undefined
+    const id = question.id ?? `use_${randomUUID()}`
+    const use: Use = { holder, dimension, limits, quantity, id, isOwnId, now }
+    if (dimension.isMetered && holder.subscription !== undefined) return meter(use)
+    return isLeased(limits, dimension) ? lease(use) : admit(use)
+  }
+
+  /** As the store has it, without what this node holds and has not used. */
+  async function look(
+    { id: holder }: Holder,
+    { key: dimension }: CountedDimension,
+    limits: readonly CountedLimit[],
+  ): Promise<readonly Counter[]> {
+    const keys = limits.map(({ window, start }) => ({ holder, dimension, window, start }))
+    const counters = keys.length === 0 ? [] : await deps.quotas.read(keys)
+    return counters.map(({ used, held }, index) => ({
+      used: Math.max(0, used - deps.leases.unused(keys[index]!)),
+      held,
+    }))
+  }
+
+  /** The use is a usage event: it is counted by its quota and for its bill in one step, or not at all. */
+  async function meter({ holder, dimension, limits, quantity, id, now }: Use): Promise<Decision> {
+    const [outcome] = await deps.ingest([
+      {
+        product: holder.product.id,
+        reference: { subscriptionId: holder.subscription!.id },
+        dimension: dimension.key,
+        id,
+        source: GATE,
+        time: now,
+        quantity: baseText(quantity, dimension.scale),
+        gate: { holder: holder.id, limits },
+      },
+    ])
+    const { status, code, counters = [], meteringRecordId, reason } = outcome!
+    if (status === 'conflict') throw conflict(id)
+    if (status !== 'refused')
+      return {
+        reason: undefined,
+        limits,
+        counters,
+        isRepeat: status === 'duplicate',
+        recordId: meteringRecordId,
+      }
+    if (code === 'quota_exceeded') return { reason: 'quota_exceeded', limits, counters }
+    if (code === 'subscription_ended' || code === 'before_access')
+      return { reason: code === 'before_access' ? 'pending' : 'ended', limits, counters }
+    throw new DomainError('request.invalid', reason ?? 'this cannot be metered')
+  }
+
+  async function admit({ holder, dimension, limits, quantity, id, now }: Use): Promise<Decision> {
+    const key = eventKey(holder.product.id, dimension.key, holder.id, id)
+    const gate = { holder: holder.id, limits }
+    const outcome = await deps.quotas.admit({ key, dimension: dimension.key, quantity, gate }, now)
+    return fromAdmission(outcome, limits, id)
+  }
+
+  /** Many uses of a large limit: counted in memory, by a slice of it. An id is known again by this node only. */
+  async function lease({ holder, dimension, limits, quantity, id, isOwnId, now }: Use): Promise<Decision> {
+    const unit = 10 ** dimension.scale
+    const consume = async (): Promise<AdmissionOutcome> => {
+      const asked = { holder: holder.id, dimension: dimension.key, limits }
+      const { isAllowed, counters } = await deps.leases.consume(asked, quantity, unit, now)
+      return { status: isAllowed ? 'admitted' : 'exceeded', counters }
+    }
+    if (isOwnId) return fromAdmission(await consume(), limits, id)
+    const outcome = await recent.once(`${holder.id}\n${dimension.key}\n${id}`, quantity, now, consume)
+    return fromAdmission(outcome, limits, id)
+  }
+}
+
+/** Who reports what the gate meters, as an event's source. */
+export const GATE = 'gate'
+
+/** Large limits, each of which starts anew: what a node that dies has taken of them comes back. */
+export function isLeased(
+  limits: readonly CountedLimit[],
+  { scale }: Pick<CountedDimension, 'scale'>,
+): boolean {
+  const from = LEASED_FROM * 10 ** scale
+  return (
+    limits.length > 0 &&
+    limits.every(({ window, max }) => window !== 'lifetime' && (max === undefined || max >= from))
+  )
+}
+
+function fromAdmission(
+  { status, counters }: AdmissionOutcome,
+  limits: readonly CountedLimit[],
+  id: string,
+): Decision {
+  if (status === 'conflict') throw conflict(id)
+  return {
+    reason: status === 'exceeded' ? 'quota_exceeded' : undefined,
+    limits,
+    counters,
+    isRepeat: status === 'repeated',
+  }
+}
+
+export function conflict(id: string): DomainError {
+  return new DomainError(
+    'quota.id_conflict',
+    `id ${JSON.stringify(id.slice(0, 60))} was let through before with another quantity: each use has an id of its own, the same on its retries`,
+  )
+}
+
+/** @throws {DomainError} `request.invalid` */
+export function quantityOf(
+  { quantity = 1 }: Pick<QuotaQuestion, 'quantity'>,
+  { scale }: Pick<CountedDimension, 'scale'>,
+): number {
+  const base = parseQuantity(quantity, scale)
+  if (typeof base !== 'number') throw new DomainError('request.invalid', base.reason)
+  return base
+}
+
+/** Base units as the decimal text that they were. */
+export function baseText(base: number, scale: number): string {
+  if (scale === 0) return String(base)
+  const digits = String(base).padStart(scale + 1, '0')
+  return `${digits.slice(0, -scale)}.${digits.slice(-scale)}`
+}
+
+/** Where it is refused before any limit is looked at. */
+export function refusedAnswer(
+  question: Pick<QuotaQuestion, 'dimension'>,
+  { refused, key }: FoundHolders,
+): QuotaAnswer {
+  const holder = refused?.holder
+  const dimension = holder && countedDimension(holder.product, question.dimension)
+  return {
+    allowed: false,
+    reason: refused!.reason,
+    holder,
+    key,
+    dimension: dimension?.key ?? question.dimension,
+    scale: dimension?.scale ?? 0,
+    quantity: 0,
+    limits: [],
+    isRepeat: false,
+    recordId: undefined,
+  }
+}
+
+export function toAnswer(
+  { key }: FoundHolders,
+  holder: Holder,
+  { key: dimension, scale }: CountedDimension,
+  quantity: number,
+  { reason, limits, counters, isRepeat = false, recordId }: Decision,
+): QuotaAnswer {
+  return {
+    allowed: reason === undefined,
+    reason,
+    holder,
+    key,
+    dimension,
+    scale,
+    quantity,
+    limits: limitStates(limits.slice(0, counters.length), counters),
+    isRepeat,
+    recordId,
+  }
+}

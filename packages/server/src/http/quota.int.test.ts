@@ -1,0 +1,274 @@
+import { describe, expect, it } from 'vitest'
+import { PLAIN_PLAN, type Plan } from '../domain/plans/plan.ts'
+import type { Product } from '../domain/products/product.ts'
+import { aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
+import { anApp } from './app.fixture.ts'
+
+const PLANS: readonly Plan[] = [
+  {
+    ...PLAIN_PLAN,
+    id: 'registered',
+    title: 'Registered',
+    audience: 'registered',
+    trial: { days: 30 },
+    upgradeTo: 'pro',
+    features: { export: false },
+    limits: [{ dimension: 'calls', quantity: 3, window: 'day', onExceed: 'block' }],
+  },
+  {
+    ...PLAIN_PLAN,
+    id: 'pro',
+    title: 'Pro',
+    features: { export: true },
+    limits: [
+      { dimension: 'calls', quantity: 100_000, window: 'day', onExceed: 'block' },
+      { dimension: 'scans', quantity: 5, window: 'month', onExceed: 'bill' },
+      { dimension: 'minutes', quantity: 10, window: 'month', onExceed: 'block' },
+    ],
+  },
+]
+
+const PRODUCT: Product = aProduct({
+  dimensions: [
+    aDimension({ key: 'scans', meteredBy: 'gate', metrics: ['totalScans'] }),
+    aDimension({ key: 'minutes', meteredBy: 'gate', scale: 2 }),
+    aDimension({ key: 'reports' }),
+  ],
+  plans: PLANS,
+  upgradeUrl: {
+    aws: 'https://aws.amazon.com/marketplace/pp/prodview-demo',
+    direct: 'https://example.com/pricing',
+  },
+})
+
+async function start() {
+  const it = await anApp({ products: [PRODUCT] })
+  const { app, deps, aKey } = it
+  const { secret } = await aKey(['access:check', 'usage:write', 'keys:write'])
+  const headers = { authorization: `Bearer ${secret}` }
+  const post = (url: string, payload: object) => app.inject({ method: 'POST', url, payload, headers })
+  const validate = async (payload: object) => {
+    const response = await post('/quota/validate', { dimension: 'calls', ...payload })
+    return { status: response.statusCode, headers: response.headers, ...response.json() }
+  }
+  const subscribe = async (plan: string, values: object = {}) => {
+    const { subscription } = await deps.subscriptions.create(
+      aSubscription({ plan, channel: plan === 'pro' ? 'aws' : 'free', ...values }),
+      'test',
+    )
+    return subscription
+  }
+  const issue = async (subscriptionId: string, values: object = {}) => {
+    const response = await post('/keys', { subscriptionId, ...values })
+    expect(response.statusCode).toBe(201)
+    return response.json() as { id: string; key: string }
+  }
+  return { ...it, post, validate, subscribe, issue, headers }
+}
+
+describe('POST /quota/validate', () => {
+  it('lets through what the limit is, then says why not, what to do and when it starts anew', async () => {
+    const { validate, subscribe, issue } = await start()
+    const { id } = await subscribe('registered')
+    const { key } = await issue(id, { user: 'ada' })
+    expect(await validate({ key })).toMatchObject({
+      status: 200,
+      allowed: true,
+      plan: 'registered',
+      subscription: id,
+      user: 'ada',
+      remaining: 2,
+      limits: [{ window: 'day', limit: 3, used: 1, remaining: 2, onExceed: 'block' }],
+      features: { export: false },
+      headers: {
+        'ratelimit-policy': '"day";q=3;w=86400',
+        ratelimit: expect.stringMatching(/^"day";r=2;t=\d+$/),
+      },
+    })
+    for (let n = 0; n < 2; n++) expect(await validate({ key })).toMatchObject({ allowed: true })
+    const refused = await validate({ key })
+    expect(refused).toMatchObject({
+      status: 200,
+      allowed: false,
+      reason: 'quota_exceeded',
+      message: expect.any(String),
+      remaining: 0,
+      upgrade: { plan: 'pro', url: 'https://example.com/pricing' },
+    })
+    expect(refused.headers['retry-after']).toBe(String(refused.retryAfterSeconds))
+  })
+
+  it('gives the same id the same answer and counts it once', async () => {
+    const { validate, subscribe } = await start()
+    const { id: subscriptionId } = await subscribe('registered')
+    const use = { subscriptionId, id: 'request-1', quantity: 3 }
+    expect(await validate(use)).toMatchObject({ allowed: true, remaining: 0 })
+    expect(await validate(use)).toMatchObject({ allowed: true, repeated: true, remaining: 0 })
+    expect(await validate({ ...use, quantity: 2 })).toMatchObject({ status: 409, code: 'quota.id_conflict' })
+  })
+
+  it('only looks where it is told to', async () => {
+    const { validate, subscribe } = await start()
+    const { id: subscriptionId } = await subscribe('registered')
+    expect(await validate({ subscriptionId, mode: 'look', quantity: 3 })).toMatchObject({
+      allowed: true,
+      remaining: 3,
+    })
+    expect(await validate({ subscriptionId, mode: 'look', quantity: 4 })).toMatchObject({
+      allowed: false,
+      reason: 'quota_exceeded',
+      remaining: 3,
+    })
+  })
+
+  it('counts large limits in memory, and never past them', async () => {
+    const { validate, subscribe } = await start()
+    const { id: subscriptionId } = await subscribe('pro')
+    expect(await validate({ subscriptionId, quantity: 99_999 })).toMatchObject({
+      allowed: true,
+      remaining: 1,
+    })
+    expect(await validate({ subscriptionId, quantity: 2 })).toMatchObject({ allowed: false })
+    expect(await validate({ subscriptionId, id: 'last' })).toMatchObject({ allowed: true, remaining: 0 })
+    expect(await validate({ subscriptionId, id: 'last' })).toMatchObject({ allowed: true, repeated: true })
+    expect(await validate({ subscriptionId })).toMatchObject({
+      allowed: false,
+      // Who came through AWS Marketplace is shown no other way to pay.
+      upgrade: { url: 'https://aws.amazon.com/marketplace/pp/prodview-demo' },
+    })
+  })
+
+  it('makes what the gate meters the usage event that is billed, which the product cannot report as well', async () => {
+    const { validate, subscribe, post, deps } = await start()
+    const { id: subscriptionId } = await subscribe('pro')
+    for (let n = 1; n <= 6; n++)
+      expect(await validate({ subscriptionId, dimension: 'totalScans', id: `scan-${n}` })).toMatchObject({
+        allowed: true,
+        dimension: 'scans',
+        recordId: expect.any(String),
+        limits: [{ window: 'month', limit: 5, used: n, remaining: 'unlimited', onExceed: 'bill' }],
+      })
+    expect(await validate({ subscriptionId, dimension: 'scans', id: 'scan-6' })).toMatchObject({
+      repeated: true,
+    })
+    const { items } = await deps.usage.listBuckets({ limit: 10 })
+    expect(items).toMatchObject([{ dimension: 'scans', quantity: 6n, events: 6 }])
+    const event = { dimension: 'scans', quantity: 1, usageTime: new Date(deps.clock.now()).toISOString() }
+    const reported = await post('/meter', { ...event, subscriptionId, correlationId: 'own' })
+    expect(reported.statusCode).toBe(422)
+    expect(reported.json()).toMatchObject({ detail: expect.stringContaining('POST /quota/validate') })
+  })
+
+  it('refuses what the plan does not have, ended trials, and whoever may not come in', async () => {
+    const { validate, subscribe, clock } = await start()
+    const { id: registered } = await subscribe('registered')
+    const { id: suspended } = await subscribe('pro', { status: 'suspended' })
+    expect(await validate({ subscriptionId: registered, dimension: 'exports' })).toMatchObject({
+      allowed: false,
+      reason: 'not_entitled',
+    })
+    expect(await validate({ subscriptionId: registered, feature: 'export' })).toMatchObject({
+      reason: 'not_entitled',
+      upgrade: { plan: 'pro' },
+    })
+    expect(await validate({ subscriptionId: suspended })).toMatchObject({ reason: 'suspended' })
+    // Of the product, without a limit in the plan.
+    expect(await validate({ subscriptionId: registered, dimension: 'reports', quantity: 1e9 })).toMatchObject(
+      {
+        allowed: true,
+        limits: [],
+      },
+    )
+    clock.set(utc('2026-12-31T00:00'))
+    expect(await validate({ subscriptionId: registered })).toMatchObject({
+      allowed: false,
+      reason: 'trial_ended',
+    })
+  })
+
+  it('tells keys apart that are unknown, revoked, or lack the scope', async () => {
+    const { app, validate, subscribe, issue, headers } = await start()
+    const { id } = await subscribe('registered')
+    const { id: keyId, key } = await issue(id, { scopes: ['read'] })
+    expect(await validate({ key: 'tka_nonsense' })).toMatchObject({
+      status: 200,
+      allowed: false,
+      reason: 'key_unknown',
+    })
+    expect(await validate({ key, scope: 'write' })).toMatchObject({ reason: 'key_scope', keyId })
+    expect(await validate({ key, scope: 'read' })).toMatchObject({ allowed: true })
+    await app.inject({ method: 'DELETE', url: `/keys/${keyId}`, headers })
+    expect(await validate({ key })).toMatchObject({ allowed: false, reason: 'key_revoked' })
+  })
+
+  it.each([
+    [{}, 'name the caller by exactly one of key'],
+    [{ key: 'tka_x', buyerId: 'buy_1' }, 'exactly one'],
+    [{ subscriptionId: 'sub_1', quantity: -1 }, 'quantity'],
+    [{ subscriptionId: 'sub_1', mode: 'take' }, 'mode'],
+    [{ subscriptionId: 'sub_1', quantitty: 1 }, 'quantitty'],
+  ])('says what is wrong with %j', async (payload, text) => {
+    const { validate } = await start()
+    const answer = await validate(payload)
+    expect(answer.status).toBe(400)
+    expect(JSON.stringify(answer)).toContain(text)
+  })
+})
+
+describe('reservations', () => {
+  it('hold, settle for what was used as the billed event, and let go of the rest', async () => {
+    const { post, subscribe, deps, app, headers } = await start()
+    const { id: subscriptionId } = await subscribe('pro')
+    const asked = { subscriptionId, dimension: 'minutes', quantity: '8.5', id: 'job-1' }
+    const reserved = (await post('/quota/reservations', asked)).json()
+    expect(reserved).toMatchObject({
+      allowed: true,
+      quantity: 8.5,
+      remaining: 1.5,
+      reservation: { id: expect.stringMatching(/^rsv_/), expiresAt: expect.any(String) },
+    })
+    expect((await post('/quota/reservations', asked)).json()).toMatchObject({ repeated: true })
+    expect((await post('/quota/reservations', { ...asked, id: 'job-2' })).json()).toMatchObject({
+      allowed: false,
+      reason: 'quota_exceeded',
+    })
+    const settle = (quantity: string, id = reserved.reservation.id) =>
+      post(`/quota/reservations/${id}/settle`, { quantity })
+    expect((await settle('8.51')).statusCode).toBe(400)
+    expect((await settle('2.25')).json()).toMatchObject({
+      state: 'settled',
+      settled: true,
+      reserved: 8.5,
+      used: 2.25,
+      recordId: expect.any(String),
+    })
+    expect((await settle('2.25')).json()).toMatchObject({ settled: true })
+    expect((await settle('2')).statusCode).toBe(409)
+    expect((await settle('2', 'rsv_none')).statusCode).toBe(404)
+    const { items } = await deps.usage.listBuckets({ limit: 10 })
+    expect(items).toMatchObject([{ dimension: 'minutes', quantity: 225n, events: 1 }])
+    const overview = await app.inject({
+      url: `/quota?subscriptionId=${subscriptionId}&dimension=minutes`,
+      headers,
+    })
+    expect(overview.json()).toMatchObject({
+      allowed: true,
+      plan: 'pro',
+      limits: [{ dimension: 'minutes', window: 'month', limit: 10, used: 2.25, remaining: 7.75 }],
+    })
+  })
+
+  it('are released', async () => {
+    const { post, subscribe } = await start()
+    const { id: subscriptionId } = await subscribe('registered')
+    const reserved = (
+      await post('/quota/reservations', { subscriptionId, dimension: 'calls', quantity: 3, id: 'a' })
+    ).json()
+    const release = () => post(`/quota/reservations/${reserved.reservation.id}/release`, {})
+    expect((await release()).json()).toMatchObject({ state: 'released', settled: false })
+    expect((await release()).json()).toMatchObject({ state: 'released' })
+    expect(
+      (await post('/quota/validate', { subscriptionId, dimension: 'calls', quantity: 3 })).json(),
+    ).toMatchObject({ allowed: true })
+  })
+})

@@ -1,0 +1,85 @@
+import type { Holder, LimitState, QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
+import { summaryOf } from '../../domain/quotas/summary.ts'
+import { upgradeOf } from '../../domain/quotas/upgrade.ts'
+import { baseText } from '../../domain/quotas/validate-quota.ts'
+import { EXPLANATIONS } from './explanations.ts'
+import { secondsUntil } from './rate-limit-headers.ts'
+
+/** Part of what was used that a person is told of before it is all: an upgrade is offered from here on. */
+const OFFER_FROM = 0.8
+
+export function answerView(answer: QuotaAnswer, now: number) {
+  const { reason, holder, key, limits, scale } = answer
+  const { remaining, resetAt, retryAt } = summaryOf(answer)
+  return {
+    allowed: answer.allowed,
+    reason,
+    message: reason && EXPLANATIONS[reason],
+    dimension: answer.dimension,
+    quantity: units(answer.quantity, scale),
+    limits: limits.map((limit) => limitView(limit, scale)),
+    remaining: limits.length === 0 ? undefined : allowance(remaining, scale),
+    resetAt: timeText(resetAt),
+    retryAfterSeconds: retryAt === undefined ? undefined : secondsUntil(retryAt, now),
+    repeated: answer.isRepeat || undefined,
+    recordId: answer.recordId,
+    ...(holder && holderView(holder)),
+    user: key?.user,
+    keyId: key?.id,
+    upgrade: holder && offersUpgrade(answer) ? upgradeView(holder) : undefined,
+  }
+}
+
+export function holderView({ product, plan, subscription, trialEndsAt }: Holder) {
+  return {
+    plan: plan?.id,
+    product: product.id,
+    subscription: subscription?.id,
+    buyer: subscription?.buyer,
+    tenant: subscription?.tenantId,
+    channel: subscription?.channel,
+    features: plan?.features,
+    trialEndsAt: timeText(trialEndsAt),
+  }
+}
+
+export function limitView({ window, max, used, remaining, resetAt, onExceed }: LimitState, scale: number) {
+  return {
+    window,
+    limit: allowance(max, scale),
+    used: units(used, scale),
+    remaining: allowance(remaining, scale),
+    resetAt: timeText(resetAt),
+    onExceed,
+  }
+}
+
+export function upgradeView(holder: Holder) {
+  const upgrade = upgradeOf(holder)
+  if (upgrade === undefined) return undefined
+  const { plan, url } = upgrade
+  return {
+    plan: plan?.id,
+    title: plan?.title,
+    url,
+    message: plan === undefined ? 'Get more with another plan.' : `Get more with ${plan.title}.`,
+  }
+}
+
+/** A base quantity in the dimension's own unit; of at most 15 digits, so that a number says it exactly. */
+export function units(base: number, scale: number): number {
+  return Number(baseText(base, scale))
+}
+
+function allowance(base: number | undefined, scale: number): number | 'unlimited' {
+  return base === undefined ? 'unlimited' : units(base, scale)
+}
+
+function offersUpgrade({ reason, limits }: QuotaAnswer): boolean {
+  if (reason === 'quota_exceeded' || reason === 'trial_ended' || reason === 'not_entitled') return true
+  return reason === undefined && limits.some(({ max, used }) => max !== undefined && used >= max * OFFER_FROM)
+}
+
+export function timeText(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString()
+}

@@ -1,0 +1,217 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { DomainError } from '../../domain/error.ts'
+import type { QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
+import type { Reservation } from '../../domain/quotas/quota-store.ts'
+import type { SubscriptionReference } from '../../domain/subscriptions/subscription.ts'
+import type { HttpDeps } from '../deps.ts'
+import { productFilter } from '../product-scope.ts'
+import {
+  OverviewBody,
+  OverviewQuery,
+  QUOTA_SCHEMAS,
+  QuotaBody,
+  ReserveBody,
+  ReservedBody,
+  SettleBody,
+  SettledBody,
+  ValidateBody,
+} from '../quota/quota-schemas.ts'
+import { answerView, holderView, limitView, timeText, units, upgradeView } from '../quota/quota-views.ts'
+import { rateLimitHeaders } from '../quota/rate-limit-headers.ts'
+import { Name, problems, ref } from '../schemas.ts'
+
+const REFERENCES = [
+  'subscriptionId',
+  'buyerId',
+  'tenantId',
+  'licenseArn',
+  'customerAWSAccountId',
+  'customerIdentifier',
+] as const
+
+type Referring = { readonly [name in (typeof REFERENCES)[number]]?: string } & { readonly key?: string }
+
+/** The gate: may this caller do this now? */
+export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>): FastifyPluginAsyncTypebox {
+  const { catalog, clock, quota } = deps
+
+  const send = (reply: FastifyReply, answer: QuotaAnswer) => {
+    const headers = rateLimitHeaders(answer, clock.now())
+    for (const name in headers) reply.header(name, headers[name])
+    return answerView(answer, clock.now())
+  }
+
+  return async (app) => {
+    for (const schema of QUOTA_SCHEMAS) app.addSchema(schema)
+
+    app.post(
+      '/quota/validate',
+      {
+        config: { access: 'access:check' },
+        schema: {
+          operationId: 'validateQuota',
+          summary: 'May this caller do this now?',
+          description:
+            'Name the caller by an API key or by one reference to a subscription or buyer. What is let through is counted before the answer leaves, never more than the limit; with an `id` a retry counts once. A dimension with `meteredBy: gate` becomes a usage event in the same step, and is billed by it. Always 200: `allowed` and `reason` say the rest, as `RateLimit`, `RateLimit-Policy` and `Retry-After` do.',
+          tags: ['quota'],
+          body: ValidateBody,
+          response: { 200: ref(QuotaBody), ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
+        },
+      },
+      async ({ body, serviceKey }, reply) => {
+        const answer = await quota.validate({
+          ...whoOf(body, ['key', ...REFERENCES]),
+          product: productFilter(catalog, serviceKey, body.product),
+          scope: body.scope,
+          feature: body.feature,
+          dimension: body.dimension,
+          quantity: body.quantity,
+          id: body.id,
+          mode: body.mode ?? 'consume',
+        })
+        return send(reply, answer) as Static<typeof QuotaBody>
+      },
+    )
+
+    app.get(
+      '/quota',
+      {
+        config: { access: 'access:check' },
+        schema: {
+          operationId: 'getQuota',
+          summary: 'What a buyer has used of their plan, and what is left',
+          description:
+            'Name the buyer by one of `subscriptionId`, `buyerId`, `tenantId`, `licenseArn`, `customerAWSAccountId`, `customerIdentifier`. Counts nothing. Of limits that nodes count in slices, what a node has not told yet is missing for some seconds.',
+          tags: ['quota'],
+          querystring: OverviewQuery,
+          response: { 200: ref(OverviewBody), ...problems(400, 401, 403, 404, 409, 503) },
+        },
+      },
+      async ({ query, serviceKey }) => {
+        const { holder, refusal, limits } = await quota.describe({
+          ...whoOf(query, REFERENCES),
+          product: productFilter(catalog, serviceKey, query.product),
+          dimension: query.dimension,
+        })
+        return {
+          allowed: refusal === undefined,
+          reason: refusal,
+          ...(holder && { ...holderView(holder), upgrade: upgradeView(holder) }),
+          limits: limits.map(({ dimension, scale, state }) => ({ dimension, ...limitView(state, scale) })),
+        } as Static<typeof OverviewBody>
+      },
+    )
+
+    app.post(
+      '/quota/reservations',
+      {
+        config: { access: 'access:check' },
+        schema: {
+          operationId: 'reserveQuota',
+          summary: 'Hold a quantity for what takes long',
+          description:
+            'Settle it for what was really used, or release it. What is held counts against the limit. One that is never settled expires.',
+          tags: ['quota'],
+          body: ReserveBody,
+          response: { 200: ref(ReservedBody), ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
+        },
+      },
+      async ({ body, serviceKey }, reply) => {
+        const { reservation, ...answer } = await quota.reserve({
+          ...whoOf(body, ['key', ...REFERENCES]),
+          product: productFilter(catalog, serviceKey, body.product),
+          scope: body.scope,
+          feature: body.feature,
+          dimension: body.dimension,
+          quantity: body.quantity,
+          id: body.id,
+          forMs: (body.expiresInSeconds ?? 300) * 1000,
+        })
+        return {
+          ...send(reply, answer),
+          reservation: reservation && { id: reservation.id, expiresAt: timeText(reservation.expiresAt) },
+        } as Static<typeof ReservedBody>
+      },
+    )
+
+    app.post(
+      '/quota/reservations/:reservationId/settle',
+      {
+        config: { access: 'access:check' },
+        schema: {
+          operationId: 'settleReservation',
+          summary: 'Count what was really used of a reservation',
+          description:
+            'At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed.',
+          tags: ['quota'],
+          params: Type.Object({ reservationId: Name }),
+          body: SettleBody,
+          response: { 200: ref(SettledBody), ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
+        },
+      },
+      async ({ params, body, serviceKey }) => {
+        const settled = await quota.settle(params.reservationId, body.quantity, serviceKey?.product)
+        const { reservation, isSettled, scale, recordId } = settled
+        return {
+          ...reservationView(reservation, scale),
+          settled: isSettled,
+          ...(recordId !== undefined && { recordId }),
+        }
+      },
+    )
+
+    app.post(
+      '/quota/reservations/:reservationId/release',
+      {
+        config: { access: 'access:check' },
+        schema: {
+          operationId: 'releaseReservation',
+          summary: 'Let go of a reservation',
+          tags: ['quota'],
+          params: Type.Object({ reservationId: Name }),
+          response: { 200: ref(SettledBody), ...problems(400, 401, 403, 404, 409, 429, 503) },
+        },
+      },
+      async ({ params, serviceKey }) => {
+        const { reservation, scale } = await quota.release(params.reservationId, serviceKey?.product)
+        return { ...reservationView(reservation, scale), settled: reservation.state === 'settled' }
+      },
+    )
+  }
+}
+
+/** @throws {DomainError} `request.invalid` unless exactly one way names the caller */
+function whoOf(
+  body: Referring,
+  ways: readonly (keyof Referring)[],
+): { key: string | undefined; reference: SubscriptionReference | undefined } {
+  if (ways.filter((name) => body[name] !== undefined).length !== 1)
+    throw new DomainError('request.invalid', `name the caller by exactly one of ${ways.join(', ')}`)
+  const { subscriptionId, buyerId, tenantId, licenseArn, customerAWSAccountId, customerIdentifier } = body
+  return {
+    key: body.key,
+    reference:
+      body.key === undefined
+        ? {
+            subscriptionId,
+            buyerId,
+            tenantId,
+            licenseArn,
+            customerAwsAccountId: customerAWSAccountId,
+            customerIdentifier,
+          }
+        : undefined,
+  }
+}
+
+function reservationView({ id, state, dimension, quantity, used }: Reservation, scale: number) {
+  return {
+    id,
+    state,
+    dimension,
+    reserved: units(quantity, scale),
+    ...(used !== undefined && { used: units(used, scale) }),
+  }
+}
