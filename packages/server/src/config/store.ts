@@ -66,7 +66,7 @@ export function readStore(
     return {
       kind: 'dynamodb',
       url,
-      name: `dynamodb://${region}/${table}`,
+      name: `dynamodb://${region}/${table}${isAws ? '' : `?endpoint=${URL.parse(endpoint)?.host ?? 'unreadable'}`}`,
       region,
       table,
       endpoint,

@@ -27,6 +27,11 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'POST /marketplace/webhook': 'public',
   'GET /marketplace/subscriptions/:subscriptionId/entitlements': 'usage:read',
   'GET /entitlements/check': 'access:check',
+  'POST /quota/validate': 'access:check',
+  'GET /quota': 'access:check',
+  'POST /quota/reservations': 'access:check',
+  'POST /quota/reservations/:reservationId/settle': 'access:check',
+  'POST /quota/reservations/:reservationId/release': 'access:check',
   'GET /deliveries': 'usage:read',
   'POST /deliveries/:eventId/replay': 'subscriptions:write',
   'GET /marketplace/subscriptions/:subscriptionId/history': 'usage:read',
@@ -86,7 +91,14 @@ const guarded = Object.entries(ROUTES).filter(([, access]) => access !== 'public
 
 let seller: Awaited<ReturnType<typeof anApp>>
 /** What is another product's: a stranger must not be able to tell that it exists. */
-let theirs: { subscription: string; record: string; buyer: string; key: string; product: string }
+let theirs: {
+  subscription: string
+  record: string
+  buyer: string
+  key: string
+  product: string
+  reservation: string
+}
 
 beforeAll(async () => {
   seller = await anApp()
@@ -109,6 +121,8 @@ function aRequest(
     .replace(':keyId', theirs.key)
     .replace(':product', theirs.product)
     .replace(':plan', 'their-plan')
+    .replace(':reservationId', theirs.reservation)
+    .replace(/\/quota$/, `/quota?subscriptionId=${theirs.subscription}`)
     .replace(':listing', 'acme')
     .replace('/check', `/check?subscriptionId=${theirs.subscription}`)
   const bodies: Readonly<Record<string, object>> = {
@@ -119,6 +133,13 @@ function aRequest(
     'PUT /marketplace/subscriptions/:subscriptionId': { tenantId: 'taken' },
     'DELETE /marketplace/subscriptions/:subscriptionId': { reasonCode: 'OTHER' },
     'POST /buyers/:buyerId/erase': {},
+    'POST /quota/validate': { subscriptionId: theirs.subscription, dimension: 'requests' },
+    'POST /quota/reservations': {
+      subscriptionId: theirs.subscription,
+      dimension: 'requests',
+      id: `stranger-${++count}`,
+    },
+    'POST /quota/reservations/:reservationId/settle': { quantity: 1 },
     'POST /keys': { buyerId: theirs.buyer },
     'POST /products': { id: 'stranger', productCode: 'stranger0code' },
     'PUT /products/:product': { productCode: 'stranger0code' },
@@ -217,6 +238,7 @@ describe.each(guarded)('%s', (route, access) => {
       theirs.key,
       'other0code0of0twenty0five',
       'Their plan',
+      theirs.reservation,
     ]) {
       expect(response.payload).not.toContain(hidden)
     }
@@ -227,6 +249,7 @@ describe.each(guarded)('%s', (route, access) => {
       buyer: 'buy_nowhere',
       key: 'apk_nowhere',
       product: 'nowhere',
+      reservation: 'rsv_nowhere',
     }
     const known = theirs
     theirs = unknown
@@ -314,6 +337,8 @@ async function theirLedger() {
     await seller.deps.apiKeys.list({ product: 'other' }, { limit: 100 }),
     seller.deps.catalog.find('other'),
     seller.deps.catalog.list().length,
+    await seller.deps.quota.describe({ reference: { subscriptionId: 'sub_theirs' }, dimension: 'requests' }),
+    seller.database.handle.prepare('SELECT * FROM quota_reservation').all(),
   ]
 }
 
@@ -355,11 +380,18 @@ async function anotherProductsUsage(deps: Awaited<ReturnType<typeof anApp>>['dep
   )
   const given = { id: 'their-plan', body: { title: 'Their plan' }, from: undefined }
   await deps.manageProducts.putPlan('other', given, 'system')
+  const { reservation } = await deps.quota.reserve({
+    reference: { subscriptionId: subscription.id },
+    dimension: 'requests',
+    id: 'theirs',
+    forMs: 3_600_000,
+  })
   return {
     subscription: subscription.id,
     record: items[0]!.id,
     buyer: subscription.buyer,
     key: key.id,
     product: 'other',
+    reservation: reservation!.id,
   }
 }

@@ -58,7 +58,7 @@ export function createReserveQuota(deps: QuotaDeps & { readonly checkAccess: Che
   async function find(id: string, scope: string | undefined): Promise<Reservation> {
     const found = await quotas.findReservation(id)
     if (found === undefined || (scope !== undefined && found.product !== scope))
-      throw new DomainError('reservation.not_found', `no reservation ${id}; ended ones are kept for a week`)
+      throw new DomainError('reservation.not_found', 'no such reservation; ended ones are kept for a week')
     return found
   }
 
