@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { loadConfig } from '../config.ts'
+import { loadConfig, parseConfig } from '../config.ts'
 import type { Product } from '../domain/products/product.ts'
 
 const FOLDER = join(import.meta.dirname, '../../../../examples/plans')
@@ -45,6 +46,13 @@ describe('examples/plans/tiered-api.yaml', () => {
     expect(pro.limits.at(-1)).toMatchObject({ quantity: 10_000, onExceed: 'bill' })
     expect(pro.included).toMatchObject([{ dimension: 'api_calls', units: 10_000n }])
   })
+})
+
+it('docs/plans.md shows a configuration that loads', () => {
+  const page = readFileSync(join(FOLDER, '../../docs/plans.md'), 'utf8')
+  const [, yaml] = /```yaml\n(.*?)```/s.exec(page)!
+  const { products } = parseConfig(yaml!, { name: 'docs/plans.md', directory: FOLDER, env: {} })
+  expect(products[0]?.plans.map(({ id }) => id)).toEqual(['anonymous', 'registered', 'pro'])
 })
 
 describe('examples/plans/compliance-platform.yaml', () => {

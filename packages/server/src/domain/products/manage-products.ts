@@ -12,7 +12,7 @@ import {
   productVersions,
 } from './catalog-versions.ts'
 import { draftCatalog } from './draft-catalog.ts'
-import { type LiveCatalog, productsAt } from './live-catalog.ts'
+import { type LiveCatalog, madeProducts, productsAt } from './live-catalog.ts'
 import { createProductCatalog, type Product, type ProductCatalog } from './product.ts'
 
 /** Reads what somebody sent, by the rules of configuration. @throws {DomainError} `request.invalid` with each mistake */
@@ -24,6 +24,12 @@ export interface CatalogReader {
 
 /** A change of a plan may be dated this far ahead. */
 const AHEAD_MS_MAX = 5 * 366 * 86_400_000
+
+/** Every node has all of them in memory. */
+const PRODUCTS_MAX = 1_000
+const PLANS_MAX = 100
+/** A plan or product that a program changes all the time is a mistake of the program. */
+const VERSIONS_MAX = 1_000
 
 /** Whatever was dated ahead has come; the last that a date can say. */
 const END_OF_TIME = 8.64e15
@@ -117,6 +123,8 @@ export function createManageProducts(deps: {
       checkUnique(product, productsAt(catalog.declared, versions, Number.POSITIVE_INFINITY))
       keepVersions(product, versions)
       wasKnown = madeVersion(versions, product.id) !== undefined
+      checkCount('products of the API', madeProducts(versions).length + (wasKnown ? 0 : 1), PRODUCTS_MAX)
+      checkCount(`versions of ${product.id}`, productVersions(versions, product.id).length, VERSIONS_MAX)
       const draft = draftCatalog(versions, { actor, origin: 'api', now })
       const { plans, planVersions: _, ...body } = product
       draft.setProduct(body)
@@ -149,6 +157,8 @@ export function createManageProducts(deps: {
       await change((versions) => {
         const others = plansToCome(product, versions).filter((plan) => plan.id !== id)
         const plan = reader.plan(withId(body, id), { ...product, plans: others })
+        checkCount(`plans of ${product.id}`, others.length + 1, PLANS_MAX)
+        checkCount(`versions of plan ${id}`, planVersions(versions, product.id, id).length, VERSIONS_MAX)
         const before = planVersions(versions, product.id, id).at(-1)
         created = before === undefined
         const places = versions.plans.filter((version) => version.product === product.id)
@@ -195,6 +205,11 @@ export function createManageProducts(deps: {
       return (await setProduct(withId(given, id), actor, () => {})).product
     },
   }
+}
+
+function checkCount(what: string, count: number, max: number): void {
+  if (count <= max) return
+  throw new DomainError('request.invalid', `there are ${max} ${what}: that is as many as there can be`)
 }
 
 /** The body of a PUT need not repeat the name in its path, and does not contradict it. */
