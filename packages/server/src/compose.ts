@@ -227,6 +227,8 @@ function named(url: string) {
  * @throws {DomainError} `product.exists`, `request.invalid`
  */
 export async function declareConfiguration(ledger: Ledger, clock: Clock): Promise<void> {
+  // What is being moved is left as it is: the copy would not have it.
+  if (ledger.guard.waiting()?.copy !== undefined) return
   await declareProducts(ledger.catalogStore, ledger.config.products, clock.now())
   await ledger.catalog.refresh()
   await declareSubscriptions(ledger, clock)
@@ -794,10 +796,16 @@ export function composeManageApiKeys(
 
 /** What a seller does with products and plans that configuration does not declare. */
 export function composeManageProducts(ledger: Ledger, clock: Clock): ManageProducts {
-  const { config, catalog, catalogStore, checkDimensions, cases } = ledger
+  const { config, catalog, catalogStore, checkDimensions, cases, guard } = ledger
   return createManageProducts({
     catalog,
-    store: catalogStore,
+    store: {
+      ...catalogStore,
+      async change(decide) {
+        await refuseWhileMoved(guard)
+        await catalogStore.change(decide)
+      },
+    },
     reader: createCatalogReader(config.aws.region),
     checkDimensions,
     adopt: ({ productCode, id }) => cases.adopt(productCode, id),

@@ -12,7 +12,15 @@ import {
   type SimulatedProduct,
 } from '@tollkeeper/simulator'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { composeEngine, composeServer, createLogger, openLedger, openStores } from './compose.ts'
+import {
+  composeEngine,
+  composeManageProducts,
+  composeServer,
+  createLogger,
+  declareConfiguration,
+  openLedger,
+  openStores,
+} from './compose.ts'
 import { loadConfig } from './config.ts'
 import { issueServiceKey } from './domain/keys/issue-service-key.ts'
 
@@ -277,6 +285,31 @@ it('takes neither notifications nor registrations while another process moves th
   expect((await notify()).status).toBe(403)
   await seller.engine.notifications.queued(message)
   expect(await seller.statuses()).toEqual(['active'])
+})
+
+it('writes neither products nor plans to a ledger that is being moved: the copy would not have them', async () => {
+  const { ledger, engine } = await aSeller()
+  const other = await openStores(ledger.config)
+  cleanups.push(() => other.close())
+  const guard = await other.guardLedger(START)
+  const copy = { id: 'copy_1', to: 'postgres://db.example.com/ledger', isFinished: false }
+  await guard.hold({ reason: 'the ledger is being copied', copy }, 'test', START)
+  await ledger.guard.refresh()
+
+  const put = () =>
+    composeManageProducts(ledger, engine.clock).putPlan(
+      'new',
+      { id: 'pro', body: {}, from: undefined },
+      'cli:test',
+    )
+  await expect(put()).rejects.toMatchObject({ code: 'ledger.waiting_for_release' })
+  await declareConfiguration(ledger, engine.clock)
+  expect(await other.catalogStore.revision()).toBe(0)
+
+  await guard.release('test', START)
+  await ledger.guard.refresh()
+  await declareConfiguration(ledger, engine.clock)
+  expect((await put()).created).toBe(true)
 })
 
 describe('EventBridge', () => {
