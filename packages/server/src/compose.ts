@@ -27,6 +27,7 @@ import { checkNames, createLiveCatalog, type LiveCatalog } from './domain/produc
 import { createManageProducts, type ManageProducts } from './domain/products/manage-products.ts'
 import { createQuotaGate, type QuotaGate } from './domain/quotas/quota-gate.ts'
 import type { QuotaStore } from './domain/quotas/quota-store.ts'
+import { tidyQuotas } from './domain/quotas/tidy-quotas.ts'
 import type { Stores } from './domain/stores.ts'
 import type { AgreementService } from './domain/subscriptions/agreement-service.ts'
 import { adoptAgreements, lookAfterSubscriptions } from './domain/subscriptions/look-after.ts'
@@ -408,6 +409,11 @@ export async function composeEngine(
           name: 'entitlements',
           run: (_, signal) => refreshDueEntitlements({ ...refreshing, refresh }, signal),
         },
+        {
+          name: 'quotas',
+          everyMs: QUOTA_UPKEEP_MS,
+          run: async (now, signal) => (await share.keeps('quotas')) && tidyQuotas(ledger.quotas, now, signal),
+        },
         ...(options.syncsAgreements === true
           ? [
               {
@@ -447,7 +453,9 @@ export async function composeEngine(
     verifyKey: apiKeyVerifier.verify,
     quotas: guardedQuotas(ledger.quotas, guard),
     ingest,
+    outbox: ledger.outbox,
     clock,
+    onError: (error) => logger.warn({ err: error }, 'that a limit is nearly used is told later'),
   })
   const leasedQuota = createRounds({
     everyMs: LEASE_SWEEP_MS,
@@ -678,6 +686,9 @@ function guardedQuotas(quotas: QuotaStore, guard: LedgerGuard): QuotaStore {
     release: guarded(quotas.release),
   }
 }
+
+/** So often what was reserved and never settled is let go of, where nobody asks for it sooner. */
+const QUOTA_UPKEEP_MS = 60_000
 
 /** So often a node gives back what it does not use of limits that it counts by itself. */
 const LEASE_SWEEP_MS = 1_000

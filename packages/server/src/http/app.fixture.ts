@@ -170,7 +170,17 @@ export async function anApp({
     }),
     refusals: createRefusalLog({ audit, clock }),
     checkAccess,
-    quota: createQuotaGate({ checkAccess, verifyKey: verifier.verify, quotas, ingest, clock }),
+    quota: createQuotaGate({
+      checkAccess,
+      verifyKey: verifier.verify,
+      quotas,
+      ingest,
+      outbox: createSqlOutboxStore(database),
+      clock,
+      onError: (error) => {
+        throw error
+      },
+    }),
     entitlements,
     entitlementRefreshMs: 3_600_000,
     outbox: createSqlOutboxStore(database),

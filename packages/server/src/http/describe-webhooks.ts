@@ -95,6 +95,25 @@ function subscriptionData() {
   }
 }
 
+function thresholdData() {
+  const data = subscriptionData()
+  return {
+    ...data,
+    required: [...data.required, 'dimension', 'percent', 'window', 'limit', 'used', 'onExceed'],
+    properties: {
+      ...data.properties,
+      dimension: TEXT,
+      percent: { type: 'integer', enum: [80, 100] },
+      window: { type: 'string', enum: ['day', 'month', 'lifetime'] },
+      limit: { ...TEXT, description: 'A decimal number, as `used` is.' },
+      used: TEXT,
+      onExceed: { type: 'string', enum: ['block', 'bill'] },
+      resetAt: TIME,
+      upgrade: { type: 'object', properties: { plan: TEXT, url: TEXT } },
+    },
+  }
+}
+
 function keyData(type: DomainEventType) {
   const isRotation = type === 'key.rotated'
   return {
@@ -113,6 +132,11 @@ function keyData(type: DomainEventType) {
       ...(isRotation && { replacement: refTo('EventKey') }),
     },
   }
+}
+
+function dataOf(type: DomainEventType) {
+  if (type.startsWith('key.')) return keyData(type)
+  return type === 'quota.threshold_reached' ? thresholdData() : subscriptionData()
 }
 
 function describe(type: DomainEventType) {
@@ -144,7 +168,7 @@ function describe(type: DomainEventType) {
             properties: {
               type: { type: 'string', const: type },
               timestamp: { ...TIME, description: 'When it happened.' },
-              data: type.startsWith('key.') ? keyData(type) : subscriptionData(),
+              data: dataOf(type),
             },
           },
         },

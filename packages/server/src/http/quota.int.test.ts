@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { PLAIN_PLAN, type Plan } from '../domain/plans/plan.ts'
 import type { Product } from '../domain/products/product.ts'
+import { composeBuyerMails } from '../domain/telling/compose-mail.ts'
+import { DOMAIN_EVENT_TYPES } from '../domain/telling/domain-event.ts'
 import { aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
 import { anApp } from './app.fixture.ts'
 
+const NOW = utc('2026-11-21T10:30')
 const PLANS: readonly Plan[] = [
   {
     ...PLAIN_PLAN,
@@ -44,7 +47,7 @@ const PRODUCT: Product = aProduct({
 async function start() {
   const it = await anApp({ products: [PRODUCT] })
   const { app, deps, aKey } = it
-  const { secret } = await aKey(['access:check', 'usage:write', 'keys:write'])
+  const { secret } = await aKey(['access:check', 'usage:write', 'keys:write', 'subscriptions:write'])
   const headers = { authorization: `Bearer ${secret}` }
   const post = (url: string, payload: object) => app.inject({ method: 'POST', url, payload, headers })
   const validate = async (payload: object) => {
@@ -212,6 +215,66 @@ describe('POST /quota/validate', () => {
     const answer = await validate(payload)
     expect(answer.status).toBe(400)
     expect(JSON.stringify(answer)).toContain(text)
+  })
+})
+
+describe('limits that are nearly used', () => {
+  it('are told once for each threshold, to the seller’s systems and by mail, with the way to more', async () => {
+    const { validate, subscribe, deps } = await start()
+    const sink = { name: 'all', types: DOMAIN_EVENT_TYPES, product: undefined }
+    await deps.outbox.register([sink], NOW)
+    const { id: subscriptionId } = await subscribe('pro')
+    const told = async () => {
+      while (await deps.outbox.fanOut([sink], NOW, 100));
+      const { items } = await deps.outbox.list({ sink: 'all', limit: 100 })
+      const events = await Promise.all(items.toReversed().map(({ event }) => deps.outbox.getEvent(event)))
+      return events.filter(({ type }) => type === 'quota.threshold_reached')
+    }
+    const scan = { subscriptionId, dimension: 'scans' }
+    await validate({ ...scan, quantity: 3 })
+    expect(await told()).toEqual([])
+    await validate(scan)
+    await validate({ ...scan, mode: 'look' })
+    await validate({ ...scan, quantity: 2 })
+    await validate(scan)
+    const events = await told()
+    expect(events.map(({ data }) => [data.percent, data.used, data.limit, data.onExceed])).toEqual([
+      [80, '4', '5', 'bill'],
+      [100, '6', '5', 'bill'],
+    ])
+    const contact = {
+      email: 'ada@example.com',
+      name: 'Ada',
+      company: undefined,
+      phone: undefined,
+      registeredAt: NOW,
+    }
+    const [mail] = composeBuyerMails(events[1]!, PRODUCT, [contact], [])
+    expect(mail).toMatchObject({ subject: 'Your scans in Demo are used up' })
+    expect(mail!.text).toContain('charged as your plan says')
+    // Bought at AWS Marketplace: its address alone.
+    expect(mail!.text).toContain('https://aws.amazon.com/marketplace/pp/prodview-demo')
+    expect(mail!.text).not.toContain('example.com/pricing')
+  })
+
+  it('go on counting where the plan is changed, and the new limit holds at once', async () => {
+    const { validate, subscribe, headers, app } = await start()
+    const { id: subscriptionId } = await subscribe('registered')
+    await validate({ subscriptionId, quantity: 3 })
+    expect(await validate({ subscriptionId })).toMatchObject({ allowed: false })
+    const upgraded = await app.inject({
+      method: 'PUT',
+      url: `/marketplace/subscriptions/${subscriptionId}`,
+      headers,
+      payload: { plan: 'pro' },
+    })
+    expect(upgraded.statusCode).toBe(200)
+    // The counter goes on: what was used before counts.
+    expect(await validate({ subscriptionId })).toMatchObject({
+      allowed: true,
+      plan: 'pro',
+      limits: [{ limit: 100_000, used: 4 }],
+    })
   })
 })
 

@@ -1,11 +1,13 @@
 import type { Clock } from '../clock.ts'
 import type { CheckAccess } from '../entitlements/check-access.ts'
+import type { OutboxStore } from '../telling/outbox-store.ts'
 import type { IngestUsage } from '../usage/ingest-usage.ts'
 import { createDescribeQuota, type DescribeQuota } from './describe-quota.ts'
 import { createFindHolders, type VerifyKey } from './find-holders.ts'
 import { createLeases } from './leases.ts'
 import type { QuotaStore } from './quota-store.ts'
 import { createReserveQuota, type ReserveQuota } from './reserve-quota.ts'
+import { createThresholdTeller } from './tell-thresholds.ts'
 import { createValidateQuota, type ValidateQuota } from './validate-quota.ts'
 
 /** The gate of this node: who may do what now, and what was used. */
@@ -23,15 +25,30 @@ export function createQuotaGate(deps: {
   readonly verifyKey: VerifyKey
   readonly quotas: QuotaStore
   readonly ingest: IngestUsage
+  readonly outbox: Pick<OutboxStore, 'tellOnce'>
   readonly clock: Clock
+  /** Something could not be told; who asked was answered. */
+  readonly onError: (error: unknown) => void
 }): QuotaGate {
   const { quotas, clock } = deps
   const leases = createLeases(quotas)
   const parts = { ...deps, leases, findHolders: createFindHolders(deps) }
+  const thresholds = createThresholdTeller(deps)
+  const validate = createValidateQuota(parts)
+  const reservations = createReserveQuota(parts)
   return {
-    validate: createValidateQuota(parts),
+    async validate(question) {
+      const answer = await validate(question)
+      if (question.mode === 'consume') await thresholds.look(answer)
+      return answer
+    },
     describe: createDescribeQuota(parts),
-    ...createReserveQuota(parts),
+    ...reservations,
+    async reserve(question) {
+      const answer = await reservations.reserve(question)
+      await thresholds.look(answer)
+      return answer
+    },
     sweep: () => leases.sweep(clock.now()),
     close: () => leases.close(clock.now()),
   }

@@ -56,9 +56,40 @@ export function composeBuyerMails(
           : 'If you did not expect this, please ask us.',
         ...help(landing),
       ])
+    case 'quota.threshold_reached':
+      return thresholdMails(event, title, landing, toAll)
     default:
       return []
   }
+}
+
+/** Of what lasts a month or longer: a day's limit starts anew before anybody has read a mail. */
+function thresholdMails(
+  { data }: DomainEvent,
+  title: string,
+  landing: LandingPage,
+  toAll: (subject: string, blocks: readonly Block[]) => readonly Mail[],
+): readonly Mail[] {
+  const { percent, dimension, window, limit, used, resetAt, onExceed, upgrade } = data
+  if (window !== 'month' && window !== 'lifetime') return []
+  const { url } = (upgrade ?? {}) as { readonly url?: string }
+  const isAll = percent === 100
+  const next = typeof resetAt === 'string' ? ` It starts anew${onTime(resetAt)}.` : ''
+  const beyond =
+    onExceed === 'bill'
+      ? 'You can go on: what exceeds it is charged as your plan says.'
+      : 'What exceeds it is turned away.'
+  return toAll(
+    isAll
+      ? `Your ${dimension} in ${title} are used up`
+      : `${percent} % of your ${dimension} in ${title} are used`,
+    [
+      `Your organisation has used ${used} of ${limit} ${dimension} that its plan includes${window === 'month' ? ' a month' : ''}.${next}`,
+      isAll ? beyond : `When all of it is used: ${beyond.charAt(0).toLowerCase()}${beyond.slice(1)}`,
+      ...(url === undefined ? [] : [{ label: 'Get more', url }]),
+      ...help(landing),
+    ],
+  )
 }
 
 /** What the seller opened is none of AWS Marketplace's business, and its buyers are not sent there. */

@@ -18,6 +18,8 @@ export const EVENT_MEANINGS: Readonly<Record<DomainEventType, string>> = {
   'subscription.successor_unclear':
     'AWS renewed or replaced it and several could be the successor: a person chooses, access goes on meanwhile.',
   'entitlements.changed': 'What AWS grants is other than before.',
+  'quota.threshold_reached':
+    'So many percent (80 or 100) of a limit of a day or longer are used. Of a plan that was changed meanwhile it is told again.',
   'key.created':
     'An API key was made. Neither its secret nor its user is told: `GET /keys/{id}` says whose it is.',
   'key.rotated': 'An API key was replaced by another, `replacement`; it works on until `usableUntil`.',

@@ -14,6 +14,7 @@ import type { Subscription } from '../subscriptions/subscription.ts'
  * - `subscription.renewed`: another agreement took its place; the buyer goes on
  * - `subscription.successor_unclear`: AWS renewed it and several could be the successor: a person chooses
  * - `entitlements.changed`: capacities that AWS grants
+ * - `quota.threshold_reached`: 80 % or all of a limit of a day or longer is used
  * - `key.created`, `key.rotated`, `key.revoked`: an API key of an end user
  */
 export type DomainEventType =
@@ -29,6 +30,7 @@ export type DomainEventType =
   | 'subscription.renewed'
   | 'subscription.successor_unclear'
   | 'entitlements.changed'
+  | 'quota.threshold_reached'
   | 'key.created'
   | 'key.rotated'
   | 'key.revoked'
@@ -46,6 +48,7 @@ export const DOMAIN_EVENT_TYPES: readonly DomainEventType[] = [
   'subscription.renewed',
   'subscription.successor_unclear',
   'entitlements.changed',
+  'quota.threshold_reached',
   'key.created',
   'key.rotated',
   'key.revoked',

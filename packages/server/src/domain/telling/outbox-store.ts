@@ -104,6 +104,8 @@ export interface OutboxStore {
    */
   settle(claimed: ClaimedDelivery, now: number, judge: (state: TryState) => Verdict): Promise<boolean>
 
+  /** Tells something that nothing is changed for. An event of an id that was told before is left alone. */
+  tellOnce(event: DomainEvent): Promise<void>
   /** @throws {DomainError} `event.not_found` */
   getEvent(id: string): Promise<DomainEvent>
   /** Types of what happened to the same subscription before this event. */

@@ -46,6 +46,7 @@ const BUYER_MAIL_TYPES: readonly DomainEventType[] = [
   'subscription.activated',
   'subscription.cancelling',
   'subscription.ended',
+  'quota.threshold_reached',
 ]
 
 const SELLER_MAIL_TYPES: readonly DomainEventType[] = [

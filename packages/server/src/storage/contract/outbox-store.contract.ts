@@ -57,6 +57,24 @@ export function outboxStoreContract(name: string, open: () => Promise<OutboxStor
       ])
     })
 
+    it('tells once what is told again and again, by several at once', async () => {
+      const sink = aSink('webhook:crm')
+      const { outbox, clock, tell } = await start(sink)
+      const event = {
+        id: 'evt_once',
+        type: 'quota.threshold_reached',
+        at: clock.now(),
+        product: 'demo',
+        buyer: 'buy_1',
+        subscription: 'sub_1',
+        data: { percent: 80 },
+      } as const
+      await Promise.all([outbox.tellOnce(event), outbox.tellOnce({ ...event, at: event.at + 1 })])
+      await outbox.tellOnce(event)
+      await tell()
+      expect(sink.ids()).toEqual(['evt_once'])
+    })
+
     it('tells a new sink nothing of what happened before it came', async () => {
       const [old, young] = [aSink('webhook:old'), aSink('webhook:young')]
       const outbox = await start(old)

@@ -24,7 +24,15 @@ import {
   toHealth,
   waitingIn,
 } from './deliveries.ts'
-import { getEventItem, listenForEvents, newestNumber, toDomainEvent, toldOf } from './domain-events.ts'
+import {
+  appendDomainEvent,
+  getEventItem,
+  listenForEvents,
+  newestNumber,
+  toDomainEvent,
+  toldOf,
+  transactionThatTells,
+} from './domain-events.ts'
 import { fanOutTo, registerSink, SEEN_EVERY_MS, wantedInAStep } from './fan-out.ts'
 import { big, int, text } from './fields.ts'
 import {
@@ -49,6 +57,10 @@ export function createDynamoOutboxStore(table: Table): OutboxStore {
     async register(sinks, now) {
       for (const { name } of sinks) await table.transaction((tx) => registerSink(tx, name, now))
     },
+    tellOnce: (event) =>
+      transactionThatTells(table, async (tx) => {
+        if ((await tx.get(domainEventIdKey(event.id))) === undefined) await appendDomainEvent(tx, event)
+      }),
     findWork: (sinks, now) => findWork(table, sinks, now),
     async fanOut(sinks, now, limit) {
       let isMore = false

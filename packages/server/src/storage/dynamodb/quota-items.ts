@@ -1,5 +1,6 @@
 import type { Counter, CounterKey } from '../../domain/quotas/quota.ts'
 import type { Reservation, ReservationState } from '../../domain/quotas/quota-store.ts'
+import { REMEMBERED_MS } from '../../domain/quotas/tidy-quotas.ts'
 import { keyText } from '../ingest/key-text.ts'
 import { type Asked, type CounterWindow, counterName, countersToLoad } from '../quota/counters.ts'
 import { askedBy, type GateChanges, type GateSource } from '../quota/gate-book.ts'
@@ -15,9 +16,6 @@ import {
   reservationKey,
 } from './keys.ts'
 import type { Item, Reader, Transaction } from './table.ts'
-
-/** What is over is forgotten so much later, ms: nobody asks again with its id. */
-export const REMEMBERED_MS = 7 * 86_400_000
 
 /**
  * All that gates may ask for in this step, checked at its commit. Whoever holds or lets go of anything writes its counters: a

@@ -13,7 +13,7 @@ import { type SinkSpec, wants } from '../../domain/telling/sink.ts'
 import { clearAlarm, raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Row, Sql, SqlDatabase } from './database.ts'
-import { toDomainEvent } from './domain-events.ts'
+import { appendDomainEvent, toDomainEvent } from './domain-events.ts'
 import { int, optionalInt, optionalText, text } from './rows.ts'
 
 /** A sink that no process has known for so long starts anew: nobody wants last year's welcome mails. */
@@ -33,6 +33,11 @@ export function createSqlOutboxStore(database: SqlDatabase): OutboxStore {
     register: (sinks, now) =>
       database.transaction(async (sql) => {
         for (const { name } of sinks) await registerSink(sql, name, now)
+      }),
+    tellOnce: (event) =>
+      database.transaction(async (sql) => {
+        const known = await sql.get('SELECT seq FROM domain_event WHERE id = ?', event.id)
+        if (known === undefined) await appendDomainEvent(sql, event)
       }),
     findWork: (sinks, now) => database.read((sql) => findWork(sql, sinks, now)),
     fanOut: (sinks, now, limit) =>
