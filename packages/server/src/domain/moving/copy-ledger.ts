@@ -41,6 +41,7 @@ export interface CopyReport {
  * and sends nothing, in any process. The target opens for nothing but this until the source is marked as moved. So a crash
  * leaves: a source that waits and a target that does not open (run it again; or let the source go on by
  * `usage resolve ledger`, and give up the target). The target needs no doubt about its hours: its source has stopped.
+ * Of two runs at once the later one goes on, and the earlier one is refused.
  *
  * @param isBusyAfterMs - how long a process that has the source open may be silent
  * @throws {DomainError} `ledger.copy_refused` with nothing changed that the message does not say
@@ -65,8 +66,9 @@ export async function copyLedger(given: {
   // A copying that had not begun to fill anything gets another name: what an earlier one began to fill stays unfinished.
   const copy = known?.copy ?? `copy_${randomUUID()}`
   if (known === undefined) await hold(given, guard, waitFor(copy, to.name, false))
-  const filling = known ?? firstOf(copy, from.name, clock.now())
-  await to.copy.begin(filling)
+  const filling = await to.copy.begin(
+    known ? { ...known, run: randomUUID() } : firstOf(copy, from.name, clock.now()),
+  )
   const rows = await copyRows(from.copy, to.copy, filling, onProgress)
   const verified = (kind: LedgerKindName, count: number) =>
     onProgress?.({ step: 'verify', kind, rows: count })
@@ -81,7 +83,7 @@ export async function copyLedger(given: {
   ]
   if (differences.length === 0) {
     await hold(given, guard, waitFor(copy, to.name, true))
-    await to.copy.finish(given.actor, clock.now())
+    await to.copy.finish(filling, given.actor, clock.now())
   }
   return { isResumed: known !== undefined, rows, ...digests, differences }
 }
@@ -145,7 +147,7 @@ function waitFor(id: string, to: string, isFinished: boolean) {
 }
 
 function firstOf(copy: string, from: string, since: number): Filling {
-  return { copy, from, since, next: { kind: LEDGER_KINDS[0]!.name, cursor: undefined } }
+  return { copy, run: randomUUID(), from, since, next: { kind: LEDGER_KINDS[0]!.name, cursor: undefined } }
 }
 
 /** @returns how many were written */

@@ -299,6 +299,65 @@ export function ledgerCopyRefusals(
       await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
     })
 
+    it.each(['write', 'finish'] as const)(
+      'takes nothing more from a run that stalled in its %s until another had ended the copying',
+      async (stalls) => {
+        const { from, to } = await open()
+        const { buyer } = await fillLedger(from)
+        let digest: Awaited<ReturnType<typeof digestLedger>> | undefined
+        const goOnElsewhere = async () => {
+          if (digest !== undefined) return
+          expect(await copyBetween(from, to)).toMatchObject({ isResumed: true, differences: [] })
+          await guarded(to)
+          const target = await startLedger(async () => to, aWholeProduct(), NOW)
+          await target.report(buyer, 'in the target', 7, { time: utc('2026-12-01T03:40') })
+          digest = await digestLedger(to.copy, to.usage)
+        }
+        const stalled: LedgerCopy = {
+          ...to.copy,
+          write: async (kind, rows, filling) => {
+            if (stalls === 'write' && kind.name === 'bucket' && rows.length > 0) await goOnElsewhere()
+            await to.copy.write(kind, rows, filling)
+          },
+          finish: async (...given) => {
+            if (stalls === 'finish') await goOnElsewhere()
+            await to.copy.finish(...given)
+          },
+        }
+        const ended = await copyBetween(from, to, { copy: stalled }).catch((error: Error) => error)
+        if (stalls === 'write') expect(ended).toMatchObject({ code: 'ledger.copy_refused' })
+        expect(digest).toBeDefined()
+        expect(await digestLedger(to.copy, to.usage)).toEqual(digest)
+        expect((await guarded(to)).waiting()).toBeUndefined()
+      },
+    )
+
+    it('takes from the later of two runs only', async () => {
+      const { from, to } = await open()
+      await fillLedger(from)
+      const cut: LedgerCopy = {
+        ...to.copy,
+        write: async (kind, rows, filling) => {
+          if (kind.name === 'meter') throw new Error('cut')
+          await to.copy.write(kind, rows, filling)
+        },
+      }
+      const overtaken: LedgerCopy = {
+        ...to.copy,
+        write: async (kind, rows, filling) => {
+          if (kind.name === 'buyer') await expect(copyBetween(from, to, { copy: cut })).rejects.toThrow('cut')
+          await to.copy.write(kind, rows, filling)
+        },
+      }
+      await expect(copyBetween(from, to, { copy: overtaken })).rejects.toMatchObject({
+        code: 'ledger.copy_refused',
+        message: expect.stringContaining('another run'),
+      })
+      await expect(guarded(to)).rejects.toMatchObject({ code: 'ledger.half_copied' })
+      expect(await copyBetween(from, to)).toMatchObject({ isResumed: true, differences: [] })
+      expect((await guarded(to)).waiting()).toBeUndefined()
+    })
+
     it('says what differs, and lets neither go on', async () => {
       const { from, to } = await open()
       await fillLedger(from)

@@ -39,7 +39,7 @@ const PATIENCE_MS = 15_000
 const TRIES_BEFORE_TURNS = 3
 const GRACE_MS = 3_000
 /** AWS: 4 MB for all items of a transaction (2026-07). */
-const TRANSACTION_BYTES_MAX = 3_500_000
+export const TRANSACTION_BYTES_MAX = 3_500_000
 
 /** @param close - of the client that `requests` go through */
 export function createDynamoTable(

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { digestLedger } from '../../domain/moving/compare-ledgers.ts'
 import { utc } from '../contract/fixtures.ts'
 import {
   copyBetween,
@@ -10,9 +11,11 @@ import {
   ledgerCopyRefusals,
 } from '../contract/ledger-copy.contract.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
+import { aWholeProduct, fillLedger } from '../contract/whole-ledger.ts'
 import { openSqliteStores } from '../sql/sqlite-stores.ts'
 import { openDynamoStores } from './dynamo-stores.ts'
 import { aDynamoPlace, aDynamoTable, describeOnDynamo, openDynamoForTest } from './dynamodb.fixture.ts'
+import { createDynamoLedgerCopy } from './ledger-copy.ts'
 import type { Requests } from './requests.ts'
 import { openUsage } from './usage/usage.fixture.ts'
 
@@ -35,6 +38,39 @@ describeOnDynamo('moving a ledger', () => {
   ledgerCopyContract('SQLite to DynamoDB', { from: aFile, to: aTable })
   ledgerCopyRefusals('SQLite to DynamoDB', { from: aFile, to: aTable })
   ledgerCopyContract('DynamoDB to SQLite', { from: aTable, to: aFile })
+
+  it('takes nothing of a page that was on its way when another run ended the copying', async () => {
+    const from = await (await aFile())()
+    await fillLedger(from)
+    const place = await aDynamoPlace()
+    const to = await openDynamoStores(place, { transactionItems: 10, shards: 2, isAtAws: false })
+    onTestFinished(() => to.close())
+    let digest: Awaited<ReturnType<typeof digestLedger>> | undefined
+    let stalling: Requests | undefined
+    const through = (requests: Requests): Requests => {
+      stalling = {
+        async send(name, input) {
+          const isPageOfHours = name === 'TransactWriteItems' && /"B#\d+#\d+"/.test(JSON.stringify(input))
+          if (digest === undefined && isPageOfHours) {
+            expect(await copyBetween(from, to)).toMatchObject({ isResumed: true, differences: [] })
+            await guarded(to)
+            // Closes hours that this page says are open.
+            const target = await startLedger(async () => to, aWholeProduct(), utc('2026-12-01T07:00'))
+            expect(await target.close()).toMatchObject({ failed: 0 })
+            digest = await digestLedger(to.copy, to.usage)
+          }
+          return requests.send(name, input)
+        },
+      }
+      return stalling
+    }
+    const table = await aDynamoTable({ place, through })
+    const copy = createDynamoLedgerCopy(table, stalling!)
+    await expect(copyBetween(from, to, { copy })).rejects.toMatchObject({ code: 'ledger.copy_refused' })
+    expect(digest).toBeDefined()
+    expect(await digestLedger(to.copy, to.usage)).toEqual(digest)
+    expect((await guarded(to)).waiting()).toBeUndefined()
+  })
 
   it('takes along what an heir is owed, though the process that was to settle it died', async () => {
     const place = await aDynamoPlace()

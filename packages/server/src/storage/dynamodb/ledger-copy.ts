@@ -1,5 +1,5 @@
 import { DomainError } from '../../domain/error.ts'
-import type { CopyPage, LedgerCopy } from '../../domain/moving/ledger-copy.ts'
+import { type CopyPage, type LedgerCopy, requireRun } from '../../domain/moving/ledger-copy.ts'
 import { type CopyRow, LEDGER_KINDS, type LedgerKind } from '../../domain/moving/ledger-kinds.ts'
 import { appendAudit } from './audit-trail.ts'
 import { createBatch } from './copy/batch.ts'
@@ -8,7 +8,7 @@ import { writePage } from './copy/kind-writers.ts'
 import { scanAll, scanPage } from './copy/scan.ts'
 import { countAnew } from './copy/totals-of-copy.ts'
 import { int, optionalText } from './fields.ts'
-import { readFilling } from './filling.ts'
+import { FILLING, fillingItem, readFilling, toFilling } from './filling.ts'
 import { ledgerKey } from './keys.ts'
 import type { Requests } from './requests.ts'
 import type { Item, Key, Table } from './table.ts'
@@ -45,7 +45,12 @@ export function createDynamoLedgerCopy(table: Table, requests: Requests): Ledger
     begin: (filling) =>
       table.transaction(async (tx) => {
         const known = await readFilling(tx)
-        if (known?.copy === filling.copy) return
+        if (known?.copy === filling.copy) {
+          const taken = { ...known, run: filling.run }
+          const item = await tx.get(FILLING)
+          tx.put(fillingItem(taken, int(item?.rows ?? 0)))
+          return taken
+        }
         if (known !== undefined)
           throw new DomainError(
             'ledger.copy_refused',
@@ -53,13 +58,15 @@ export function createDynamoLedgerCopy(table: Table, requests: Requests): Ledger
           )
         if ((await tx.get(ledgerKey('mode'))) !== undefined)
           throw new DomainError('ledger.copy_refused', 'holds a ledger: name an empty store')
-        tx.put({ ...ledgerKey('filling'), value: JSON.stringify(filling), rows: 0 })
+        tx.put(fillingItem(filling, 0))
+        return filling
       }),
     async write(kind, rows, filling) {
-      const known = await table.get(ledgerKey('filling'))
+      const known = await table.get(FILLING)
+      requireRun(toFilling(known), filling)
       const before = int(known?.rows ?? 0)
       const [horizon, mode] = await table.getMany([ledgerKey('horizon'), ledgerKey('mode')])
-      const batch = createBatch(table, requests)
+      const batch = createBatch(table, requests, filling)
       await writePage(kind.name, rows, {
         batch,
         before,
@@ -67,17 +74,18 @@ export function createDynamoLedgerCopy(table: Table, requests: Requests): Ledger
         expires: mode?.value === 'live' || mode?.value === 'shadow',
       })
       await table.transaction(async (tx) => {
-        await tx.get(ledgerKey('filling'))
-        tx.put({ ...ledgerKey('filling'), value: JSON.stringify(filling), rows: before + rows.length })
+        requireRun(await readFilling(tx), filling)
+        tx.put(fillingItem(filling, before + rows.length))
       })
     },
-    async finish(actor, at) {
-      if ((await readFilling(table)) === undefined) return
-      await countAnew(table, requests, createBatch(table, requests))
+    async finish(filling, actor, at) {
+      const known = await readFilling(table)
+      if (known === undefined) return
+      requireRun(known, filling)
+      await countAnew(table, requests, createBatch(table, requests, filling))
       await table.transaction(async (tx) => {
-        const filling = await readFilling(tx)
-        if (filling === undefined) return
-        tx.delete(ledgerKey('filling'))
+        requireRun(await readFilling(tx), filling)
+        tx.delete(FILLING)
         await appendAudit(tx, {
           at,
           actor,

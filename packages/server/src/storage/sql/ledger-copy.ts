@@ -1,5 +1,5 @@
 import { DomainError } from '../../domain/error.ts'
-import type { Filling, LedgerCopy } from '../../domain/moving/ledger-copy.ts'
+import { type Filling, type LedgerCopy, requireRun } from '../../domain/moving/ledger-copy.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Sql, SqlDatabase } from './database.ts'
 import { readRows } from './ledger-copy-reader.ts'
@@ -18,7 +18,11 @@ export function createSqlLedgerCopy(database: SqlDatabase): LedgerCopy {
     begin: (filling) =>
       database.transaction(async (sql) => {
         const known = await readFilling(sql)
-        if (known?.copy === filling.copy) return
+        if (known?.copy === filling.copy) {
+          const taken = { ...known, run: filling.run }
+          await writeFilling(sql, taken)
+          return taken
+        }
         if (known !== undefined)
           throw new DomainError(
             'ledger.copy_refused',
@@ -27,16 +31,19 @@ export function createSqlLedgerCopy(database: SqlDatabase): LedgerCopy {
         if ((await readName(sql, 'mode')) !== undefined)
           throw new DomainError('ledger.copy_refused', 'holds a ledger: name an empty store')
         await writeFilling(sql, filling)
+        return filling
       }),
     write: (kind, rows, filling) =>
       database.transaction(async (sql) => {
+        requireRun(await readFilling(sql), filling)
         if (rows.length > 0) await writeRows(sql, database.engine, kind, rows)
         await writeFilling(sql, filling)
       }),
-    finish: (actor, at) =>
+    finish: (filling, actor, at) =>
       database.transaction(async (sql) => {
-        const filling = await readFilling(sql)
-        if (filling === undefined) return
+        const known = await readFilling(sql)
+        if (known === undefined) return
+        requireRun(known, filling)
         await sql.run(`DELETE FROM ledger WHERE name = 'filling'`)
         await appendAudit(sql, {
           at,

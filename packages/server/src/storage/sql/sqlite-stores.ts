@@ -43,8 +43,9 @@ function copyOf(file: string, copy: LedgerCopy): LedgerCopy {
   return {
     ...copy,
     async begin(filling) {
-      await copy.begin(filling)
+      const begun = await copy.begin(filling)
       forgetBeats(file)
+      return begun
     },
   }
 }
