@@ -8,8 +8,8 @@ import type { Product } from '../../domain/products/product.ts'
 import type { Stores } from '../../domain/stores.ts'
 import { createManageSubscriptions } from '../../domain/subscriptions/manage-subscription.ts'
 import { closeDueBuckets } from '../../domain/usage/close-due-buckets.ts'
-import { createIngestUsage } from '../../domain/usage/ingest-usage.ts'
-import { aClock, aDimension, aProduct, utc } from './fixtures.ts'
+import { createIngestUsage, type UsageReport } from '../../domain/usage/ingest-usage.ts'
+import { aClock, aDimension, aProduct, aSubscription, utc } from './fixtures.ts'
 import type { OpenStores } from './open-stores.ts'
 import { aWholeProduct } from './whole-ledger.ts'
 
@@ -51,6 +51,16 @@ function aNode(stores: Stores, declared: readonly Product[], clock: ReturnType<t
       await catalog.refresh()
     },
   }
+}
+
+async function report(
+  node: ReturnType<typeof aNode>,
+  used: Pick<UsageReport, 'dimension' | 'quantity' | 'reference'>,
+): Promise<void> {
+  const limits = { acceptBackMs: 7 * 24 * HOUR, acceptAheadMs: 300_000 }
+  const time = node.clock.now()
+  const outcomes = await createIngestUsage({ ...node, limits })([{ ...used, id: `at ${time}`, time }])
+  expect(outcomes).toMatchObject([{ status: 'accepted' }])
 }
 
 /** What is true of products and plans on every store, in every process. */
@@ -153,6 +163,28 @@ export function catalogStoreContract(name: string, open: OpenStores): void {
       await expect(one.put('team', {}, NOW)).rejects.toThrow('from must not be before now')
     })
 
+    it('close an hour by what they included in it, however late it is closed', async () => {
+      const { clock, nodes } = await start([aProduct()], [aProduct()])
+      const [one, two] = nodes as [ReturnType<typeof aNode>, ReturnType<typeof aNode>]
+      const including = (units: number) => ({ included: [{ dimension: 'requests', units }] })
+      await one.put('team', including(10))
+      const { subscription } = await one.subscriptions.create(aSubscription({ plan: 'team' }), 'test')
+      const reference = { subscriptionId: subscription.id }
+      await report(one, { dimension: 'requests', quantity: 15, reference })
+      clock.set(NOW + 40 * 60_000)
+      await one.put('team', { included: [] })
+      clock.set(NOW + HOUR)
+      await two.catalog.refresh()
+      await closeDueBuckets(two, clock.now())
+      clock.set(NOW + 2 * HOUR)
+      await report(one, { dimension: 'requests', quantity: 4, reference })
+      clock.set(NOW + 4 * HOUR)
+      await closeDueBuckets(two, clock.now())
+      const { items } = await two.usage.listRecords({ limit: 10 })
+      // Newest first: nothing is included any more; five of fifteen were not.
+      expect(items.map(({ quantity }) => quantity)).toEqual([4, 5])
+    })
+
     it('let the latest decision stand where a change that was dated ahead has not come', async () => {
       const { clock, nodes } = await start([aProduct()])
       const [node] = nodes
@@ -233,16 +265,13 @@ export function catalogStoreContract(name: string, open: OpenStores): void {
       await two.catalog.refresh()
       const product = two.catalog.find(MADE.productCode)!
       expect(product.plans.map(({ id }) => id)).toEqual(['free'])
-      const manage = createManageSubscriptions({ ...two, clock })
+      const manage = createManageSubscriptions(two)
       const { subscription } = await manage.open(
         { product, channel: 'direct', plan: 'free', tenantId: 't' },
         'test',
       )
-      const limits = { acceptBackMs: 7 * 24 * HOUR, acceptAheadMs: 300_000 }
-      const ingest = createIngestUsage({ ...two, limits })
-      const report = { dimension: 'calls', id: 'a', time: NOW, quantity: 3 }
       const reference = { subscriptionId: subscription.id }
-      expect(await ingest([{ ...report, reference }])).toMatchObject([{ status: 'accepted' }])
+      await report(two, { dimension: 'calls', quantity: 3, reference })
       clock.set(NOW + 2 * HOUR)
       expect(await closeDueBuckets(one, clock.now())).toMatchObject({ closed: 1 })
       await one.checkDimensions(one.catalog)
