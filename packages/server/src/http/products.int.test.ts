@@ -148,6 +148,32 @@ describe('a plan of the API', () => {
     seller.clock.set(NOW)
   })
 
+  it('holds at once, for features as for limits: also when it was dated ahead', async () => {
+    const limit = (quantity: number) => ({ limits: [{ dimension: 'exports', quantity, window: 'lifetime' }] })
+    await ask('PUT', '/products/acme/plans/crew', { ...limit(1), features: { sso: false } })
+    const opening = { channel: 'direct', product: 'acme', plan: 'crew', tenantId: 'crew' }
+    expect((await ask('POST', '/marketplace/subscriptions', opening)).status).toBe(201)
+    const validate = async () =>
+      (await ask('POST', '/quota/validate', { tenantId: 'crew', product: 'acme', dimension: 'exports' })).body
+    const mayUse = async () =>
+      (await ask('GET', '/entitlements/check?tenantId=crew&product=acme&feature=sso')).body.allowed
+    expect([(await validate()).allowed, (await validate()).allowed, await mayUse()]).toEqual([
+      true,
+      false,
+      false,
+    ])
+    await ask('PUT', '/products/acme/plans/crew', { ...limit(2), features: { sso: true } })
+    expect(await mayUse()).toBe(true)
+    expect(await validate()).toMatchObject({ allowed: true, remaining: 0 })
+
+    const from = new Date(NOW + HOUR).toISOString()
+    await ask('PUT', '/products/acme/plans/crew', { ...limit(3), features: { sso: false }, from })
+    expect([(await validate()).allowed, await mayUse()]).toEqual([false, true])
+    seller.clock.set(NOW + HOUR)
+    expect([(await validate()).allowed, await mayUse()]).toEqual([true, false])
+    seller.clock.set(NOW)
+  })
+
   it('is what was answered when it is sent back', async () => {
     const made = (
       await ask('PUT', '/products/acme/plans/again', MADE.plans[1]!.features ? { features: { a: 1 } } : {})
