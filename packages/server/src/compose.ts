@@ -519,7 +519,7 @@ export async function composeEngine(
  *
  * @throws {DomainError} `ledger.too_new`, `ledger.waiting_for_release`
  */
-async function mayChange({ guard, checkLevel }: Ledger): Promise<void> {
+export async function mayChange({ guard, checkLevel }: Ledger): Promise<void> {
   await checkLevel()
   await refuseWhileMoved(guard)
 }

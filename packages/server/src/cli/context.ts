@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Ledger, openLedger } from '../compose.ts'
+import { type Ledger, mayChange, openLedger } from '../compose.ts'
 import type { SqliteStoreConfig, StoreConfig } from '../config/store.ts'
 import { type Config, demoConfig, loadConfig } from '../config.ts'
 import type { Clock } from '../domain/clock.ts'
@@ -32,7 +32,22 @@ export function configOf(options: CommonOptions, demoDirectory = DEV_DIRECTORY, 
   return demoConfig({ directory: resolve(cwd, demoDirectory), env: process.env })
 }
 
-/** Runs on the ledger of this folder, and closes it whatever happens. */
+/**
+ * Changes the ledger of this folder: all commands that do go through here, but for those that end what it waits for.
+ *
+ * @throws {DomainError} `ledger.waiting_for_release` while it is being moved elsewhere, or was: the change would be lost
+ */
+export async function changeLedger<T>(
+  options: CommonOptions,
+  work: (ledger: Ledger, clock: Clock) => Promise<T>,
+): Promise<T> {
+  return withLedger(options, async (ledger, clock) => {
+    await mayChange(ledger)
+    return work(ledger, clock)
+  })
+}
+
+/** Reads the ledger of this folder, and closes it whatever happens. */
 export async function withLedger<T>(
   options: CommonOptions,
   work: (ledger: Ledger, clock: Clock) => Promise<T>,

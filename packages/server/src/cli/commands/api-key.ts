@@ -5,7 +5,7 @@ import { type ApiKey, stateOf } from '../../domain/keys/api-key.ts'
 import { OVERLAP_MS, OVERLAP_MS_MAX } from '../../domain/keys/change-api-key.ts'
 import type { ManageApiKeys } from '../../domain/keys/manage-api-keys.ts'
 import { readTime } from '../../domain/usage/read-time.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
 
 interface OwnerOptions {
@@ -109,43 +109,47 @@ function listCommand(): Command {
     .action(
       guarded(async (options: ListOptions) => {
         const limit = integerOption('--limit', options.limit, 1, 10_000)
-        await withKeys(options, async (keys, ledger, clock) => {
-          const { buyer, subscription, user } = options
-          const isOpen = [buyer, subscription, user].every((value) => value === undefined)
-          const product = productOf(ledger, options.product) ?? (isOpen ? onlyProduct(ledger) : undefined)
-          const found = await keys.list({ product, buyer, subscription, user }, { limit })
-          const shown = found.map((key) => view(key, clock.now()))
-          print(options.json, { keys: shown }, () =>
-            shown.length === 0
-              ? 'No such keys.'
-              : table(
-                  [
-                    'key',
-                    'ends in',
-                    'state',
-                    'name',
-                    'user',
-                    'buyer',
-                    'scopes',
-                    'created',
-                    'until',
-                    'last used',
-                  ],
-                  shown.map((key) => [
-                    key.id,
-                    key.hint,
-                    key.state,
-                    key.name ?? '',
-                    key.user ?? '',
-                    key.buyer,
-                    key.scopes.join(' '),
-                    minute(key.createdAt),
-                    minute(endOf(key)),
-                    minute(key.lastUsedAt),
-                  ]),
-                ),
-          )
-        })
+        await withKeys(
+          options,
+          async (keys, ledger, clock) => {
+            const { buyer, subscription, user } = options
+            const isOpen = [buyer, subscription, user].every((value) => value === undefined)
+            const product = productOf(ledger, options.product) ?? (isOpen ? onlyProduct(ledger) : undefined)
+            const found = await keys.list({ product, buyer, subscription, user }, { limit })
+            const shown = found.map((key) => view(key, clock.now()))
+            print(options.json, { keys: shown }, () =>
+              shown.length === 0
+                ? 'No such keys.'
+                : table(
+                    [
+                      'key',
+                      'ends in',
+                      'state',
+                      'name',
+                      'user',
+                      'buyer',
+                      'scopes',
+                      'created',
+                      'until',
+                      'last used',
+                    ],
+                    shown.map((key) => [
+                      key.id,
+                      key.hint,
+                      key.state,
+                      key.name ?? '',
+                      key.user ?? '',
+                      key.buyer,
+                      key.scopes.join(' '),
+                      minute(key.createdAt),
+                      minute(endOf(key)),
+                      minute(key.lastUsedAt),
+                    ]),
+                  ),
+            )
+          },
+          withLedger,
+        )
       }),
     )
 }
@@ -196,8 +200,9 @@ function revokeCommand(): Command {
 async function withKeys(
   options: CommonOptions,
   work: (keys: ManageApiKeys, ledger: Ledger, clock: Clock) => Promise<void>,
+  open = changeLedger,
 ): Promise<void> {
-  await withLedger(options, (ledger, clock) => work(composeManageApiKeys(ledger, clock), ledger, clock))
+  await open(options, (ledger, clock) => work(composeManageApiKeys(ledger, clock), ledger, clock))
 }
 
 function productOf({ catalog }: Ledger, name: string | undefined): string | undefined {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { DELIVERY_STATES, type DeliveryState } from '../../domain/telling/outbox-store.ts'
 import { replayEvent } from '../../domain/telling/replay-event.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
 
 interface ListOptions extends CommonOptions {
@@ -75,7 +75,7 @@ async function replay(event: string | undefined, options: ReplayOptions): Promis
   const { sink } = options
   if ((options.dead === true) === (event !== undefined))
     throw new CliError('name one event, or say --dead for all that was given up')
-  await withLedger(options, async (ledger, clock) => {
+  await changeLedger(options, async (ledger, clock) => {
     const actor = cliActor()
     const replayed =
       event === undefined

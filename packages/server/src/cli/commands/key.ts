@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
 import { KEY_SCOPES, type KeyScope } from '../../domain/keys/service-key.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
 
 export function keyCommand(): Command {
@@ -18,7 +18,7 @@ export function keyCommand(): Command {
       guarded(async (options: CommonOptions & { name: string; scope: string[]; product?: string }) => {
         const wrong = options.scope.find((scope) => !(KEY_SCOPES as readonly string[]).includes(scope))
         if (wrong !== undefined) throw new CliError(`--scope ${wrong} is none: use ${KEY_SCOPES.join(', ')}`)
-        await withLedger(options, async (ledger, clock) => {
+        await changeLedger(options, async (ledger, clock) => {
           const product = options.product === undefined ? undefined : ledger.catalog.find(options.product)
           if (options.product !== undefined && product === undefined)
             throw new CliError(`no product ${options.product} in the configuration`)
@@ -69,7 +69,7 @@ export function keyCommand(): Command {
     .option('--json', 'print JSON')
     .action(
       guarded(async (id: string, options: CommonOptions) => {
-        await withLedger(options, (ledger, clock) => ledger.keys.revoke(id, cliActor(), clock.now()))
+        await changeLedger(options, (ledger, clock) => ledger.keys.revoke(id, cliActor(), clock.now()))
         print(options.json, { id, revoked: true }, () => `Revoked ${id}.`)
       }),
     )

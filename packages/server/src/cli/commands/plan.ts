@@ -5,7 +5,7 @@ import { readDeclaration } from '../../config/catalog-reader.ts'
 import type { PlanVersion } from '../../domain/plans/plan-version.ts'
 import { planVersions } from '../../domain/products/catalog-versions.ts'
 import { readTime } from '../../domain/usage/read-time.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
 import { productNamed } from './product.ts'
 
@@ -37,7 +37,7 @@ function setCommand(): Command {
         async (product: string, id: string, options: CommonOptions & { file: string; from?: string }) => {
           const body = readDeclaration(options.file, textOf(options.file))
           const from = timeOption(options.from)
-          const { version, created } = await withLedger(options, (ledger, clock) =>
+          const { version, created } = await changeLedger(options, (ledger, clock) =>
             composeManageProducts(ledger, clock).putPlan(
               productNamed(ledger, product).id,
               { id, body, from },
@@ -101,7 +101,7 @@ function retireCommand(): Command {
     .option('--json', 'print JSON')
     .action(
       guarded(async (product: string, id: string, options: CommonOptions) => {
-        const version = await withLedger(options, (ledger, clock) =>
+        const version = await changeLedger(options, (ledger, clock) =>
           composeManageProducts(ledger, clock).retirePlan(productNamed(ledger, product).id, id, cliActor()),
         )
         print(options.json, version, () => `Retired plan ${id}: nobody gets it any more.`)

@@ -14,7 +14,7 @@ import type { RowProblem } from '../../domain/subscriptions/import/source-row.ts
 import type { Subscriber } from '../../domain/subscriptions/import/subscriber.ts'
 import { createReceiveEvent } from '../../domain/subscriptions/receive-event.ts'
 import { checkLive } from '../check-live.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print } from '../output.ts'
 import { readSource } from './import-source.ts'
 
@@ -52,7 +52,8 @@ export function subscriptionImportCommand(): Command {
     .action(
       guarded(async (source: string, options: ImportOptions) => {
         const acceptBackMs = integerOption('--back-days', options.backDays, 1, BACK_DAYS_MAX) * DAY_MS
-        const report = await withLedger(options, (ledger, clock) =>
+        const open = options.dryRun ? withLedger : changeLedger
+        const report = await open(options, (ledger, clock) =>
           runImport(ledger, clock, source, { ...options, acceptBackMs }),
         )
         print(options.json, report, () => textOf(report))

@@ -12,7 +12,7 @@ import { endSubscription } from '../../domain/subscriptions/end-subscription.ts'
 import type { SubscriptionUpdate } from '../../domain/subscriptions/manage-subscription.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import { checkLive } from '../check-live.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor } from '../context.ts'
 import { CliError, guarded, print } from '../output.ts'
 
 /** What a person does with subscriptions by hand. */
@@ -50,7 +50,7 @@ function createCommand(): Command {
       .option('--key <text>', 'the same on every retry, where no tenant tells it'),
   ).action(
     guarded(async (options: CreateOptions) => {
-      const { subscription, created } = await withLedger(options, (ledger, clock) =>
+      const { subscription, created } = await changeLedger(options, (ledger, clock) =>
         composeManage(ledger, clock).open(
           {
             product: productOf(ledger, options.product),
@@ -116,7 +116,7 @@ function changeCommand(): Command {
 }
 
 function update(options: CommonOptions, id: string, update: SubscriptionUpdate): Promise<Subscription> {
-  return withLedger(options, (ledger, clock) => composeManage(ledger, clock).update(id, update, cliActor()))
+  return changeLedger(options, (ledger, clock) => composeManage(ledger, clock).update(id, update, cliActor()))
 }
 
 function suspendCommand(name: 'suspend' | 'resume', description: string): Command {
@@ -141,7 +141,7 @@ function endCommand(): Command {
       .option('--successor <id>', 'the subscription that renews or replaces it'),
   ).action(
     guarded(async (id: string, options: CommonOptions & { at?: string; successor?: string }) => {
-      const ended = await withLedger(options, (ledger, clock) => end(ledger, clock, id, options))
+      const ended = await changeLedger(options, (ledger, clock) => end(ledger, clock, id, options))
       print(
         options.json,
         ended,
@@ -175,7 +175,7 @@ function activateCommand(): Command {
       .option('--at <time>', 'when AWS granted access, ISO 8601 (default: now)'),
   ).action(
     guarded(async (id: string, options: CommonOptions & { at?: string }) => {
-      const active = await withLedger(options, (ledger, clock) => {
+      const active = await changeLedger(options, (ledger, clock) => {
         const now = clock.now()
         const at = options.at === undefined ? now : timeOption('--at', options.at)
         return settled(ledger, id, (buyerCase) => decideGrant(buyerCase, id, { at }, now), now)
@@ -199,7 +199,7 @@ function successorCommand(): Command {
       .argument('<agreement>', 'the agreement (agmt-…) or the subscription that follows it (sub_…)'),
   ).action(
     guarded(async (id: string, agreement: string, options: CommonOptions) => {
-      const old = await withLedger(options, (ledger, clock) => {
+      const old = await changeLedger(options, (ledger, clock) => {
         const now = clock.now()
         return settled(ledger, id, (buyerCase) => decideSuccessor(buyerCase, id, agreement, now), now)
       })
@@ -222,7 +222,7 @@ function cancelRequestCommand(): Command {
   ).action(
     guarded(
       async (id: string, options: CommonOptions & { reason: CancellationReason; description?: string }) => {
-        const { request, autoApprovalAt } = await withLedger(options, async (ledger, clock) => {
+        const { request, autoApprovalAt } = await changeLedger(options, async (ledger, clock) => {
           await checkLive(ledger.config)
           const agreements = await createAgreements(ledger.config)
           const why = { reasonCode: options.reason, description: options.description }

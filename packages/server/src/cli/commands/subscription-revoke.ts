@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { confirmRevocations, listRevocable } from '../../domain/entitlements/revoke-unentitled.ts'
 import { DomainError } from '../../domain/error.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { guarded, print, table } from '../output.ts'
 
 /** The answer to the alarm `revocation_stopped`: a look, and then a word. */
@@ -16,7 +16,8 @@ export function revokeCommand(): Command {
     .option('--json', 'print JSON')
     .action(
       guarded(async (name: string, options: CommonOptions & { confirm?: boolean }) => {
-        const { listed, revoked } = await withLedger(options, async (ledger, clock) => {
+        const open = options.confirm ? changeLedger : withLedger
+        const { listed, revoked } = await open(options, async (ledger, clock) => {
           const product = ledger.catalog.find(name)
           if (product === undefined) throw new DomainError('product.not_found', `no product ${name} here`)
           const now = clock.now()

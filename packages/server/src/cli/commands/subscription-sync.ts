@@ -3,7 +3,7 @@ import { createAgreements } from '../../compose.ts'
 import { createReceiveEvent } from '../../domain/subscriptions/receive-event.ts'
 import { type Learned, type SyncReport, syncAgreements } from '../../domain/subscriptions/sync-agreements.ts'
 import { checkLive } from '../check-live.ts'
-import { type CommonOptions, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
 
 interface SyncOptions extends CommonOptions {
@@ -26,7 +26,7 @@ export function syncCommand(): Command {
     .option('--json', 'print JSON')
     .action(
       guarded(async (options: SyncOptions) => {
-        const report = await withLedger(options, async (ledger, clock) => {
+        const report = await changeLedger(options, async (ledger, clock) => {
           await checkLive(ledger.config)
           const { cases, catalog, subscriptions, usage } = ledger
           const product = options.product === undefined ? undefined : catalog.find(options.product)

@@ -7,7 +7,7 @@ import type { IngestUsage, UsageReport } from '../../domain/usage/ingest-usage.t
 import { parseJson } from '../../domain/usage/read-json.ts'
 import { readUsageEvent } from '../../domain/usage/read-usage-event.ts'
 import type { EventStatus } from '../../domain/usage/usage-event.ts'
-import { type CommonOptions, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print } from '../output.ts'
 
 const BATCH = 1_000
@@ -50,7 +50,7 @@ export function importCommand(): Command {
           ))
         )
           throw new CliError(`${file} is not a file that can be read`)
-        const report = await withLedger(options, (ledger, clock) =>
+        const report = await changeLedger(options, (ledger, clock) =>
           importLines(file, composeIngest(ledger, clock, { acceptBackMs: backDays * DAY_MS }), options.json),
         )
         print(options.json, report, () =>

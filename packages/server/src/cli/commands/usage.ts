@@ -10,7 +10,7 @@ import { formatBaseUnits } from '../../domain/usage/quantity.ts'
 import { statusAt, worthAtRisk } from '../../domain/usage/usage-at-risk.ts'
 import type { BaseAmount, BucketKey, UnsealedHours } from '../../domain/usage/usage-store.ts'
 import { checkLive } from '../check-live.ts'
-import { type CommonOptions, cliActor, withLedger } from '../context.ts'
+import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, integerOption, print, table } from '../output.ts'
 import { compareCommand } from './usage-compare.ts'
 import { explainCommand } from './usage-explain.ts'
@@ -138,8 +138,9 @@ function submitCommand(): Command {
     .option('--dry-run', 'only show what would be sent')
     .action(
       guarded(async (options: CommonOptions & { dryRun?: boolean }) => {
-        await withLedger(options, async (ledger, clock) => {
-          if (options.dryRun) return dryRun(ledger, clock.now(), options)
+        if (options.dryRun)
+          return withLedger(options, (ledger, clock) => dryRun(ledger, clock.now(), options))
+        await changeLedger(options, async (ledger, clock) => {
           await checkLive(ledger.config)
           const engine = await composeEngine(ledger, { clock })
           const report = await engine.jobs.runOnce()
@@ -280,7 +281,7 @@ function holdCommand(): Command {
                   units: BigInt(integerOption('--units', options.units ?? '', 0, Number.MAX_SAFE_INTEGER)),
                 }
               : { kind: verb }
-          await withLedger(options, (ledger, clock) =>
+          await changeLedger(options, (ledger, clock) =>
             decideHold(
               ledger,
               { subscription, dimension, hour: hourOf(time) },
@@ -303,7 +304,7 @@ function pauseCommand(): Command {
     .option('--reason <text>', 'why', 'paused by a person')
     .action(
       guarded(async (product: string, options: CommonOptions & { reason: string }) => {
-        await withLedger(options, async (ledger, clock) => {
+        await changeLedger(options, async (ledger, clock) => {
           const now = clock.now()
           await ledger.usage.halt({
             product: knownProduct(ledger, product),
@@ -335,7 +336,7 @@ function resumeCommand(): Command {
     .argument('<product>')
     .action(
       guarded(async (product: string, options: CommonOptions) => {
-        const resumed = await withLedger(options, (ledger, clock) =>
+        const resumed = await changeLedger(options, (ledger, clock) =>
           ledger.usage.resume(knownProduct(ledger, product), cliActor(), clock.now()),
         )
         print(options.json, { product, resumed }, () =>
@@ -370,7 +371,7 @@ function resolveCommand(): Command {
         if (verdict !== 'accepted' && verdict !== 'refused') {
           throw new CliError(`the verdict must be accepted or refused, not ${JSON.stringify(verdict ?? '')}`)
         }
-        const resolved = await withLedger(options, ({ usage }, clock: Clock) =>
+        const resolved = await changeLedger(options, ({ usage }, clock: Clock) =>
           usage.resolve(record, verdict, cliActor(), clock.now()),
         )
         print(options.json, resolved, () => `${record} is ${resolved.state} now.`)
