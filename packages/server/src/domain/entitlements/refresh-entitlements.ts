@@ -15,7 +15,7 @@ const SLICE = 20
 const LEASE_MS = 5 * 60_000
 /** Slices of a product in one run; what is left is the next run's. */
 const SLICES_MAX = 25
-/** After so many failures in a row AWS is down, and others of this product fare no better: the next run tries again. */
+/** After so many failures in a row AWS is down, or the ledger busy, and others of this product fare no better: the next run tries again. */
 const FAILURES_MAX = 5
 
 export interface RefreshDeps {
@@ -187,10 +187,8 @@ async function refreshProduct(
     if (due.length === 0) return
     for (const id of due) {
       if (signal?.aborted || failures >= FAILURES_MAX) return
-      const outcome = await refresh(id, undefined, signal).catch((error) => {
-        if (error instanceof DomainError && error.code === 'ledger.busy') throw error
-        return 'failed' as const
-      })
+      // One that others keep changing is no reason to leave the rest: where the whole ledger is busy, all fail in a row.
+      const outcome = await refresh(id, undefined, signal).catch(() => 'failed' as const)
       failures = outcome === 'failed' ? failures + 1 : 0
       if (outcome === 'failed') report.failed++
       else if (outcome !== 'skipped') report.read++

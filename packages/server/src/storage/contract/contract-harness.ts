@@ -68,7 +68,8 @@ export async function startContracts<S extends ContractStores = ContractStores>(
     trouble,
     /** From now on. Nothing: the contract is over. */
     grant: (of: string, ...granted: Entitlement[]) => void grants.set(of, granted),
-    refreshDue: () => refreshDueEntitlements({ ...deps, refresh }),
+    /** @param read - stands in the place of `refresh` */
+    refreshDue: (read = refresh) => refreshDueEntitlements({ ...deps, refresh: read }),
     receive: createReceiveEvent({ cases, catalog, clock }),
     lookAfter: () => lookAfterSubscriptions({ cases, usage, catalog }, clock.now()),
     statusOf: async (id: string) => (await ledger.subscriptions.get(id)).status,

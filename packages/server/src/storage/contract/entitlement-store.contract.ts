@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { confirmRevocations, listRevocable } from '../../domain/entitlements/revoke-unentitled.ts'
+import { DomainError } from '../../domain/error.ts'
 import { PLAIN_PLAN, type Plan } from '../../domain/plans/plan.ts'
 import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.fixture.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
@@ -292,6 +293,23 @@ export function entitlementStoreContract(name: string, open: () => Promise<Contr
       trouble.isDown = true
       clock.set(clock.now() + REFRESH_MS)
       expect(await refreshDue()).toMatchObject({ read: 0, failed: 5 })
+    })
+
+    it('goes on past one that others keep changing, which is read once it is claimed again', async () => {
+      const { subscribe, refresh, refreshDue, asked, clock, grant } = await startContracts(open)
+      const buyers: Subscription[] = []
+      for (let index = 0; index < 3; index++) {
+        const buyer = await subscribe()
+        grant(nameOf(buyer), seats(1))
+        buyers.push(buyer)
+      }
+      const contended = (id: string) =>
+        id === buyers[0]!.id ? Promise.reject(new DomainError('ledger.busy', 'try again')) : refresh(id)
+      expect(await refreshDue(contended)).toEqual({ read: 2, failed: 1, revoked: 0 })
+      asked.length = 0
+      clock.set(clock.now() + 5 * MINUTE)
+      expect(await refreshDue()).toEqual({ read: 1, failed: 0, revoked: 0 })
+      expect(asked).toEqual([nameOf(buyers[0]!)])
     })
 
     it('asks at once after an event, and soon again where the answer was still the old one', async () => {
