@@ -59,8 +59,20 @@ describe('the policy that is documented', () => {
     const documents = [...iamPage().matchAll(/```json\n([\s\S]*?)\n```/g)].map(([, json]) =>
       JSON.parse(json!),
     )
-    expect(documents).toHaveLength(5)
+    expect(documents).toHaveLength(6)
     for (const document of documents) expect(document).toMatchObject({ Version: '2012-10-17' })
-    expect(JSON.stringify(documents[3])).toContain('sts:ExternalId')
+    expect(JSON.stringify(documents[4])).toContain('sts:ExternalId')
+  })
+
+  it('has in the whole policy nothing that is to be taken away afterwards', () => {
+    const [whole, ...others] = [...iamPage().matchAll(/```json\n([\s\S]*?)\n```/g)].map(([, json]) => json!)
+    expect(
+      PERMISSIONS.filter(({ when }) => when.includes('take it away')).map(({ sid }) => sid),
+    ).toHaveLength(3)
+    for (const { sid, when } of PERMISSIONS) {
+      const isPassing = when.includes('take it away')
+      expect([sid, whole!.includes(`"${sid}"`)]).toEqual([sid, !isPassing])
+      expect([sid, others.some((document) => document.includes(`"${sid}"`))]).toEqual([sid, isPassing])
+    }
   })
 })

@@ -10,6 +10,8 @@ export interface Permission {
   readonly sid: string
   readonly actions: readonly string[]
   readonly resources: readonly string[]
+  /** For as long as something takes, and no part of the whole policy: what it is then needed for, as the page says it. */
+  readonly whoFor?: string
 }
 
 /** AWS knows no resources for Marketplace's metering, entitlements and agreements. */
@@ -99,6 +101,7 @@ export const PERMISSIONS: readonly Permission[] = [
     // Nothing of ours deletes a table at AWS: rehearsals make and delete theirs on this machine alone.
     actions: ['dynamodb:CreateTable', 'dynamodb:UpdateTimeToLive'],
     resources: [LEDGER],
+    whoFor: 'Whoever makes the ledger’s table on DynamoDB',
   },
   {
     feature: 'Moving house from or to DynamoDB',
@@ -106,6 +109,7 @@ export const PERMISSIONS: readonly Permission[] = [
     sid: 'LedgerCopy',
     actions: ['dynamodb:Scan'],
     resources: [LEDGER],
+    whoFor: 'Whoever runs `db copy` from or to DynamoDB',
   },
   {
     feature: 'Import from DynamoDB',
@@ -116,6 +120,7 @@ export const PERMISSIONS: readonly Permission[] = [
       `arn:aws:dynamodb:us-east-1:${ACCOUNT}:table/AWSMarketplaceSubscribers`,
       `arn:aws:dynamodb:us-east-1:${ACCOUNT}:table/AWSMarketplaceMeteringRecords`,
     ],
+    whoFor: 'Whoever imports from DynamoDB',
   },
 ]
 
@@ -155,9 +160,18 @@ const MAY_ASSUME = {
   ],
 }
 
+function jsonBlock(document: object): string {
+  return `\`\`\`json\n${JSON.stringify(document, null, 2)}\n\`\`\``
+}
+
 /** `docs/iam.md`. */
 export function iamPage(): string {
-  const standing = PERMISSIONS.filter(({ sid }) => sid !== 'Import' && sid !== 'LedgerSetUp')
+  const standing = PERMISSIONS.filter(({ whoFor }) => whoFor === undefined)
+  const passing = PERMISSIONS.flatMap((permission) =>
+    permission.whoFor === undefined
+      ? []
+      : [`${permission.whoFor}, as long as it takes:\n\n${jsonBlock(iamPolicy([permission]))}`],
+  )
   const rows = PERMISSIONS.map(
     ({ feature, when, actions }) =>
       `| ${feature} | ${when} | ${actions.map((action) => `\`${action}\``).join(', ')} |`,
@@ -187,21 +201,11 @@ What is not permitted and not needed is missed nowhere. Without the agreements, 
 
 ## The whole policy
 
-\`\`\`json
-${JSON.stringify(iamPolicy(standing), null, 2)}
-\`\`\`
+All that it needs for good; what some work needs for as long as it takes is no part of it, and follows.
 
-Whoever makes the ledger's table on DynamoDB, as long as it takes:
+${jsonBlock(iamPolicy(standing))}
 
-\`\`\`json
-${JSON.stringify(iamPolicy(PERMISSIONS.filter(({ sid }) => sid === 'LedgerSetUp')), null, 2)}
-\`\`\`
-
-For an import from DynamoDB, as long as it takes:
-
-\`\`\`json
-${JSON.stringify(iamPolicy(PERMISSIONS.filter(({ sid }) => sid === 'Import')), null, 2)}
-\`\`\`
+${passing.join('\n\n')}
 
 ## Another account
 
@@ -218,15 +222,11 @@ aws:
 The role has the policy above and trusts the machine's role, with the external id: without one, whoever else the machine's operator works for
 could have it assume your role. Session name and calls are in CloudTrail of the seller's account.
 
-\`\`\`json
-${JSON.stringify(TRUST, null, 2)}
-\`\`\`
+${jsonBlock(TRUST)}
 
 The machine's own role needs only this:
 
-\`\`\`json
-${JSON.stringify(MAY_ASSUME, null, 2)}
-\`\`\`
+${jsonBlock(MAY_ASSUME)}
 
 One session of an hour serves all calls, and is renewed ten minutes before its end; a renewal that fails is tried again every half minute while
 the session at hand serves. Queues, buses and tables are then used with the assumed role too: where they are in the machine's account, their own
