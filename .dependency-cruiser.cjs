@@ -58,6 +58,29 @@ module.exports = {
       to: { path: '^packages/', pathNot: '^packages/simulator/' },
     },
     {
+      name: 'sdk-imports-nothing-of-ours',
+      comment: 'a product installs it alone; its tests run it against the server',
+      severity: 'error',
+      from: { path: '^packages/sdk/', pathNot: TESTS },
+      to: { path: '^packages/', pathNot: '^packages/sdk/' },
+    },
+    {
+      name: 'sdk-runs-anywhere',
+      comment: 'but for what is about files, processes and the frameworks of Node.js',
+      severity: 'error',
+      from: {
+        path: '^packages/sdk/src/',
+        pathNot: [TESTS, '^packages/sdk/src/(journal/|node\\.ts|gate/(express|fastify|node-request)\\.ts)'],
+      },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'sdk-has-no-dependencies',
+      severity: 'error',
+      from: { path: '^packages/sdk/src/', pathNot: TESTS },
+      to: { path: 'node_modules/' },
+    },
+    {
       name: 'no-cycles',
       severity: 'error',
       from: {},

@@ -8,6 +8,8 @@ import { ask, eventually, NODE, type Place, ROOT, run, start } from './processes
 
 const folder = mkdtempSync(join(tmpdir(), 'tollkeeper-packages-'))
 const app = join(folder, 'app')
+/** A product's own folder, with nothing but the SDK. */
+const product = join(folder, 'product')
 /** A user's own empty folder, on a machine without Python, make or a compiler. */
 let place: Place
 
@@ -22,8 +24,10 @@ function bin(name: string): string {
 }
 
 beforeAll(async () => {
-  mkdirSync(app)
-  writeFileSync(join(app, 'package.json'), '{"name":"app","private":true,"type":"module"}\n')
+  for (const [name, path] of Object.entries({ app, product })) {
+    mkdirSync(path)
+    writeFileSync(join(path, 'package.json'), `{"name":"${name}","private":true,"type":"module"}\n`)
+  }
   const PATH = barePath(folder)
   place = { cwd: app, env: { PATH, HOME: homedir() } }
 
@@ -34,7 +38,9 @@ beforeAll(async () => {
     const packed = await npm(['pack', '--json', '--pack-destination', folder], { ...place, cwd: directory })
     tarballs.push(join(folder, fileNameOf(JSON.parse(packed))))
   }
-  await npm(['install', '--no-audit', '--no-fund', ...tarballs], place)
+  const isSdk = (tarball: string) => tarball.includes('tollkeeper-sdk-')
+  await npm(['install', '--no-audit', '--no-fund', ...tarballs.filter((each) => !isSdk(each))], place)
+  await npm(['install', '--no-audit', '--no-fund', ...tarballs.filter(isSdk)], { ...place, cwd: product })
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -142,19 +148,115 @@ await createSimulator({ sead: 1 })
 console.log(simulator.clock.now())
 `,
     )
-    const tsc = join(dirname(NODE), '../../typescript/bin/tsc')
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2024',
-      '--skipLibCheck',
-      'false',
-    ]
-    const types = ['--typeRoots', join(ROOT, 'node_modules/@types'), '--types', 'node']
-    const { code, out } = await run(NODE, [tsc, ...options, ...types, 'typed.ts'], place)
-    expect(code, out).toBe(0)
+    await typecheck(app, 'typed.ts', [...WITH_NODE])
+  })
+})
+
+/** Types of Node.js, or those of a browser, which are what Workers, Deno and Bun have as well. */
+const WITH_NODE = ['--typeRoots', join(ROOT, 'node_modules/@types'), '--types', 'node']
+const WITHOUT_NODE = ['--lib', 'es2024,dom,dom.iterable', '--types', '']
+
+async function typecheck(cwd: string, file: string, types: readonly string[]): Promise<void> {
+  const tsc = join(dirname(NODE), '../../typescript/bin/tsc')
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2024',
+    '--skipLibCheck',
+    'false',
+  ]
+  const { code, out } = await run(NODE, [tsc, ...options, ...types, file], { ...place, cwd })
+  expect(code, out).toBe(0)
+}
+
+describe('the SDK, installed alone into a product', () => {
+  it('brings nothing else along', () => {
+    const { packages } = JSON.parse(readFileSync(join(product, 'package-lock.json'), 'utf8'))
+    expect(Object.keys(packages)).toEqual(['', 'node_modules/@tollkeeper/sdk'])
+    const manifest = readFileSync(join(product, 'node_modules/@tollkeeper/sdk/package.json'), 'utf8')
+    expect(JSON.parse(manifest)).toMatchObject({
+      sideEffects: false,
+      type: 'module',
+      engines: { node: '>=20' },
+    })
+  })
+
+  it('carries types, also for what has no Node.js', async () => {
+    writeFileSync(
+      join(product, 'anywhere.ts'),
+      `import { createClient, createUsageBuffer, type QuotaAnswer, verifyWebhook } from '@tollkeeper/sdk'
+import { admittedOf, fetchGate } from '@tollkeeper/sdk/fetch'
+const client = createClient({ url: 'https://tollkeeper.example.com', key: 'tk_x' })
+export const answer: QuotaAnswer = await client.validateQuota({ key: 'tka_x', dimension: 'calls' })
+// @ts-expect-error: a dimension is needed
+await client.validateQuota({ key: 'tka_x' })
+// @ts-expect-error: somebody has to be told
+await createUsageBuffer({ client })
+export const { event } = await verifyWebhook({ body: '', headers: new Headers(), secret: 'whsec_' })
+if (event.type === 'key.created') console.log(event.data.key.hint)
+export default { fetch: fetchGate({ client, dimension: 'calls' }, (request) => Response.json(admittedOf(request)?.answer?.plan)) }
+`,
+    )
+    await typecheck(product, 'anywhere.ts', WITHOUT_NODE)
+    await typecheck(product, 'anywhere.ts', WITH_NODE)
+    writeFileSync(
+      join(product, 'on-node.ts'),
+      `import { createServer } from 'node:http'
+import { createClient, createUsageBuffer } from '@tollkeeper/sdk'
+import { expressGate } from '@tollkeeper/sdk/express'
+import { fastifyGate } from '@tollkeeper/sdk/fastify'
+import { fileJournal } from '@tollkeeper/sdk/file-journal'
+import { closeOnSignal } from '@tollkeeper/sdk/node'
+const client = createClient({ url: 'http://127.0.0.1:4000', key: 'tk_x' })
+const buffer = await createUsageBuffer({ client, journal: fileJournal({ path: 'usage.ndjson' }), onRefused: console.error })
+closeOnSignal(buffer)
+const gate = expressGate({ client, dimension: 'calls' })
+createServer((request, response) => gate(request, response, () => response.end()))
+export const hook = fastifyGate({ client, dimension: ({ url }) => url })
+`,
+    )
+    await typecheck(product, 'on-node.ts', WITH_NODE)
+  })
+
+  it('runs on an older Node.js', async () => {
+    writeFileSync(
+      join(product, 'program.js'),
+      `import { createServer } from 'node:http'
+import { createClient, createUsageBuffer } from '@tollkeeper/sdk'
+import { expressGate } from '@tollkeeper/sdk/express'
+import '@tollkeeper/sdk/fastify'
+import { fetchGate } from '@tollkeeper/sdk/fetch'
+import { fileJournal } from '@tollkeeper/sdk/file-journal'
+import '@tollkeeper/sdk/node'
+const answers = { '/usage': (events) => ({ outcomes: events.map((event) => ({ id: event.correlationId, status: 'accepted' })) }),
+  '/quota/validate': ({ key }) => ({ allowed: key === 'tka_good', reason: 'key_unknown', dimension: 'calls', quantity: 1, limits: [] }) }
+const server = createServer(async (request, response) => {
+  let body = ''
+  for await (const chunk of request) body += chunk
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify(answers[request.url](JSON.parse(body))))
+}).listen(0, '127.0.0.1', async () => {
+  const client = createClient({ url: 'http://127.0.0.1:' + server.address().port, key: 'tk_x' })
+  const buffer = await createUsageBuffer({ client, journal: fileJournal({ path: 'usage.ndjson' }), onRefused: console.error })
+  await buffer.add({ dimension: 'calls' })
+  const unsent = await buffer.close()
+  const handler = fetchGate({ client, dimension: 'calls' }, () => new Response('in'))
+  const ask = async (key) => (await handler(new Request('http://product/', { headers: { 'x-api-key': key } }))).status
+  const gate = expressGate({ client, dimension: 'calls' })
+  const product = createServer((request, response) => gate(request, response, () => response.end('in'))).listen(0, '127.0.0.1', async () => {
+    const { status } = await fetch('http://127.0.0.1:' + product.address().port)
+    console.log(JSON.stringify({ unsent, good: await ask('tka_good'), bad: await ask('tka_bad'), without: status }))
+    process.exit()
+  })
+})
+`,
+    )
+    const { code, out, err } = await run('node', ['program.js'], { ...place, cwd: product })
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(JSON.parse(out)).toEqual({ unsent: [], good: 200, bad: 401, without: 401 })
   })
 })

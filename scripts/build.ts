@@ -15,8 +15,8 @@ interface Manifest {
   readonly name: string
   readonly version: string
   readonly exports?: Readonly<Record<string, string>>
-  readonly bin: Readonly<Record<string, string>>
-  readonly dependencies: Readonly<Record<string, string>>
+  readonly bin?: Readonly<Record<string, string>>
+  readonly dependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly [more: string]: unknown
 }
@@ -33,6 +33,7 @@ const NODE_PACKAGES = Object.fromEntries(
 /** Files beside the code that a package carries. */
 const EXTRAS: Readonly<Record<string, readonly string[]>> = {
   simulator: [],
+  sdk: [],
   server: ['tollkeeper.schema.json', 'openapi.gen.json'],
 }
 
@@ -42,7 +43,7 @@ const tsc = createRequire(import.meta.url).resolve('typescript/package.json')
 execFileSync(process.execPath, [join(dirname(tsc), 'bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')], {
   stdio: 'inherit',
 })
-for (const name of ['simulator', 'server']) console.log(build(name))
+for (const name of ['simulator', 'sdk', 'server']) console.log(build(name))
 rmSync(COMPILED, { recursive: true })
 
 /** @returns the directory that was made */
@@ -53,10 +54,11 @@ function build(folder: string): string {
   const extras = EXTRAS[folder] ?? []
   mkdirSync(target, { recursive: true })
   renameSync(join(COMPILED, folder, 'src'), join(target, 'dist'))
-  cpSync(join(source, 'bin'), join(target, 'bin'), { recursive: true })
+  const isProgram = manifest.bin !== undefined
+  if (isProgram) cpSync(join(source, 'bin'), join(target, 'bin'), { recursive: true })
   for (const file of ['README.md', ...extras]) cpSync(join(source, file), join(target, file))
   cpSync(join(ROOT, 'LICENSE'), join(target, 'LICENSE'))
-  const bundled = 'better-sqlite3' in manifest.dependencies ? ['better-sqlite3'] : []
+  const bundled = 'better-sqlite3' in (manifest.dependencies ?? {}) ? ['better-sqlite3'] : []
   for (const dependency of bundled) bundleSqlite(dependency, target)
   const { devDependencies: _, ...kept } = manifest
   write(join(target, 'package.json'), {
@@ -68,9 +70,9 @@ function build(folder: string): string {
       ...Object.fromEntries(extras.map((file) => [`./${file}`, `./${file}`])),
       './package.json': './package.json',
     },
-    files: ['bin', 'dist', ...extras],
+    files: [...(isProgram ? ['bin'] : []), 'dist', ...extras],
     engines: { node: '>=20' },
-    optionalDependencies: NODE_PACKAGES,
+    ...(isProgram && { optionalDependencies: NODE_PACKAGES }),
     ...(bundled.length > 0 && { bundleDependencies: bundled }),
   })
   return target
@@ -94,9 +96,9 @@ function bundleSqlite(name: string, target: string): void {
   }
   // Its one dependency and its scripts are for compiling.
   const { dependencies, devDependencies, scripts, ...manifest } = readManifest(source)
-  if (Object.keys(dependencies).join() !== 'node-addon-api') {
+  if (Object.keys(dependencies ?? {}).join() !== 'node-addon-api') {
     throw new Error(
-      `${name} needs more than it did, ${Object.keys(dependencies).join()}: look at bundleSqlite`,
+      `${name} needs more than it did, ${Object.keys(dependencies ?? {}).join()}: look at bundleSqlite`,
     )
   }
   write(join(bundle, 'package.json'), manifest)

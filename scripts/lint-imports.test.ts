@@ -50,6 +50,17 @@ const FORBIDDEN: readonly [rule: string, from: string, statement: string][] = [
     '../../simulator/src/a.ts',
     "import { hour } from '../../server/src/domain/hour.ts'\nhour()",
   ],
+  [
+    'sdk-imports-nothing-of-ours',
+    '../../sdk/src/a.ts',
+    "import type { Ring } from '../../server/src/domain/ring.ts'\nexport type R = Ring",
+  ],
+  ['sdk-runs-anywhere', '../../sdk/src/b.ts', "import { readFileSync } from 'node:fs'\nreadFileSync('x')"],
+  [
+    'sdk-has-no-dependencies',
+    '../../sdk/src/journal/c.ts',
+    "import { elsewhere } from 'elsewhere'\nelsewhere()",
+  ],
   ['no-cycles', 'domain/gnir.ts', "import type { Ring } from './ring.ts'\nexport type Gnir = Ring | 1"],
   ['resolvable', 'domain/lost.ts', "import { gone } from './gone.ts'\ngone()"],
 ]
@@ -66,6 +77,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'compose.ts': "import { store } from './storage/sql/store.ts'\nexport const compose = store",
   'cli/main.ts':
     "import { compose } from '../compose.ts'\nimport { simulate } from '@tollkeeper/simulator'\ncompose(), simulate()",
+  '../../sdk/src/journal/file.ts': "import { readFileSync } from 'node:fs'\nreadFileSync('x')",
+  '../../sdk/src/gate.int.test.ts': "import { app } from '../../server/src/http/app.ts'\napp()",
   '../../simulator/src/index.ts': 'export const simulate = () => 1',
 }
 
@@ -117,6 +130,12 @@ describe('the import lint', () => {
     writeFileSync(join(fixture, 'packages/simulator/package.json'), JSON.stringify(manifest))
     mkdirSync(join(fixture, 'node_modules/@tollkeeper'), { recursive: true })
     symlinkSync('../../packages/simulator', join(fixture, 'node_modules/@tollkeeper/simulator'))
+    mkdirSync(join(fixture, 'node_modules/elsewhere'))
+    writeFileSync(
+      join(fixture, 'node_modules/elsewhere/package.json'),
+      '{"name":"elsewhere","type":"module"}',
+    )
+    writeFileSync(join(fixture, 'node_modules/elsewhere/index.js'), 'export const elsewhere = () => 1\n')
     cpSync(join(ROOT, CONFIG), join(fixture, CONFIG))
     found = await lint(fixture, 'packages')
   }, 30_000)

@@ -1,0 +1,106 @@
+import { remember } from './admitted.ts'
+import { createGate, type Gate, type GateOptions, type Seen } from './gate.ts'
+
+export { admittedOf } from './admitted.ts'
+export type { Admitted, GateOptions } from './gate.ts'
+
+export interface FetchGateOptions<Rest extends readonly unknown[] = readonly unknown[]>
+  extends GateOptions<Request> {
+  /** Of who asks without a key. A `Request` does not know it: without this, every request needs a key. */
+  readonly visitorAddress?: ((request: Request, ...rest: Rest) => string | undefined) | undefined
+}
+
+/**
+ * Stands before a fetch-style handler: of Hono, Workers, Deno, Bun, a Lambda function URL. In the handler,
+ * `admittedOf(request)` says who it is. A reservation is settled before the answer leaves: some platforms do nothing after it.
+ */
+export function fetchGate<Rest extends readonly unknown[]>(
+  options: FetchGateOptions<Rest>,
+  handler: (request: Request, ...rest: Rest) => Response | Promise<Response>,
+): (request: Request, ...rest: Rest) => Promise<Response> {
+  const gate = createGate(options)
+  return async (request, ...rest) => {
+    const address = options.visitorAddress?.(request, ...rest)
+    return await passing(gate, request, address, async () => handler(request, ...rest))
+  }
+}
+
+/** The part of Hono's context that is used. */
+export interface HonoContextLike {
+  readonly req: { readonly raw: Request }
+  res: Response
+}
+
+/** For Hono: `app.use('/api/*', honoGate({…}))`. In a handler behind it, `admittedOf(c.req.raw)` says who it is. */
+export function honoGate<C extends HonoContextLike = HonoContextLike>(
+  options: GateOptions<Request> & {
+    /** Of who asks without a key; without this, every request needs a key. */
+    readonly visitorAddress?: ((context: C) => string | undefined) | undefined
+  },
+): (context: C, next: () => Promise<void>) => Promise<Response | undefined> {
+  const gate = createGate(options)
+  return async (context, next) => {
+    const request = context.req.raw
+    const entry = await gate.enter(request, seenOf(request, options.visitorAddress?.(context)))
+    if (!entry.pass) return refusalOf(entry)
+    remember(request, entry.admitted)
+    let status = 500
+    try {
+      await next()
+      status = context.res.status
+    } finally {
+      await entry.leave(status)
+    }
+    for (const [name, value] of Object.entries(entry.headers)) context.res.headers.set(name, value)
+    return undefined
+  }
+}
+
+async function passing(
+  gate: Gate<Request>,
+  request: Request,
+  address: string | undefined,
+  handle: () => Promise<Response>,
+): Promise<Response> {
+  const entry = await gate.enter(request, seenOf(request, address))
+  if (!entry.pass) return refusalOf(entry)
+  remember(request, entry.admitted)
+  let status = 500
+  try {
+    const response = await handle()
+    status = response.status
+    return withHeaders(response, entry.headers)
+  } finally {
+    await entry.leave(status)
+  }
+}
+
+function refusalOf({
+  problem,
+  status,
+  headers,
+}: {
+  problem: object
+  status: number
+  headers: Record<string, string> | Readonly<Record<string, string>>
+}): Response {
+  return new Response(JSON.stringify(problem), { status, headers: { ...headers } })
+}
+
+function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
+  // A protocol upgrade cannot be copied, and carries no such headers.
+  if (response.status === 101 || Object.keys(headers).length === 0) return response
+  // The headers of what was fetched from elsewhere cannot be changed.
+  const copy = new Response(response.body, response)
+  for (const [name, value] of Object.entries(headers)) copy.headers.set(name, value)
+  return copy
+}
+
+function seenOf(request: Request, address: string | undefined): Seen {
+  return {
+    method: request.method,
+    path: new URL(request.url).pathname,
+    header: (name) => request.headers.get(name) ?? undefined,
+    address,
+  }
+}

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto'
+import { readdir, readFile, readlink, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { threadId } from 'node:worker_threads'
+
+/** A file that only one process may have, told by another file beside it. */
+export interface FileLock {
+  /** @throws where another process took the file, since this one gave no sign of life for a minute */
+  check(): Promise<void>
+  release(): Promise<void>
+}
+
+interface Owner {
+  /** Host, boot and process namespace: process ids mean something among equals only. */
+  readonly machine: string
+  readonly pid: number
+  /** In the kernel's ticks since boot; null where it does not say. */
+  readonly started: string | null
+  readonly thread: number
+}
+
+const SIGN_OF_LIFE_MS = 5_000
+/** A process on another machine that gave no sign for so long is gone. */
+const DEAD_AFTER_MS = 60_000
+/** Names of the locks that this thread has. */
+const held = new Set<string>()
+
+/**
+ * Every taker writes a lock of its own first and looks for others afterwards: of two who come at once, at least one sees the
+ * other and steps back. So no lock that lives is ever taken away.
+ *
+ * @throws where a living process has the file
+ */
+export async function lockFile(path: string): Promise<FileLock> {
+  const folder = dirname(path)
+  const prefix = `${basename(path)}.lock-`
+  const name = `${prefix}${randomUUID()}`
+  const own = join(folder, name)
+  const me = await describeSelf()
+  // Written under another name, so that nobody reads half of it.
+  const draft = join(folder, `.${name}.draft`)
+  await writeFile(draft, JSON.stringify(me), { mode: 0o600 })
+  held.add(name)
+  await rename(draft, own)
+  try {
+    for (const other of await readdir(folder)) {
+      if (!other.startsWith(prefix) || other === name) continue
+      const owner = await livingOwner(join(folder, other), other, me)
+      if (owner !== undefined) {
+        throw new Error(
+          `${path}: process ${owner.pid} on ${owner.machine.split(' ')[0]} has this journal; give each process a file of its own`,
+        )
+      }
+      await rm(join(folder, other), { force: true })
+    }
+  } catch (error) {
+    await release(own, name)
+    throw error
+  }
+  const timer = setInterval(() => {
+    const now = new Date()
+    utimes(own, now, now).catch(() => {}) // `check` says so where it is gone
+  }, SIGN_OF_LIFE_MS)
+  timer.unref()
+  return {
+    async check() {
+      const exists = await stat(own).then(
+        () => true,
+        () => false,
+      )
+      if (!exists) throw new Error(`${path}: another process took this journal over`)
+    },
+    async release() {
+      clearInterval(timer)
+      await release(own, name)
+    },
+  }
+}
+
+async function release(path: string, name: string): Promise<void> {
+  await rm(path, { force: true })
+  held.delete(name)
+}
+
+/** @returns who has the lock; undefined where it is gone, or its owner is */
+async function livingOwner(path: string, name: string, me: Owner): Promise<Owner | undefined> {
+  let owner: Owner
+  let signOfLife: number
+  try {
+    owner = JSON.parse(await readFile(path, 'utf8'))
+    signOfLife = (await stat(path)).mtimeMs
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+  const isSilent = Date.now() - signOfLife > DEAD_AFTER_MS
+  if (owner.machine !== me.machine) return isSilent ? undefined : owner
+  if (!isAlive(owner.pid)) return undefined
+  const started = await startOf(owner.pid)
+  // Process ids come again: in a container, the next process has the last one's.
+  if (started !== null && owner.started !== null) {
+    if (started !== owner.started) return undefined
+  } else if (isSilent) return undefined
+  if (owner.pid === me.pid && owner.thread === me.thread && !held.has(name)) return undefined
+  return owner
+}
+
+async function describeSelf(): Promise<Owner> {
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '')
+  return {
+    machine: `${hostname()} ${boot.trim()} ${namespace}`.trim(),
+    pid: process.pid,
+    started: await startOf(process.pid),
+    thread: threadId,
+  }
+}
+
+async function startOf(pid: number): Promise<string | null> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The name, in brackets, may hold anything; the 20th field after it is the start.
+  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
