@@ -26,7 +26,6 @@ import { declareProducts } from './domain/products/declare-products.ts'
 import { checkNames, createLiveCatalog, type LiveCatalog } from './domain/products/live-catalog.ts'
 import { createManageProducts, type ManageProducts } from './domain/products/manage-products.ts'
 import { createQuotaGate, type QuotaGate } from './domain/quotas/quota-gate.ts'
-import type { QuotaStore } from './domain/quotas/quota-store.ts'
 import { tidyQuotas } from './domain/quotas/tidy-quotas.ts'
 import type { Stores } from './domain/stores.ts'
 import type { AgreementService } from './domain/subscriptions/agreement-service.ts'
@@ -451,7 +450,7 @@ export async function composeEngine(
   const quota = createQuotaGate({
     checkAccess,
     verifyKey: apiKeyVerifier.verify,
-    quotas: guardedQuotas(ledger.quotas, guard),
+    quotas: ledger.quotas,
     ingest,
     outbox: ledger.outbox,
     clock,
@@ -667,24 +666,6 @@ async function refuseWaiting(guard: LedgerGuard): Promise<void> {
   if (guard.waiting() !== undefined) await guard.refresh()
   const wait = guard.waiting()
   if (wait !== undefined) throw waitsForRelease(wait)
-}
-
-/** A ledger that waits for a person counts nothing. */
-function guardedQuotas(quotas: QuotaStore, guard: LedgerGuard): QuotaStore {
-  const guarded =
-    <Args extends unknown[], T>(step: (...args: Args) => Promise<T>) =>
-    async (...args: Args): Promise<T> => {
-      await refuseWaiting(guard)
-      return step(...args)
-    }
-  return {
-    ...quotas,
-    admit: guarded(quotas.admit),
-    exchange: guarded(quotas.exchange),
-    reserve: guarded(quotas.reserve),
-    settle: guarded(quotas.settle),
-    release: guarded(quotas.release),
-  }
 }
 
 /** So often what was reserved and never settled is let go of, where nobody asks for it sooner. */

@@ -207,8 +207,9 @@ const READING = ['GET', 'HEAD', 'OPTIONS']
 function askBeforeChanges(app: HttpApp, mayChange: HttpDeps['mayChange']): void {
   app.addHook('onRoute', (route) => {
     const isReading = [route.method].flat().every((method) => READING.includes(method))
-    // Usage is refused by its own writing, which costs no question.
-    if (isReading || route.config?.access === 'usage:write') return
+    // Usage and quotas are refused by their own writing, which costs no question.
+    const asksItself = route.config?.access === 'usage:write' || route.url.startsWith('/quota/')
+    if (isReading || asksItself) return
     route.preValidation = [async () => mayChange(), ...[route.preValidation ?? []].flat()]
   })
 }

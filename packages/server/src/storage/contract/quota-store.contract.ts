@@ -123,6 +123,20 @@ export function quotaStoreContract(name: string, open: OpenStores, runs: number)
       expect(await quotas.admit(anAdmission('c', []), NOW)).toMatchObject({ status: 'repeated' })
     })
 
+    it('counts nothing in a ledger that waits for a person, or is being moved', async () => {
+      const [node, other] = await startNodes(2)
+      await node!.claimLedger({ mode: 'simulated', accountId: undefined })
+      const guard = await node!.guardLedger(NOW)
+      await guard.hold({ reason: 'a person said so' }, 'test', NOW)
+      const refused = { code: 'ledger.waiting_for_release' }
+      const { quotas } = other!
+      await expect(quotas.admit(anAdmission('a', [aLimit(1)]), NOW)).rejects.toMatchObject(refused)
+      const slice = { key: DAILY, end: DAY.end, want: 1, giveBack: 0, max: 1 }
+      await expect(quotas.exchange(slice, NOW)).rejects.toMatchObject(refused)
+      await guard.release('test', NOW)
+      expect(await quotas.admit(anAdmission('a', [aLimit(1)]), NOW)).toMatchObject({ status: 'admitted' })
+    })
+
     it('keeps holders and dimensions apart', async () => {
       const quotas = await start()
       await quotas.admit(anAdmission('a', [aLimit(1)]), NOW)

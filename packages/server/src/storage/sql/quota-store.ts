@@ -1,5 +1,6 @@
 import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
 import type { Admission, QuotaStore } from '../../domain/quotas/quota-store.ts'
+import { type LedgerWait, waitsForRelease } from '../../domain/usage/ledger-guard.ts'
 import { groupWrites } from '../ingest/group-calls.ts'
 import { type Asked, counterName } from '../quota/counters.ts'
 import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
@@ -13,6 +14,7 @@ import {
   toReservation,
   writeGates,
 } from './quota-rows.ts'
+import { text } from './rows.ts'
 
 interface Call {
   readonly admission: Admission
@@ -30,6 +32,7 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
   ) =>
     database.transaction(
       async (sql) => {
+        await refuseWhileWaiting(sql)
         const book = createGateBook(await loadGates(sql, database.engine, asked, now, ids))
         const answer = await judge(book, sql)
         await writeGates(sql, book.changes())
@@ -115,3 +118,9 @@ const FORGOTTEN = [
   { table: 'quota_reservation', key: 'id', over: `state <> 'held' AND expires_at` },
   { table: 'quota_counter', key: 'holder, dimension, per, start', over: 'ends_at' },
 ] as const
+
+/** What is counted in a ledger that goes on elsewhere would be lost. */
+async function refuseWhileWaiting(sql: Sql): Promise<void> {
+  const row = await sql.get(`SELECT value FROM ledger WHERE name = 'waiting'`)
+  if (row !== undefined) throw waitsForRelease(JSON.parse(text(row.value)) as LedgerWait)
+}
