@@ -22,6 +22,11 @@ export function expressGate<R extends IncomingMessage = IncomingMessage>(
     const pass = async () => {
       const entry = await gate.enter(request, seenOf(request, url, visitorAddress(request)))
       for (const [name, value] of Object.entries(entry.headers)) response.setHeader(name, value)
+      if (entry.pass && response.destroyed) {
+        // Nobody is there any more: nothing is done, and nothing that was held is used.
+        await entry.leave(500)
+        return false
+      }
       if (entry.pass) {
         remember(request, entry.admitted)
         response.once('close', () => void entry.leave(response.statusCode))

@@ -37,6 +37,12 @@ export function fastifyGate<R extends FastifyRequestLike = FastifyRequestLike>(
     const { visitorAddress = ({ raw }: R) => raw.socket.remoteAddress } = options
     const entry = await gate.enter(request, seenOf(request.raw, request.url, visitorAddress(request)))
     for (const [name, value] of Object.entries(entry.headers)) reply.header(name, value)
+    if (entry.pass && reply.raw.destroyed) {
+      // Nobody is there any more: nothing is done, and nothing that was held is used.
+      await entry.leave(500)
+      reply.send('')
+      return reply
+    }
     if (entry.pass) {
       remember(request, entry.admitted)
       reply.raw.once('close', () => void entry.leave(reply.raw.statusCode))

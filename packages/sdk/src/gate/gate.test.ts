@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest'
+import type { CallOptions } from '../client/call.ts'
+import { TollkeeperError } from '../client/tollkeeper-error.ts'
+import type { QuotaAnswer, ValidateQuotaBody } from '../generated/api.gen.ts'
+import { createGate, type GateOptions, type Seen } from './gate.ts'
+
+const ANSWER: QuotaAnswer = { allowed: true, dimension: 'calls', quantity: 1, limits: [] }
+
+/** A gate whose questions are answered as the test says. */
+function aGate(
+  answer: (question: Readonly<Record<string, unknown>>) => object,
+  options: Partial<GateOptions<string>> = {},
+) {
+  const questions: Readonly<Record<string, unknown>>[] = []
+  const calls: (CallOptions | undefined)[] = []
+  const gate = createGate<string>({
+    dimension: 'calls',
+    client: {
+      async validateQuota(question: ValidateQuotaBody, call?: CallOptions) {
+        questions.push({ ...question })
+        calls.push(call)
+        return answer({ ...question }) as QuotaAnswer
+      },
+    },
+    ...options,
+  })
+  return {
+    enter: (seen: Partial<Seen> = {}) => gate.enter('request', { ...SEEN, ...seen }),
+    questions,
+    calls,
+  }
+}
+
+const SEEN: Seen = { method: 'GET', path: '/api', header: () => undefined, address: '203.0.113.9' }
+
+function headers(values: Readonly<Record<string, string>>): Seen['header'] {
+  return (name) => values[name]
+}
+
+describe('the gate, for who has no key', () => {
+  it('counts by the connection’s address and the user agent, whatever else is claimed', async () => {
+    const { enter, questions } = aGate(() => ANSWER)
+    const header = headers({
+      'user-agent': 'curl/8',
+      'x-forwarded-for': '198.51.100.1',
+      forwarded: 'for=198.51.100.1',
+    })
+    expect(await enter({ header })).toMatchObject({ pass: true })
+    expect(questions).toEqual([
+      {
+        visitor: { ip: '203.0.113.9', userAgent: 'curl/8' },
+        dimension: 'calls',
+        quantity: 1,
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      },
+    ])
+  })
+
+  it('hands a challenge over, and its solution back', async () => {
+    const challenge = { algorithm: 'SHA-256', salt: 'x' }
+    const { enter } = aGate(({ visitor }) =>
+      (visitor as { challenge?: string }).challenge === 'solved'
+        ? ANSWER
+        : { ...ANSWER, allowed: false, reason: 'challenge_required', challenge },
+    )
+    expect(await enter()).toMatchObject({ status: 401, problem: { code: 'challenge_required', challenge } })
+    expect(await enter({ header: headers({ 'tollkeeper-challenge': 'solved' }) })).toMatchObject({
+      pass: true,
+    })
+  })
+
+  it('asks for a key where it does not know the address, or counts nobody', async () => {
+    const missing = { status: 401, problem: { code: 'key_missing' } }
+    const { enter, questions } = aGate(() => ANSWER)
+    expect(await enter({ address: undefined })).toMatchObject(missing)
+    expect(await aGate(() => ANSWER, { anonymous: 'refuse' }).enter()).toMatchObject(missing)
+    expect(questions).toEqual([])
+  })
+
+  it('does not take a bad key for none', async () => {
+    const { enter, questions } = aGate(() => ANSWER)
+    for (const key of ['x'.repeat(201), 'ä', 'a b']) {
+      expect(await enter({ header: headers({ 'x-api-key': key }) })).toMatchObject({ status: 401 })
+    }
+    expect(questions).toEqual([])
+  })
+})
+
+describe('the gate', () => {
+  it('asks what the options say of the request', async () => {
+    const { enter, questions, calls } = aGate(() => ANSWER, {
+      key: (request) => `tka_${request}`,
+      product: 'acme',
+      dimension: (request) => `${request}s`,
+      quantity: () => '2.5',
+      scope: () => 'write',
+      feature: 'export',
+      id: () => 'my-id',
+      timeoutMs: 700,
+    })
+    await enter()
+    expect(questions).toEqual([
+      {
+        key: 'tka_request',
+        product: 'acme',
+        dimension: 'requests',
+        quantity: '2.5',
+        scope: 'write',
+        feature: 'export',
+        id: 'my-id',
+      },
+    ])
+    expect(calls[0]).toMatchObject({ timeoutMs: 700, signal: expect.any(AbortSignal) })
+  })
+
+  it('makes each request a use of its own, unless its idempotency key is to count', async () => {
+    const header = headers({ 'idempotency-key': 'mine', 'x-api-key': 'tka_x' })
+    const each = aGate(() => ANSWER)
+    await each.enter({ header })
+    await each.enter({ header })
+    expect(new Set(each.questions.map(({ id }) => id)).size).toBe(2)
+    const once = aGate(() => ANSWER, { id: 'idempotency-key' })
+    await once.enter({ header })
+    await once.enter({ header })
+    await once.enter({ header, path: '/other' })
+    await once.enter({ header, method: 'POST' })
+    await once.enter({ header: headers({ 'x-api-key': 'tka_x' }) })
+    const ids = once.questions.map(({ id }) => id)
+    expect(ids[0]).toBe(ids[1])
+    expect(new Set(ids).size).toBe(4)
+  })
+
+  it('answers 409 where an idempotency key was used for something else', async () => {
+    const { enter } = aGate(() => {
+      throw new TollkeeperError('validateQuota', { status: 409, code: 'quota.id_conflict' })
+    })
+    expect(await enter()).toMatchObject({ status: 409, problem: { code: 'id_conflict' } })
+  })
+
+  it('gives the plan’s features to who is let in', async () => {
+    const { enter } = aGate(() => ({ ...ANSWER, features: { sso: true } }))
+    const entry = await enter()
+    expect(entry.pass && entry.admitted.features.has('sso')).toBe(true)
+  })
+})
