@@ -6,8 +6,11 @@ export const DEMO_PRODUCT_CODE = 'demoapi0tollkeeper0000000'
 export function marketplaceAt(storefront: string) {
   return {
     /** Subscribes a buyer and sets up its account: the browser posts AWS's token to the seller's landing page. */
-    async subscribe(buyerName: string): Promise<{ accountId: string; licenseArn: string }> {
-      const body = { productCode: DEMO_PRODUCT_CODE, buyerName }
+    async subscribe(
+      buyerName: string,
+      productCode = DEMO_PRODUCT_CODE,
+    ): Promise<{ accountId: string; licenseArn: string }> {
+      const body = { productCode, buyerName }
       const bought = await ask<{ id: string; accountId: string; licenseArn: string }>(
         `${storefront}/_control/subscriptions`,
         { body },
