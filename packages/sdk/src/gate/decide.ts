@@ -16,8 +16,10 @@ export interface AccessProblem {
   readonly retryAfterSeconds?: number | undefined
   /** What to show to whoever needs more. */
   readonly upgrade?: QuotaAnswer['upgrade']
-  /** To be solved and sent back in the header `tollkeeper-challenge`. */
+  /** To be solved, as ALTCHA's widget does, and sent back in the header `tollkeeper-challenge`. */
   readonly challenge?: unknown
+  /** Why the solution that came along was not taken. */
+  readonly challengeProblem?: string | undefined
 }
 
 export interface Refusal {
@@ -33,6 +35,7 @@ type Answer = Pick<QuotaAnswer, 'allowed'> &
   Partial<Omit<QuotaAnswer, 'reason'>> & {
     readonly reason?: string | undefined
     readonly challenge?: unknown
+    readonly challengeProblem?: string | undefined
   }
 
 const A_DAY_SECONDS = 86_400
@@ -74,14 +77,15 @@ const TEXTS: Readonly<Record<string, string>> = {
  */
 export function decide(answer: Answer, headers: Readonly<Record<string, string>> = {}): Decision {
   if (answer.allowed) return { pass: true, headers }
-  const { message, plan, dimension, remaining, resetAt, retryAfterSeconds, upgrade, challenge } = answer
+  const { message, plan, dimension, remaining, resetAt, retryAfterSeconds, upgrade } = answer
+  const { challenge, challengeProblem } = answer
   const reason = answer.reason ?? 'not_entitled'
   const status = reason === 'quota_exceeded' ? exceededStatus(retryAfterSeconds) : STATUS[reason]
   const { pass, ...refused } = refuse(reason, {
     status: status ?? 403,
     detail: message,
     headers,
-    more: { plan, dimension, remaining, resetAt, retryAfterSeconds, upgrade, challenge },
+    more: { plan, dimension, remaining, resetAt, retryAfterSeconds, upgrade, challenge, challengeProblem },
   })
   return { pass, ...refused }
 }

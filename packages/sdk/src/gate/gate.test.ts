@@ -61,9 +61,12 @@ describe('the gate, for who has no key', () => {
     const { enter } = aGate(({ visitor }) =>
       (visitor as { challenge?: string }).challenge === 'solved'
         ? ANSWER
-        : { ...ANSWER, allowed: false, reason: 'challenge_required', challenge },
+        : { ...ANSWER, allowed: false, reason: 'challenge_required', challenge, challengeProblem: 'wrong' },
     )
-    expect(await enter()).toMatchObject({ status: 401, problem: { code: 'challenge_required', challenge } })
+    expect(await enter()).toMatchObject({
+      status: 401,
+      problem: { code: 'challenge_required', challenge, challengeProblem: 'wrong' },
+    })
     expect(await enter({ header: headers({ 'tollkeeper-challenge': 'solved' }) })).toMatchObject({
       pass: true,
     })

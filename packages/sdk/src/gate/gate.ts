@@ -88,11 +88,11 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
   async function enter(request: R, seen: Seen): Promise<Entry> {
     const key = options.key === undefined ? readKey(seen.header) : options.key(request)
     if (key !== undefined && !isKeyText(key)) return refuse('key_unknown')
-    if (key === undefined && (anonymous === 'refuse' || seen.address === undefined))
-      return refuse('key_missing')
+    const who = key === undefined ? anonymous === 'count' && visitorOf(seen) : { key }
+    if (who === false) return refuse('key_missing')
     const quantity = valueFor(options.quantity, request) ?? 1
     const question = {
-      ...(key === undefined ? { visitor: visitorOf(seen) } : { key }),
+      ...who,
       product: options.product,
       dimension: valueFor(options.dimension, request),
       quantity,
@@ -179,13 +179,21 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
   return { enter }
 }
 
+/** Longer ones are no solution; the server would refuse the whole question. */
+const CHALLENGE_LENGTH_MAX = 8_192
+const USER_AGENT_LENGTH_MAX = 1_000
+
 function visitorOf({ address, header }: Seen) {
+  if (address === undefined) return false
+  const userAgent = header('user-agent')?.slice(0, USER_AGENT_LENGTH_MAX)
   const challenge = header('tollkeeper-challenge')
-  return {
-    ip: address,
-    userAgent: (header('user-agent') ?? '').slice(0, 1_000),
-    ...(challenge !== undefined && { challenge }),
+  const visitor = {
+    // Without the zone of a link-local address.
+    ip: address.replace(/%.*$/, ''),
+    ...(userAgent !== undefined && { userAgent }),
+    ...(challenge !== undefined && challenge.length <= CHALLENGE_LENGTH_MAX && { challenge }),
   }
+  return { visitor }
 }
 
 function valueFor<R, T>(value: OrFrom<R, T>, request: R): T {
