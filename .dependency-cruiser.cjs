@@ -3,7 +3,7 @@
  * and never one another, and only compose.ts sees all. `scripts/lint-imports.test.ts` shows that this bites.
  */
 const SERVER = '^packages/server/src'
-const ADAPTERS = ['storage', 'marketplace', 'sinks']
+const ADAPTERS = ['storage', 'marketplace', 'sinks', 'challenges']
 const DOORS = ['http', 'jobs', 'lambda']
 /** Beside compose.ts: what is read once at start, and what it hands on. */
 const ROOT_PARTS = ['config', 'metrics', 'system-clock']

@@ -59,6 +59,9 @@ import type { MeteringService } from './domain/usage/metering-service.ts'
 import { reportSilence } from './domain/usage/report-silence.ts'
 import { createShadowMetering } from './domain/usage/shadow-metering.ts'
 import { submitDueRecords } from './domain/usage/submit-due-records.ts'
+import type { Challenges } from './domain/visitors/challenge.ts'
+import { forgetVisitors } from './domain/visitors/forget-visitors.ts'
+import { createVisitorGate, type VisitorGate } from './domain/visitors/visitor-gate.ts'
 import { createWorkShare } from './domain/work-share.ts'
 import type { Readiness } from './http/deps.ts'
 import { LOGGER_OPTIONS } from './http/logging.ts'
@@ -95,6 +98,8 @@ const CATALOG_WATCH_MS = 2_000
 
 /** Ids are kept a day longer than events are accepted: a repeat at the very edge is still known. */
 const KEEP_IDS_EXTRA_MS = 86_400_000
+/** Visitors are forgotten, and salts destroyed, within this time of when they should be. */
+const FORGET_EVERY_MS = 3_600_000
 
 /**
  * Opens the ledger that a configuration names and brings its tables to this version.
@@ -295,6 +300,8 @@ export interface Engine {
   /** Of the keys that end users show. */
   readonly apiKeyVerifier: ApiKeyVerifier
   readonly quota: QuotaGate
+  /** Those who show no key. */
+  readonly visitors: VisitorGate
   /** Gives back what this node does not use of the limits that it counts by itself. */
   readonly leasedQuota: Rounds
   readonly manageApiKeys: ManageApiKeys
@@ -405,6 +412,14 @@ export async function composeEngine(
             ),
         },
         {
+          name: 'visitors',
+          everyMs: FORGET_EVERY_MS,
+          run: (now, signal) =>
+            share.whileKept('visitors', () =>
+              forgetVisitors({ visitors: ledger.visitors, catalog, settings: config.visitors }, now, signal),
+            ),
+        },
+        {
           name: 'entitlements',
           run: (_, signal) => refreshDueEntitlements({ ...refreshing, refresh }, signal),
         },
@@ -447,9 +462,19 @@ export async function composeEngine(
   const { apiKeys, guard } = ledger
   const apiKeyVerifier = createApiKeyVerifier({ apiKeys, clock })
   const checkAccess = createCheckAccess({ subscriptions, entitlements, catalog })
+  const visitors = createVisitorGate({
+    visitors: ledger.visitors,
+    quotas: ledger.quotas,
+    subscriptions,
+    challenges: composeChallenges(ledger),
+    clock,
+    settings: config.visitors,
+  })
   const quota = createQuotaGate({
     checkAccess,
     verifyKey: apiKeyVerifier.verify,
+    findVisitor: visitors.find,
+    catalog,
     quotas: ledger.quotas,
     ingest,
     outbox: ledger.outbox,
@@ -491,6 +516,7 @@ export async function composeEngine(
     refreshSoon: queue.add,
     apiKeyVerifier,
     quota,
+    visitors,
     leasedQuota,
     manageApiKeys: composeManageApiKeys(ledger, clock, apiKeyVerifier),
     keyUses,
@@ -668,6 +694,29 @@ async function refuseWaiting(guard: LedgerGuard): Promise<void> {
   if (wait !== undefined) throw waitsForRelease(wait)
 }
 
+const CHALLENGE_KEY_BYTES = 32
+
+/** Loaded, and its key made, when somebody is first asked to solve one. */
+function composeChallenges(ledger: Ledger): Challenges {
+  let made: Promise<Challenges> | undefined
+  const load = async () => {
+    const { createAltchaChallenges } = await import('./challenges/altcha-challenges.ts')
+    const key = await ledger.secret('challenge', CHALLENGE_KEY_BYTES)
+    return createAltchaChallenges(key, ledger.config.visitors.difficulty)
+  }
+  const get = () => {
+    made ??= load().catch((error: unknown) => {
+      made = undefined
+      throw error
+    })
+    return made
+  }
+  return {
+    create: async (...args) => (await get()).create(...args),
+    verify: async (...args) => (await get()).verify(...args),
+  }
+}
+
 /** So often what was reserved and never settled is let go of, where nobody asks for it sooner. */
 const QUOTA_UPKEEP_MS = 60_000
 
@@ -715,6 +764,7 @@ export async function composeServer(
     keys,
     apiKeys: engine.manageApiKeys,
     quota: engine.quota,
+    visitors: engine.visitors,
     audit,
     catalog,
     clock,

@@ -69,6 +69,7 @@ describe('a configuration', () => {
         events: { eventBridge: undefined, webhooks: [], email: undefined },
         entitlements: { refreshMs: 3_600_000 },
         usage: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
+        visitors: { saltMs: 30 * 86_400_000, keepMs: 90 * 86_400_000, newPerAddress: 20, difficulty: 10_000 },
         jobs: { intervalMs: 30_000 },
         products: [],
         subscriptions: [],

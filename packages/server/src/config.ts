@@ -62,6 +62,7 @@ export interface Config {
   }
   readonly entitlements: { readonly refreshMs: number }
   readonly usage: { readonly acceptBackMs: number; readonly acceptAheadMs: number }
+  readonly visitors: VisitorsConfig
   readonly jobs: { readonly intervalMs: number }
   readonly products: readonly Product[]
   readonly subscriptions: readonly DeclaredSubscription[]
@@ -69,6 +70,16 @@ export interface Config {
   readonly connector: Connector | undefined
   /** What `marketplace-config.json` says about the deployment, where it is there. */
   readonly deployment: Deployment | undefined
+}
+
+export interface VisitorsConfig {
+  /** How long a salt is the one of now. */
+  readonly saltMs: number
+  readonly keepMs: number
+  /** In an hour, of one address, without a challenge. Undefined: as many as come. */
+  readonly newPerAddress: number | undefined
+  /** Tries that a challenge takes at most. */
+  readonly difficulty: number
 }
 
 export interface AssumedRole {
@@ -247,6 +258,12 @@ export function parseConfig(
     usage: {
       acceptBackMs: file.usage.acceptBackDays * DAY_MS,
       acceptAheadMs: file.usage.acceptAheadMinutes * MINUTE_MS,
+    },
+    visitors: {
+      saltMs: file.visitors.saltDays * DAY_MS,
+      keepMs: file.visitors.keepDays * DAY_MS,
+      newPerAddress: file.visitors.newPerAddress === 'off' ? undefined : Number(file.visitors.newPerAddress),
+      difficulty: file.visitors.difficulty,
     },
     jobs: { intervalMs: file.jobs.intervalSeconds * 1000 },
     products,

@@ -708,8 +708,8 @@ export interface Upgrade {
 
 export interface QuotaAnswer {
   readonly allowed: boolean
-  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended */
-  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | undefined
+  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first */
+  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | undefined
   /** The reason in a sentence, for people. */
   readonly message?: string | undefined
   readonly dimension: string
@@ -722,12 +722,18 @@ export interface QuotaAnswer {
   readonly repeated?: boolean | undefined
   /** Of the usage event that it became: the gate meters this dimension. */
   readonly recordId?: string | undefined
+  /** Of `challenge_required`: what the ALTCHA widget solves. Ask again with its payload as `visitor.challenge`, within 10 minutes. */
+  readonly challenge?: Readonly<Record<string, unknown>> | undefined
+  /** Why the payload that came along was not taken: here is another challenge. */
+  readonly challengeProblem?: 'wrong' | 'expired' | 'used' | undefined
   readonly plan?: string | undefined
   readonly product?: string | undefined
   readonly subscription?: string | undefined
   readonly buyer?: string | undefined
   /** The seller’s own id of the buyer. */
   readonly tenant?: string | undefined
+  /** Of a visitor without a key: random, and no address. */
+  readonly visitor?: string | undefined
   /** The user that the key is bound to. */
   readonly user?: string | undefined
   readonly keyId?: string | undefined
@@ -739,8 +745,8 @@ export interface QuotaAnswer {
 
 export interface ReservationAnswer {
   readonly allowed: boolean
-  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended */
-  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | undefined
+  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first */
+  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | undefined
   /** The reason in a sentence, for people. */
   readonly message?: string | undefined
   readonly dimension: string
@@ -753,12 +759,18 @@ export interface ReservationAnswer {
   readonly repeated?: boolean | undefined
   /** Of the usage event that it became: the gate meters this dimension. */
   readonly recordId?: string | undefined
+  /** Of `challenge_required`: what the ALTCHA widget solves. Ask again with its payload as `visitor.challenge`, within 10 minutes. */
+  readonly challenge?: Readonly<Record<string, unknown>> | undefined
+  /** Why the payload that came along was not taken: here is another challenge. */
+  readonly challengeProblem?: 'wrong' | 'expired' | 'used' | undefined
   readonly plan?: string | undefined
   readonly product?: string | undefined
   readonly subscription?: string | undefined
   readonly buyer?: string | undefined
   /** The seller’s own id of the buyer. */
   readonly tenant?: string | undefined
+  /** Of a visitor without a key: random, and no address. */
+  readonly visitor?: string | undefined
   /** The user that the key is bound to. */
   readonly user?: string | undefined
   readonly keyId?: string | undefined
@@ -786,14 +798,16 @@ export interface Reservation {
 
 export interface QuotaOverview {
   readonly allowed: boolean
-  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended */
-  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | undefined
+  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first */
+  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | undefined
   readonly plan?: string | undefined
   readonly product?: string | undefined
   readonly subscription?: string | undefined
   readonly buyer?: string | undefined
   /** The seller’s own id of the buyer. */
   readonly tenant?: string | undefined
+  /** Of a visitor without a key: random, and no address. */
+  readonly visitor?: string | undefined
   /** The user that the key is bound to. */
   readonly user?: string | undefined
   readonly keyId?: string | undefined
@@ -810,6 +824,17 @@ export interface QuotaOverview {
     readonly resetAt?: string | undefined
     readonly onExceed: string
   }>
+}
+
+export interface Conversion {
+  /** converted: noted now · repeated: noted before · taken: this visitor became another buyer before, and stays so · unknown: no visitor from there was seen lately */
+  readonly status: 'converted' | 'repeated' | 'taken' | 'unknown'
+  readonly visitor?: string | undefined
+  readonly product: string
+  readonly buyer: string
+  readonly subscription: string
+  readonly firstSeenAt?: string | undefined
+  readonly convertedAt?: string | undefined
 }
 
 export interface Buyer {
@@ -1540,6 +1565,14 @@ export interface ValidateQuotaBody {
   readonly licenseArn?: string | undefined
   readonly customerAWSAccountId?: string | undefined
   readonly customerIdentifier?: string | undefined
+  readonly visitor?: {
+    /** Their address, as your server sees it. It is hashed at once, and neither kept nor logged. */
+    readonly ip: string
+    /** Their `User-Agent`; hashed likewise. */
+    readonly userAgent?: string | undefined
+    /** What the ALTCHA widget made of the last `challenge`. */
+    readonly challenge?: string | undefined
+  } | undefined
   readonly product?: string | undefined
   readonly scope?: string | undefined
   readonly feature?: string | undefined
@@ -1572,6 +1605,14 @@ export interface ReserveQuotaBody {
   readonly licenseArn?: string | undefined
   readonly customerAWSAccountId?: string | undefined
   readonly customerIdentifier?: string | undefined
+  readonly visitor?: {
+    /** Their address, as your server sees it. It is hashed at once, and neither kept nor logged. */
+    readonly ip: string
+    /** Their `User-Agent`; hashed likewise. */
+    readonly userAgent?: string | undefined
+    /** What the ALTCHA widget made of the last `challenge`. */
+    readonly challenge?: string | undefined
+  } | undefined
   readonly product?: string | undefined
   readonly scope?: string | undefined
   readonly feature?: string | undefined
@@ -1594,6 +1635,22 @@ export interface SettleReservationBody {
 
 export interface ReleaseReservationParams {
   readonly reservationId: string
+}
+
+export interface ConvertVisitorBody {
+  readonly visitor: {
+    /** Their address, as your server sees it. It is hashed at once, and neither kept nor logged. */
+    readonly ip: string
+    /** Their `User-Agent`; hashed likewise. */
+    readonly userAgent?: string | undefined
+  }
+  readonly product?: string | undefined
+  readonly subscriptionId?: string | undefined
+  readonly buyerId?: string | undefined
+  readonly tenantId?: string | undefined
+  readonly licenseArn?: string | undefined
+  readonly customerAWSAccountId?: string | undefined
+  readonly customerIdentifier?: string | undefined
 }
 
 export interface ListBuyersParams {
@@ -2019,8 +2076,28 @@ export interface KeyRevokedEvent {
   }
 }
 
+/** Somebody who used the product without a key became this buyer. */
+export interface VisitorConvertedEvent {
+  readonly type: 'visitor.converted'
+  /** When it happened. */
+  readonly timestamp: string
+  readonly data: {
+    readonly product: string
+    readonly subscription: {
+      readonly id: string
+    }
+    readonly buyer: EventBuyer
+    /** Without anything that says who it was. */
+    readonly visitor: {
+      readonly id: string
+      readonly firstSeenAt: string
+      readonly convertedAt: string
+    }
+  }
+}
+
 /** What Tollkeeper posts to your webhooks. */
-export type WebhookEvent = BuyerRegisteredEvent | SubscriptionCreatedEvent | SubscriptionActivatedEvent | SubscriptionFailedEvent | SubscriptionChangedEvent | SubscriptionSuspendedEvent | SubscriptionResumedEvent | SubscriptionCancellingEvent | SubscriptionEndedEvent | SubscriptionRenewedEvent | SubscriptionSuccessorUnclearEvent | EntitlementsChangedEvent | QuotaThresholdReachedEvent | KeyCreatedEvent | KeyRotatedEvent | KeyRevokedEvent
+export type WebhookEvent = BuyerRegisteredEvent | SubscriptionCreatedEvent | SubscriptionActivatedEvent | SubscriptionFailedEvent | SubscriptionChangedEvent | SubscriptionSuspendedEvent | SubscriptionResumedEvent | SubscriptionCancellingEvent | SubscriptionEndedEvent | SubscriptionRenewedEvent | SubscriptionSuccessorUnclearEvent | EntitlementsChangedEvent | QuotaThresholdReachedEvent | KeyCreatedEvent | KeyRotatedEvent | KeyRevokedEvent | VisitorConvertedEvent
 
 export interface Operations {
   /** Report one use.
@@ -2077,7 +2154,7 @@ export interface Operations {
   getEntitlements(params: GetEntitlementsParams, options?: CallOptions): Promise<Contract>
   /** May this caller do this now?
    *
-   * Name the caller by an API key or by one reference to a subscription or buyer. What is let through is counted before the answer leaves, never more than the limit; with an `id` a retry counts once. A dimension with `meteredBy: gate` becomes a usage event in the same step, and is billed by it. Always 200: `allowed` and `reason` say the rest, as `RateLimit`, `RateLimit-Policy` and `Retry-After` do. */
+   * Name the caller by an API key, by one reference to a subscription or buyer, or as a `visitor` without a key, who gets the product’s anonymous plan. What is let through is counted before the answer leaves, never more than the limit; with an `id` a retry counts once. A dimension with `meteredBy: gate` becomes a usage event in the same step, and is billed by it. Always 200: `allowed` and `reason` say the rest, as `RateLimit`, `RateLimit-Policy` and `Retry-After` do. */
   validateQuota(body: ValidateQuotaBody, options?: CallOptions): Promise<QuotaAnswer>
   /** What a buyer has used of their plan, and what is left.
    *
@@ -2093,6 +2170,10 @@ export interface Operations {
   settleReservation(params: SettleReservationParams, body: SettleReservationBody, options?: CallOptions): Promise<Reservation>
   /** Let go of a reservation. */
   releaseReservation(params: ReleaseReservationParams, options?: CallOptions): Promise<Reservation>
+  /** Note that a visitor became a buyer.
+   *
+   * Call it when somebody who used the product without a key has registered, from the request that they registered with. Name the buyer by one reference. It is noted once for a visitor, in the history of the subscription, and told as `visitor.converted`. */
+  convertVisitor(body: ConvertVisitorBody, options?: CallOptions): Promise<Conversion>
   /** Buyers, newest first; without personal data. */
   listBuyers(params?: ListBuyersParams, options?: CallOptions): Promise<ListBuyersAnswer>
   /** One buyer with its subscriptions. */
@@ -2203,6 +2284,7 @@ export const OPERATIONS: Readonly<Record<keyof Operations, HowToAsk>> = {
   reserveQuota: { method: 'POST', path: '/quota/reservations', repeat: 'id', input: 'body' },
   settleReservation: { method: 'POST', path: '/quota/reservations/{reservationId}/settle', repeat: 'always', input: 'both' },
   releaseReservation: { method: 'POST', path: '/quota/reservations/{reservationId}/release', repeat: 'always', input: 'params' },
+  convertVisitor: { method: 'POST', path: '/quota/conversions', repeat: 'never', input: 'body' },
   listBuyers: { method: 'GET', path: '/buyers', repeat: 'always', query: ['product', 'customerAWSAccountId', 'customerIdentifier', 'limit', 'cursor'], input: 'params' },
   getBuyer: { method: 'GET', path: '/buyers/{buyerId}', repeat: 'always', input: 'params' },
   exportBuyer: { method: 'GET', path: '/buyers/{buyerId}/export', repeat: 'always', input: 'params' },

@@ -875,6 +875,40 @@ export const ConfigSchema = Type.Object(
       },
       { ...CLOSED, default: {}, description: 'What usage is accepted.' },
     ),
+    visitors: Type.Object(
+      {
+        saltDays: Type.Integer({
+          minimum: 1,
+          maximum: 366,
+          default: 30,
+          description:
+            'Days until addresses and user agents are hashed with a new salt. Who comes back within as many days is known again; after twice as many, nobody can tell.',
+        }),
+        keepDays: Type.Integer({
+          minimum: 1,
+          maximum: 1100,
+          default: 90,
+          description:
+            'Days that one who does not come back is remembered; at least the anonymous plan’s trial and one salt.',
+        }),
+        newPerAddress: Type.String({
+          pattern: '^(off|0|[1-9][0-9]{0,6})$',
+          numeric: true,
+          default: '20',
+          errorMessage: 'a whole number of at most 7 digits, or `off`',
+          description:
+            'New visitors of one address in an hour without a challenge. `0`: each solves one. `off`: nobody does.',
+        }),
+        difficulty: Type.Integer({
+          minimum: 1,
+          maximum: 1_000_000,
+          default: 10_000,
+          description:
+            'Tries of 1,000 rounds of PBKDF2 that a challenge takes at most; half as many at least.',
+        }),
+      },
+      { ...CLOSED, default: {}, description: 'Those who use a product without a key.' },
+    ),
     jobs: Type.Object(
       {
         intervalSeconds: Type.Integer({

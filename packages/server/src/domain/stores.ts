@@ -15,6 +15,7 @@ import type { OutboxStore } from './telling/outbox-store.ts'
 import type { LedgerGuard } from './usage/ledger-guard.ts'
 import type { UsageAccounts } from './usage/usage-accounts.ts'
 import type { UsageStore } from './usage/usage-store.ts'
+import type { VisitorStore } from './visitors/visitor.ts'
 import type { WorkLeases } from './work-leases.ts'
 
 export type LedgerMode = 'simulated' | 'shadow' | 'live'
@@ -42,6 +43,7 @@ export interface Stores {
   readonly catalogStore: CatalogStore
   readonly audit: AuditTrail
   readonly quotas: QuotaStore
+  readonly visitors: VisitorStore
   readonly leases: WorkLeases
   /**
    * During an upgrade a later version may run on the same store: fails once it has taken something away.

@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { createAltchaChallenges } from '../challenges/altcha-challenges.ts'
 import { createCatalogReader } from '../config/catalog-reader.ts'
 import { createCheckAccess } from '../domain/entitlements/check-access.ts'
 import { issueServiceKey } from '../domain/keys/issue-service-key.ts'
@@ -21,6 +22,7 @@ import { refused, type SnsGate } from '../domain/subscriptions/sns-gate.ts'
 import { createTopicCheck } from '../domain/subscriptions/sns-message.ts'
 import { createIngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { ResolvedCustomer } from '../domain/usage/metering-service.ts'
+import { createVisitorGate } from '../domain/visitors/visitor-gate.ts'
 import { aClock, aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
 import { createSqlApiKeyStore } from '../storage/sql/api-key-store.ts'
 import { createSqlAuditTrail } from '../storage/sql/audit-trail.ts'
@@ -39,6 +41,7 @@ import { createSqliteUsageStore } from '../storage/sql/sqlite-stores.ts'
 import { createSqlSubscriptionHistory } from '../storage/sql/subscription-history.ts'
 import { createSqlSubscriptionStore } from '../storage/sql/subscription-store.ts'
 import { createSqlUsageAccounts } from '../storage/sql/usage-accounts.ts'
+import { createSqlVisitorStore } from '../storage/sql/visitor-store.ts'
 import { createHttpApp } from './app.ts'
 import type { HttpDeps } from './deps.ts'
 import { LOGGER_OPTIONS } from './logging.ts'
@@ -92,6 +95,7 @@ export async function anApp({
   products = PRODUCTS,
   gate = { verify: nobodyVouches, confirm: nobodyVouches },
   topics = [],
+  newPerAddress = 20,
   ...given
 }: Partial<HttpDeps> & {
   readonly resolve?: (token: string) => ResolvedCustomer
@@ -100,6 +104,8 @@ export async function anApp({
   /** Who vouches for messages of SNS; nobody by default. */
   readonly gate?: SnsGate
   readonly topics?: readonly string[]
+  /** New visitors of one address in an hour without a challenge. */
+  readonly newPerAddress?: number | 'off'
 } = {}) {
   const database = openSqlite(':memory:')
   await migrate(database)
@@ -126,7 +132,17 @@ export async function anApp({
     limits: { acceptBackMs: 7 * 86_400_000, acceptAheadMs: 300_000 },
   })
   const quotas = createSqlQuotaStore(database)
+  const challenges = createAltchaChallenges(new Uint8Array(32).fill(2), 20)
+  const visitors = createVisitorGate({
+    visitors: createSqlVisitorStore(database),
+    quotas,
+    subscriptions,
+    challenges,
+    clock,
+    settings: { saltMs: 30 * 86_400_000, newPerAddress: newPerAddress === 'off' ? undefined : newPerAddress },
+  })
   const deps: HttpDeps = {
+    visitors,
     ingest,
     usage,
     usageAccounts: createSqlUsageAccounts(database),
@@ -173,6 +189,8 @@ export async function anApp({
     quota: createQuotaGate({
       checkAccess,
       verifyKey: verifier.verify,
+      findVisitor: visitors.find,
+      catalog,
       quotas,
       ingest,
       outbox: createSqlOutboxStore(database),

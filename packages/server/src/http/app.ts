@@ -19,6 +19,7 @@ import { answerError, DoorError, sendProblem, toProblem } from './problem.ts'
 import { createRequestId } from './request-id.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { buyerRoutes } from './routes/buyers.ts'
+import { conversionRoutes } from './routes/conversions.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entitlementRoutes } from './routes/entitlements.ts'
@@ -171,6 +172,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
   await app.register(subscriptionRoutes(deps))
   await app.register(entitlementRoutes(deps))
   await app.register(quotaRoutes(deps))
+  await app.register(conversionRoutes(deps))
   await app.register(buyerRoutes(deps))
   await app.register(productRoutes(deps))
   await app.register(keyRoutes(deps))

@@ -24,6 +24,7 @@ import type { SinkSpec } from '../domain/telling/sink.ts'
 import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { UsageAccounts } from '../domain/usage/usage-accounts.ts'
 import type { UsageStore } from '../domain/usage/usage-store.ts'
+import type { VisitorGate } from '../domain/visitors/visitor-gate.ts'
 
 /** May this process be sent requests? */
 export interface Readiness {
@@ -55,6 +56,7 @@ export interface HttpDeps {
     | undefined
   readonly checkAccess: CheckAccess
   readonly quota: Pick<QuotaGate, 'validate' | 'describe' | 'reserve' | 'settle' | 'release'>
+  readonly visitors: Pick<VisitorGate, 'convert'>
   readonly entitlements: Pick<EntitlementStore, 'find'>
   /** How often entitlements are read anew, ms. */
   readonly entitlementRefreshMs: number

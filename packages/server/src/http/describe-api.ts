@@ -21,6 +21,7 @@ export async function describeApi(version: string): Promise<unknown> {
     refusals: createRefusalLog({ audit: unreachable(), clock: unreachable() }),
     checkAccess: unreachable(),
     quota: unreachable(),
+    visitors: unreachable(),
     entitlements: unreachable(),
     entitlementRefreshMs: 0,
     outbox: unreachable(),

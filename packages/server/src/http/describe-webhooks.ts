@@ -134,7 +134,26 @@ function keyData(type: DomainEventType) {
   }
 }
 
+function visitorData() {
+  return {
+    type: 'object',
+    required: ['product', 'subscription', 'buyer', 'visitor'],
+    properties: {
+      product: TEXT,
+      subscription: { type: 'object', required: ['id'], properties: { id: TEXT } },
+      buyer: refTo('EventBuyer'),
+      visitor: {
+        type: 'object',
+        description: 'Without anything that says who it was.',
+        required: ['id', 'firstSeenAt', 'convertedAt'],
+        properties: { id: TEXT, firstSeenAt: TIME, convertedAt: TIME },
+      },
+    },
+  }
+}
+
 function dataOf(type: DomainEventType) {
+  if (type === 'visitor.converted') return visitorData()
   if (type.startsWith('key.')) return keyData(type)
   return type === 'quota.threshold_reached' ? thresholdData() : subscriptionData()
 }

@@ -97,6 +97,8 @@ const FIELDS = [
   'scopes',
   'expiresAt',
   'overlapSeconds',
+  'visitor',
+  'id',
 ]
 /** Right in most fields, wrong in some: what gets past the first check. */
 const nearly = fc
@@ -134,6 +136,8 @@ const nearly = fc
       },
       { subscriptionId: 'sub_1', product: 'acme', scopes: ['read'], expiresAt: '2027-01-01T00:00:00Z' },
       { overlapSeconds: 60, expiresAt: '2027-01-01T00:00:00Z' },
+      { visitor: { ip: '192.0.2.1', userAgent: 'x' }, dimension: 'calls', product: 'acme', id: 'd' },
+      { visitor: { ip: '2001:db8::1' }, subscriptionId: 'sub_1' },
     ),
   })
   .map(({ base, changed }) => ({ ...base, ...changed }))

@@ -29,6 +29,7 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'GET /entitlements/check': 'access:check',
   'POST /quota/validate': 'access:check',
   'GET /quota': 'access:check',
+  'POST /quota/conversions': 'subscriptions:write',
   'POST /quota/reservations': 'access:check',
   'POST /quota/reservations/:reservationId/settle': 'access:check',
   'POST /quota/reservations/:reservationId/release': 'access:check',
@@ -134,6 +135,7 @@ function aRequest(
     'DELETE /marketplace/subscriptions/:subscriptionId': { reasonCode: 'OTHER' },
     'POST /buyers/:buyerId/erase': {},
     'POST /quota/validate': { subscriptionId: theirs.subscription, dimension: 'requests' },
+    'POST /quota/conversions': { visitor: { ip: '192.0.2.1' }, subscriptionId: theirs.subscription },
     'POST /quota/reservations': {
       subscriptionId: theirs.subscription,
       dimension: 'requests',

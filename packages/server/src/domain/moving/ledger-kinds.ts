@@ -443,6 +443,21 @@ const KINDS = {
       at: 'integer',
     },
   },
+  visitorSalt: { key: ['number'], fields: { number: 'integer', secret: 'bytes', since: 'integer' } },
+  visitor: {
+    key: ['id'],
+    fields: {
+      id: 'text',
+      product: 'text',
+      firstSeenAt: 'integer',
+      seenAt: 'integer',
+      buyer: 'text?',
+      subscription: 'text?',
+      convertedAt: 'integer?',
+    },
+  },
+  visitorHash: { key: ['hash'], fields: { hash: 'text', salt: 'integer', visitor: 'text' } },
+  visitorSolution: { key: ['id'], fields: { id: 'text', expiresAt: 'integer' } },
 } as const satisfies Record<string, Omit<LedgerKind, 'name'>>
 
 export type LedgerKindName = keyof typeof KINDS

@@ -1,8 +1,14 @@
+import type { Clock } from '../clock.ts'
 import type { CheckAccess } from '../entitlements/check-access.ts'
 import { type AccessRefusal, type AccessSubject, planOf } from '../entitlements/decide-access.ts'
 import { DomainError } from '../error.ts'
 import type { ApiKeyRefusal, ApiKeyVerifier } from '../keys/verify-api-key.ts'
+import type { Plan } from '../plans/plan.ts'
+import type { ProductCatalog } from '../products/product.ts'
 import type { SubscriptionReference } from '../subscriptions/subscription.ts'
+import type { AskedChallenge, FindVisitor } from '../visitors/find-visitor.ts'
+import type { VisitorClaim } from '../visitors/identify-visitor.ts'
+import { productOfVisitor, visitorHolder } from '../visitors/visitor-holder.ts'
 import type { Holder } from './quota-answer.ts'
 
 const DAY_MS = 86_400_000
@@ -12,6 +18,8 @@ export interface WhoAsks {
   /** An end user's API key. */
   readonly key?: string | undefined
   readonly reference?: SubscriptionReference | undefined
+  /** One who shows no key. */
+  readonly visitor?: VisitorClaim | undefined
   /** Our id; a key says its own. */
   readonly product?: string | undefined
   /** The key must have it. */
@@ -25,20 +33,30 @@ export interface FoundHolders {
   readonly holders: readonly Holder[]
   /** Of the one that came closest. */
   readonly refused:
-    | { readonly reason: ApiKeyRefusal | AccessRefusal; readonly holder: Holder | undefined }
+    | {
+        readonly reason: ApiKeyRefusal | AccessRefusal | 'challenge_required'
+        readonly holder: Holder | undefined
+        /** Of `challenge_required`. */
+        readonly challenge?: AskedChallenge
+      }
     | undefined
   readonly key: { readonly id: string; readonly user: string | undefined } | undefined
 }
 
 export type VerifyKey = ApiKeyVerifier['verify']
 
-export type FindHolders = (who: WhoAsks) => Promise<FoundHolders>
+/** @param mode - default: nothing is counted, and no visitor is made */
+export type FindHolders = (who: WhoAsks, mode?: 'consume' | 'look') => Promise<FoundHolders>
 
 export function createFindHolders(deps: {
   readonly checkAccess: CheckAccess
   readonly verifyKey: VerifyKey
+  readonly findVisitor: FindVisitor
+  readonly catalog: ProductCatalog
+  readonly clock: Pick<Clock, 'now'>
 }): FindHolders {
-  return async ({ key: secret, reference, product, scope, feature }) => {
+  return async ({ key: secret, reference, visitor, product, scope, feature }, mode = 'look') => {
+    if (visitor !== undefined) return byVisit(visitor, product, feature, mode)
     if (secret === undefined) return byAccess(reference ?? {}, product, feature, undefined)
     const verdict = await deps.verifyKey(secret, { product, scope })
     const key = verdict.key && { id: verdict.key.id, user: verdict.key.user }
@@ -47,6 +65,33 @@ export function createFindHolders(deps: {
     const { buyer, subscription } = verdict.key
     const bound = subscription === undefined ? { buyerId: buyer } : { subscriptionId: subscription }
     return byAccess(bound, verdict.key.product, feature, key)
+  }
+
+  async function byVisit(
+    claim: VisitorClaim,
+    asked: string | undefined,
+    feature: string | undefined,
+    mode: 'consume' | 'look',
+  ): Promise<FoundHolders> {
+    const product = productOfVisitor(deps.catalog, asked)
+    const stranger = visitorHolder(product, undefined, deps.clock.now())
+    const refuse = (refused: NonNullable<FoundHolders['refused']>) => ({
+      holders: [],
+      refused,
+      key: undefined,
+    })
+    // What the plan does not have, nobody has to be known for.
+    const { plan } = stranger
+    if (plan === undefined || (feature !== undefined && !hasFeature(plan, feature)))
+      return refuse({ reason: 'not_entitled', holder: stranger })
+    const found = await deps.findVisitor(product.id, claim, mode)
+    if (found.status === 'challenged') {
+      const { challenge, problem } = found
+      return refuse({ reason: 'challenge_required', holder: stranger, challenge: { challenge, problem } })
+    }
+    const holder =
+      found.status === 'unseen' ? stranger : visitorHolder(product, found.visitor, deps.clock.now())
+    return { holders: [holder], refused: undefined, key: undefined }
   }
 
   async function byAccess(
@@ -63,6 +108,11 @@ export function createFindHolders(deps: {
     const others = all.filter((one) => one !== access && one.refusal === undefined)
     return { holders: [first, ...others.map(({ subject }) => holderOf(subject))], refused: undefined, key }
   }
+}
+
+/** Zero and an empty text are "no" as well. */
+function hasFeature({ features }: Plan, feature: string): boolean {
+  return Object.hasOwn(features, feature) && Boolean(features[feature])
 }
 
 const holders = new WeakMap<AccessSubject, Holder>()

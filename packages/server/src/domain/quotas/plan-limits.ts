@@ -30,16 +30,19 @@ const known = new WeakMap<object, Map<string, readonly PlanLimit[]>>()
 
 /** @returns undefined where the plan does not know the dimension */
 export function planLimits(
-  { plan }: Pick<Holder, 'plan'>,
+  { plan, subscription }: Pick<Holder, 'plan' | 'subscription'>,
   { key, scale, isSold }: CountedDimension,
 ): readonly PlanLimit[] | undefined {
-  if (plan === undefined) return isSold ? [] : undefined
+  // Nobody can be billed for what a visitor uses: their plan has to name it, and each of its limits blocks.
+  const isVisitor = subscription === undefined
+  const isFree = isSold && !isVisitor
+  if (plan === undefined) return isFree ? [] : undefined
   let byDimension = known.get(plan)
   if (byDimension === undefined) {
     byDimension = new Map()
     known.set(plan, byDimension)
   }
-  const name = `${scale} ${key}`
+  const name = `${isVisitor} ${scale} ${key}`
   let limits = byDimension.get(name)
   if (limits === undefined) {
     limits = plan.limits
@@ -47,11 +50,11 @@ export function planLimits(
       .map(({ window, quantity, onExceed }) => ({
         window,
         max: quantity === 'unlimited' ? undefined : toBase(quantity, scale),
-        blocks: onExceed === 'block',
+        blocks: isVisitor || onExceed === 'block',
       }))
     byDimension.set(name, limits)
   }
-  return limits.length > 0 || isSold ? limits : undefined
+  return limits.length > 0 || isFree ? limits : undefined
 }
 
 /** A limit has few decimals; its base units are whole. */
@@ -60,7 +63,7 @@ function toBase(quantity: number, scale: number): number {
 }
 
 export function limitsOf(
-  holder: Pick<Holder, 'plan' | 'anchor'>,
+  holder: Pick<Holder, 'plan' | 'anchor' | 'subscription'>,
   dimension: CountedDimension,
   now: number,
 ): readonly CountedLimit[] | undefined {

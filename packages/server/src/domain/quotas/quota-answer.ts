@@ -3,6 +3,7 @@ import type { ApiKeyRefusal } from '../keys/verify-api-key.ts'
 import type { Plan } from '../plans/plan.ts'
 import type { Product } from '../products/product.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { AskedChallenge } from '../visitors/find-visitor.ts'
 import type { Window } from './window.ts'
 
 /**
@@ -12,8 +13,14 @@ import type { Window } from './window.ts'
  * - `pending`, `suspended`, `cancelling`, `ended`, `not_entitled`: see `AccessRefusal`
  * - `quota_exceeded`: a limit that blocks has no room for it
  * - `trial_ended`: the plan's trial is over
+ * - `challenge_required`: a visitor has to solve a challenge first
  */
-export type QuotaRefusal = ApiKeyRefusal | AccessRefusal | 'quota_exceeded' | 'trial_ended'
+export type QuotaRefusal =
+  | ApiKeyRefusal
+  | AccessRefusal
+  | 'quota_exceeded'
+  | 'trial_ended'
+  | 'challenge_required'
 
 /** Whose quota counts: one of a buyer's subscriptions, or a visitor. */
 export interface Holder {
@@ -61,4 +68,6 @@ export interface QuotaAnswer {
   readonly isRepeat: boolean
   /** Of the usage event that it became; only of what the gate meters. */
   readonly recordId: string | undefined
+  /** Of `challenge_required`. */
+  readonly challenge?: AskedChallenge | undefined
 }

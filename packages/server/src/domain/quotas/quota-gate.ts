@@ -1,7 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { CheckAccess } from '../entitlements/check-access.ts'
+import type { ProductCatalog } from '../products/product.ts'
 import type { OutboxStore } from '../telling/outbox-store.ts'
 import type { IngestUsage } from '../usage/ingest-usage.ts'
+import type { FindVisitor } from '../visitors/find-visitor.ts'
 import { createDescribeQuota, type DescribeQuota } from './describe-quota.ts'
 import { createFindHolders, type VerifyKey } from './find-holders.ts'
 import { createLeases } from './leases.ts'
@@ -23,6 +25,8 @@ export interface QuotaGate extends ReserveQuota {
 export function createQuotaGate(deps: {
   readonly checkAccess: CheckAccess
   readonly verifyKey: VerifyKey
+  readonly findVisitor: FindVisitor
+  readonly catalog: ProductCatalog
   readonly quotas: QuotaStore
   readonly ingest: IngestUsage
   readonly outbox: Pick<OutboxStore, 'tellOnce'>

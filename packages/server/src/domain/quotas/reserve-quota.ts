@@ -1,6 +1,8 @@
 import type { CheckAccess } from '../entitlements/check-access.ts'
 import { DomainError } from '../error.ts'
+import type { ProductCatalog } from '../products/product.ts'
 import { eventKey } from '../usage/ingest-usage.ts'
+import { isVisitorId, productOfVisitor, visitorHolder } from '../visitors/visitor-holder.ts'
 import { holderOf } from './find-holders.ts'
 import { type CountedDimension, countedDimension, limitsOf, planLimits } from './plan-limits.ts'
 import type { CountedLimit, Counter } from './quota.ts'
@@ -52,7 +54,9 @@ export interface ReserveQuota {
   release(id: string, scope?: string): Promise<{ readonly reservation: Reservation; readonly scale: number }>
 }
 
-export function createReserveQuota(deps: QuotaDeps & { readonly checkAccess: CheckAccess }): ReserveQuota {
+export function createReserveQuota(
+  deps: QuotaDeps & { readonly checkAccess: CheckAccess; readonly catalog: ProductCatalog },
+): ReserveQuota {
   const { quotas, clock } = deps
 
   async function find(id: string, scope: string | undefined): Promise<Reservation> {
@@ -65,7 +69,7 @@ export function createReserveQuota(deps: QuotaDeps & { readonly checkAccess: Che
   return {
     async reserve(question) {
       const now = clock.now()
-      const found = await deps.findHolders(question)
+      const found = await deps.findHolders(question, 'consume')
       if (found.holders.length === 0) return { ...refusedAnswer(question, found), reservation: undefined }
       let refused: ReserveAnswer | undefined
       for (const holder of found.holders) {
@@ -99,7 +103,7 @@ export function createReserveQuota(deps: QuotaDeps & { readonly checkAccess: Che
 
     async settle(id, quantity, scope) {
       const found = await find(id, scope)
-      const holder = await holderOfReservation(deps.checkAccess, found)
+      const holder = await holderOfReservation(deps, found)
       const dimension = countedDimension(holder.product, found.dimension)
       const used = quantityOf({ quantity }, dimension)
       if (used > found.quantity)
@@ -143,7 +147,7 @@ export function createReserveQuota(deps: QuotaDeps & { readonly checkAccess: Che
 
     async release(id, scope) {
       const found = await find(id, scope)
-      const { product } = await holderOfReservation(deps.checkAccess, found)
+      const { product } = await holderOfReservation(deps, found)
       const { scale } = countedDimension(product, found.dimension)
       return { reservation: (await quotas.release(id, clock.now()))!, scale }
     },
@@ -160,10 +164,17 @@ function ended({ id, state, used }: Reservation): DomainError {
 }
 
 async function holderOfReservation(
-  checkAccess: CheckAccess,
-  { holder, product }: Reservation,
+  deps: { readonly checkAccess: CheckAccess; readonly catalog: ProductCatalog },
+  { holder, product, createdAt }: Reservation,
 ): Promise<Holder> {
-  const { access } = await checkAccess({ reference: { subscriptionId: holder }, product })
+  // Its own windows count: nothing else of the visitor has to be known.
+  if (isVisitorId(holder))
+    return visitorHolder(
+      productOfVisitor(deps.catalog, product),
+      { id: holder, firstSeenAt: createdAt },
+      createdAt,
+    )
+  const { access } = await deps.checkAccess({ reference: { subscriptionId: holder }, product })
   return holderOf(access.subject)
 }
 

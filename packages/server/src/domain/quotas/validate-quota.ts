@@ -63,7 +63,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
   const recent = createRecentUses()
   return async (question) => {
     const now = deps.clock.now()
-    const found = await deps.findHolders(question)
+    const found = await deps.findHolders(question, question.mode)
     const [first] = found.holders
     if (first === undefined) return refusedAnswer(question, found)
     let answer: QuotaAnswer | undefined
@@ -236,6 +236,7 @@ export function refusedAnswer(
     limits: [],
     isRepeat: false,
     recordId: undefined,
+    challenge: refused!.challenge,
   }
 }
 

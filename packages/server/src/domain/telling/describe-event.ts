@@ -24,4 +24,5 @@ export const EVENT_MEANINGS: Readonly<Record<DomainEventType, string>> = {
     'An API key was made. Neither its secret nor its user is told: `GET /keys/{id}` says whose it is.',
   'key.rotated': 'An API key was replaced by another, `replacement`; it works on until `usableUntil`.',
   'key.revoked': 'An API key was revoked: forget what you keep of it.',
+  'visitor.converted': 'Somebody who used the product without a key became this buyer.',
 }

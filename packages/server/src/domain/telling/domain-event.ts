@@ -16,6 +16,7 @@ import type { Subscription } from '../subscriptions/subscription.ts'
  * - `entitlements.changed`: capacities that AWS grants
  * - `quota.threshold_reached`: 80 % or all of a limit of a day or longer is used
  * - `key.created`, `key.rotated`, `key.revoked`: an API key of an end user
+ * - `visitor.converted`: somebody who used the product without a key became this buyer
  */
 export type DomainEventType =
   | 'buyer.registered'
@@ -34,6 +35,7 @@ export type DomainEventType =
   | 'key.created'
   | 'key.rotated'
   | 'key.revoked'
+  | 'visitor.converted'
 
 export const DOMAIN_EVENT_TYPES: readonly DomainEventType[] = [
   'buyer.registered',
@@ -52,6 +54,7 @@ export const DOMAIN_EVENT_TYPES: readonly DomainEventType[] = [
   'key.created',
   'key.rotated',
   'key.revoked',
+  'visitor.converted',
 ]
 
 /** One thing to tell, written in the same transaction as the change that it tells of. */

@@ -13,4 +13,5 @@ export const EXPLANATIONS: Readonly<Record<QuotaRefusal, string>> = {
   not_entitled: 'The plan does not include this.',
   quota_exceeded: 'The plan’s limit is used up.',
   trial_ended: 'The trial has ended.',
+  challenge_required: 'Please confirm that you are no robot.',
 }

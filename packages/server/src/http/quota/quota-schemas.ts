@@ -14,10 +14,11 @@ const Reason = Type.Enum(
     'not_entitled',
     'quota_exceeded',
     'trial_ended',
+    'challenge_required',
   ],
   {
     description:
-      'key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended',
+      'key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first',
   },
 )
 
@@ -56,6 +57,7 @@ const holderFields = {
   subscription: Type.Optional(Type.String()),
   buyer: Type.Optional(Type.String()),
   tenant: Type.Optional(Type.String({ description: 'The seller’s own id of the buyer.' })),
+  visitor: Type.Optional(Type.String({ description: 'Of a visitor without a key: random, and no address.' })),
   user: Type.Optional(Type.String({ description: 'The user that the key is bound to.' })),
   keyId: Type.Optional(Type.String()),
   channel: Type.Optional(Type.Enum(['aws', 'direct', 'free'])),
@@ -84,6 +86,19 @@ const answerFields = {
   ),
   recordId: Type.Optional(
     Type.String({ description: 'Of the usage event that it became: the gate meters this dimension.' }),
+  ),
+  challenge: Type.Optional(
+    Type.Unsafe<Readonly<Record<string, unknown>>>({
+      type: 'object',
+      additionalProperties: {},
+      description:
+        'Of `challenge_required`: what the ALTCHA widget solves. Ask again with its payload as `visitor.challenge`, within 10 minutes.',
+    }),
+  ),
+  challengeProblem: Type.Optional(
+    Type.Enum(['wrong', 'expired', 'used'], {
+      description: 'Why the payload that came along was not taken: here is another challenge.',
+    }),
   ),
   ...holderFields,
 }
@@ -133,6 +148,32 @@ export const OverviewBody = Type.Object(
   { $id: 'QuotaOverview' },
 )
 
+/** Schema of one who shows no key. */
+export const VisitorBody = Type.Object(
+  {
+    ip: Type.String({
+      minLength: 2,
+      maxLength: 120,
+      description:
+        'Their address, as your server sees it. It is hashed at once, and neither kept nor logged.',
+    }),
+    userAgent: Type.Optional(
+      Type.String({ maxLength: 8192, description: 'Their `User-Agent`; hashed likewise.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const AskingVisitor = Type.Object(
+  {
+    ...VisitorBody.properties,
+    challenge: Type.Optional(
+      Type.String({ maxLength: 8192, description: 'What the ALTCHA widget made of the last `challenge`.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
 const who = {
   key: Type.Optional(
     Type.String({ minLength: 1, maxLength: 200, description: 'The end user’s API key, `tka_…`.' }),
@@ -147,6 +188,7 @@ const who = {
 
 const asked = {
   ...who,
+  visitor: Type.Optional(AskingVisitor),
   product: Type.Optional(Name),
   scope: Type.Optional(Name),
   feature: Type.Optional(Name),

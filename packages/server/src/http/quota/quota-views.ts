@@ -2,6 +2,7 @@ import type { Holder, LimitState, QuotaAnswer } from '../../domain/quotas/quota-
 import { summaryOf } from '../../domain/quotas/summary.ts'
 import { upgradeOf } from '../../domain/quotas/upgrade.ts'
 import { baseText } from '../../domain/quotas/validate-quota.ts'
+import { visitorIdOf } from '../../domain/visitors/visitor-holder.ts'
 import { EXPLANATIONS } from './explanations.ts'
 import { secondsUntil } from './rate-limit-headers.ts'
 
@@ -27,16 +28,20 @@ export function answerView(answer: QuotaAnswer, now: number) {
     user: key?.user,
     keyId: key?.id,
     upgrade: holder && offersUpgrade(answer) ? upgradeView(holder) : undefined,
+    challenge: answer.challenge?.challenge,
+    challengeProblem: answer.challenge?.problem,
   }
 }
 
-export function holderView({ product, plan, subscription, trialEndsAt }: Holder) {
+export function holderView(holder: Holder) {
+  const { product, plan, subscription, trialEndsAt } = holder
   return {
     plan: plan?.id,
     product: product.id,
     subscription: subscription?.id,
     buyer: subscription?.buyer,
     tenant: subscription?.tenantId,
+    visitor: visitorIdOf(holder),
     channel: subscription?.channel,
     features: plan?.features,
     trialEndsAt: timeText(trialEndsAt),

@@ -5,6 +5,7 @@ import { DomainError } from '../../domain/error.ts'
 import type { QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
 import type { Reservation } from '../../domain/quotas/quota-store.ts'
 import type { SubscriptionReference } from '../../domain/subscriptions/subscription.ts'
+import type { VisitorClaim } from '../../domain/visitors/identify-visitor.ts'
 import type { HttpDeps } from '../deps.ts'
 import { productFilter } from '../product-scope.ts'
 import {
@@ -31,7 +32,10 @@ const REFERENCES = [
   'customerIdentifier',
 ] as const
 
-type Referring = { readonly [name in (typeof REFERENCES)[number]]?: string } & { readonly key?: string }
+type Referring = { readonly [name in (typeof REFERENCES)[number]]?: string } & {
+  readonly key?: string
+  readonly visitor?: VisitorClaim
+}
 
 /** The gate: may this caller do this now? */
 export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>): FastifyPluginAsyncTypebox {
@@ -54,7 +58,7 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
           operationId: 'validateQuota',
           summary: 'May this caller do this now?',
           description:
-            'Name the caller by an API key or by one reference to a subscription or buyer. What is let through is counted before the answer leaves, never more than the limit; with an `id` a retry counts once. A dimension with `meteredBy: gate` becomes a usage event in the same step, and is billed by it. Always 200: `allowed` and `reason` say the rest, as `RateLimit`, `RateLimit-Policy` and `Retry-After` do.',
+            'Name the caller by an API key, by one reference to a subscription or buyer, or as a `visitor` without a key, who gets the product’s anonymous plan. What is let through is counted before the answer leaves, never more than the limit; with an `id` a retry counts once. A dimension with `meteredBy: gate` becomes a usage event in the same step, and is billed by it. Always 200: `allowed` and `reason` say the rest, as `RateLimit`, `RateLimit-Policy` and `Retry-After` do.',
           tags: ['quota'],
           body: ValidateBody,
           response: { 200: ref(QuotaBody), ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
@@ -62,7 +66,7 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
       },
       async ({ body, serviceKey }, reply) => {
         const answer = await quota.validate({
-          ...whoOf(body, ['key', ...REFERENCES]),
+          ...whoOf(body, ['key', 'visitor', ...REFERENCES]),
           product: productFilter(catalog, serviceKey, body.product),
           scope: body.scope,
           feature: body.feature,
@@ -120,7 +124,7 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
       },
       async ({ body, serviceKey }, reply) => {
         const { reservation, ...answer } = await quota.reserve({
-          ...whoOf(body, ['key', ...REFERENCES]),
+          ...whoOf(body, ['key', 'visitor', ...REFERENCES]),
           product: productFilter(catalog, serviceKey, body.product),
           scope: body.scope,
           feature: body.feature,
@@ -186,14 +190,19 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
 function whoOf(
   body: Referring,
   ways: readonly (keyof Referring)[],
-): { key: string | undefined; reference: SubscriptionReference | undefined } {
+): {
+  key: string | undefined
+  visitor: VisitorClaim | undefined
+  reference: SubscriptionReference | undefined
+} {
   if (ways.filter((name) => body[name] !== undefined).length !== 1)
     throw new DomainError('request.invalid', `name the caller by exactly one of ${ways.join(', ')}`)
   const { subscriptionId, buyerId, tenantId, licenseArn, customerAWSAccountId, customerIdentifier } = body
   return {
     key: body.key,
+    visitor: body.visitor,
     reference:
-      body.key === undefined
+      body.key === undefined && body.visitor === undefined
         ? {
             subscriptionId,
             buyerId,

@@ -21,6 +21,7 @@ import { usageAccountsContract } from './usage-accounts.contract.ts'
 import { usageStoreContract } from './usage-store.contract.ts'
 import { goodbyeContract } from './usage-store-goodbye.contract.ts'
 import { upkeepContract } from './usage-store-upkeep.contract.ts'
+import { visitorsContract } from './visitors.contract.ts'
 import { workLeasesContract } from './work-leases.contract.ts'
 
 // Every store passes all of them; in three parts, so that they run side by side.
@@ -70,5 +71,6 @@ export function ledgerContracts(name: string, open: OpenStores, runs = MANY): vo
   catalogStoreContract(name, open)
   apiKeysContract(name, () => openTelling(open))
   quotaStoreContract(name, open, runs.quotas)
+  visitorsContract(name, open, runs.quotas)
   workLeasesContract(name, async () => (await open()).leases)
 }

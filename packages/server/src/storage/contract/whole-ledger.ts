@@ -7,6 +7,7 @@ import type { Product } from '../../domain/products/product.ts'
 import { limitsAt } from '../../domain/quotas/quota.ts'
 import type { Stores } from '../../domain/stores.ts'
 import { aCustomer, anAgreement } from '../../domain/subscriptions/marketplace.fixture.ts'
+import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import { deliverDue, fanOutAll } from '../../domain/telling/deliver-due.ts'
 import { eventKey } from '../../domain/usage/ingest-usage.ts'
 import { aContract, nameOf, seats, startContracts } from './contract-harness.ts'
@@ -143,6 +144,7 @@ export async function fillLedger(stores: Stores, now = utc('2026-11-21T10:30')) 
   await manageKeys.revoke(revoked.id, 'test')
   await stores.apiKeys.noteUses([{ id: rotated.id, at: now + 5 }])
   await useQuotas(stores, buyer.id, now)
+  await haveVisitors(stores, buyer, now)
   return { ...ledger, buyer, other, leaver, sink }
 }
 
@@ -163,4 +165,31 @@ async function useQuotas({ quotas }: Stores, holder: string, now: number): Promi
     await quotas.reserve({ ...asked, key: eventKey('demo', 'calls', holder, name), quantity: 5 }, values)
   }
   await quotas.settle('rsv_settled', 4, asked, now)
+}
+
+/** One who was let in by a solution and came back under another salt, and one who became a buyer. */
+async function haveVisitors({ visitors }: Stores, buyer: Subscription, now: number): Promise<void> {
+  const saltMs = 24 * HOUR
+  for (const at of [now, now + saltMs]) await visitors.salts(at, saltMs)
+  const solution = { id: 'solved', expiresAt: now + HOUR }
+  const see = (hash: string, salts: readonly number[], at: number) =>
+    visitors.see({
+      product: 'demo',
+      hashes: salts.map((salt) => ({ salt, hash: `${hash}-${salt}` })),
+      at,
+      solution: at === now ? solution : undefined,
+    })
+  await see('ada', [1], now)
+  await see('ada', [2, 1], now + saltMs)
+  await see('bob', [2, 1], now + saltMs)
+  const audit = { at: now, actor: 'test', action: 'visitor.convert', subject: buyer.id }
+  const about = { product: 'demo', buyer: buyer.buyer, subscription: buyer.id }
+  await visitors.convert(
+    [{ salt: 2, hash: 'ada-2' }],
+    { buyer: buyer.buyer, subscription: buyer.id, at: now + saltMs },
+    ({ id }) => ({
+      audit: { ...audit, before: undefined, after: { visitor: { id } } },
+      event: { id: 'evt_visitor', type: 'visitor.converted', at: now, ...about, data: { visitor: { id } } },
+    }),
+  )
 }

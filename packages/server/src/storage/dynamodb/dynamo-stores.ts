@@ -20,6 +20,7 @@ import { ensureTable, tableWarnings } from './table-definition.ts'
 import { createDynamoUsageAccounts } from './usage/accounts.ts'
 import { createUnsentUsage } from './usage/unsent.ts'
 import { createDynamoUsageStore, dynamoUsageOfSubscriptions } from './usage/usage-store.ts'
+import { createDynamoVisitorStore } from './visitors.ts'
 import { createDynamoWorkLeases } from './work-leases.ts'
 
 export interface DynamoSettings {
@@ -56,6 +57,7 @@ export async function openDynamoStores(place: DynamoPlace, settings: DynamoSetti
       catalogStore: createDynamoCatalogStore(table),
       audit: createDynamoAuditTrail(table),
       quotas: createDynamoQuotaStore(table),
+      visitors: createDynamoVisitorStore(table),
       leases: createDynamoWorkLeases(table),
       // No version has taken anything away from a table yet.
       checkLevel: async () => {},

@@ -320,3 +320,22 @@ export const dimensionKey = (product: string, dimension: string): Key => ({
   pk: dimensionPartition,
   sk: `${part(product)}#${part(dimension)}`,
 })
+
+// Visitors
+
+export const saltPartition = 'VISITORSALT'
+export const saltKey = (number: number): Key => ({ pk: saltPartition, sk: padded(number) })
+export const visitorKey = (id: string): Key => ({ pk: `VISITOR#${part(id)}`, sk: 'V' })
+/** Says whose it is. */
+export const visitorHashKey = (hash: string): Key => ({ pk: `VISITORHASH#${part(hash)}`, sk: 'H' })
+/** List of the hashes that a visitor is known by. */
+export const hashesOfVisitor = (id: string): string => `HASHESOF#${part(id)}`
+export const solutionKey = (id: string): Key => ({ pk: `SOLUTION#${part(id)}`, sk: 'S' })
+
+/** All visitors by when they were seen last, in several lists: one would be hot. */
+const VISITOR_LISTS = 8
+export const visitorLists: readonly string[] = Array.from(
+  { length: VISITOR_LISTS },
+  (_, list) => `VISITORS#${list}`,
+)
+export const visitorList = (id: string): string => visitorLists[id.charCodeAt(id.length - 1) % VISITOR_LISTS]!

@@ -7,6 +7,7 @@ import {
   mayReplace,
   mergeDoubt,
   requireHeld,
+  waitsForRelease,
 } from '../../domain/usage/ledger-guard.ts'
 import { appendAudit } from './audit-trail.ts'
 import { jumpEpoch } from './epoch.ts'
@@ -148,4 +149,14 @@ async function write(tx: Transaction, name: string, value: string): Promise<void
 async function readWait(reader: Pick<Reader, 'get'>): Promise<NotedWait | undefined> {
   const item = await reader.get(ledgerKey('waiting'))
   return item === undefined ? undefined : (JSON.parse(text(item.value)) as NotedWait)
+}
+
+/**
+ * Within a step whose changes would be lost in a ledger that goes on elsewhere.
+ *
+ * @throws {DomainError} `ledger.waiting_for_release`
+ */
+export async function refuseWhileWaiting(tx: Transaction): Promise<void> {
+  const wait = await tx.peek(ledgerKey('waiting'))
+  if (wait !== undefined) throw waitsForRelease(JSON.parse(text(wait.value)) as LedgerWait)
 }

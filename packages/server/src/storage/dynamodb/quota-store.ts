@@ -1,11 +1,11 @@
 import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
 import type { Admission, AdmissionOutcome, QuotaStore } from '../../domain/quotas/quota-store.ts'
-import { type LedgerWait, waitsForRelease } from '../../domain/usage/ledger-guard.ts'
 import { groupWrites } from '../ingest/group-calls.ts'
 import type { Asked } from '../quota/counters.ts'
 import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
 import { text } from './fields.ts'
-import { heldList, ledgerKey, padded, reservationKey } from './keys.ts'
+import { heldList, padded, reservationKey } from './keys.ts'
+import { refuseWhileWaiting } from './ledger-guard.ts'
 import {
   admissionItem,
   keyOf,
@@ -39,8 +39,7 @@ export function createDynamoQuotaStore(table: Table): QuotaStore {
   ) =>
     table.transaction(async (tx) => {
       // What is counted in a ledger that goes on elsewhere would be lost.
-      const wait = await tx.peek(ledgerKey('waiting'))
-      if (wait !== undefined) throw waitsForRelease(JSON.parse(text(wait.value)) as LedgerWait)
+      await refuseWhileWaiting(tx)
       const book = createGateBook(await loadGates(tx, asked, now, ids))
       const answer = await judge(book, tx)
       writeGates(tx, book.changes())

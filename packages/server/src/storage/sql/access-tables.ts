@@ -1,5 +1,5 @@
 /**
- * Tables of access: plans, keys and quotas. One script for both engines, in SQLite's words; PostgreSQL's are put in their place.
+ * Tables of access: plans, keys, quotas and visitors. One script for both engines, in SQLite's words; PostgreSQL's are put in their place.
  */
 const ACCESS_TABLES = `
 CREATE TABLE quota_counter (
@@ -34,6 +34,19 @@ CREATE TABLE catalog_version (
   origin TEXT NOT NULL, retired INTEGER NOT NULL, body TEXT NOT NULL, actor TEXT NOT NULL, at INTEGER NOT NULL,
   PRIMARY KEY (product, plan, version)
 ) STRICT, WITHOUT ROWID;
+
+-- visitors
+CREATE TABLE visitor_salt (number INTEGER PRIMARY KEY, secret BLOB NOT NULL, since INTEGER NOT NULL) STRICT;
+CREATE TABLE visitor (
+  id TEXT PRIMARY KEY, product TEXT NOT NULL, first_seen_at INTEGER NOT NULL, seen_at INTEGER NOT NULL,
+  buyer TEXT, subscription TEXT, converted_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX visitor_seen ON visitor (seen_at);
+CREATE TABLE visitor_hash (hash TEXT PRIMARY KEY, salt INTEGER NOT NULL, visitor TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX visitor_hash_salt ON visitor_hash (salt);
+CREATE INDEX visitor_hash_visitor ON visitor_hash (visitor);
+CREATE TABLE visitor_solution (id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX visitor_solution_over ON visitor_solution (expires_at);
 `
 
 export const SQLITE_ACCESS_TABLES = ACCESS_TABLES

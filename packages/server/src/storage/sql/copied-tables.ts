@@ -92,6 +92,10 @@ export const COPIED_TABLES: Readonly<Record<LedgerKindName, CopiedTable>> = {
   quotaAdmission: { table: 'quota_admission', order: ['key'] },
   quotaReservation: { table: 'quota_reservation', order: ['id'] },
   catalogVersion: { table: 'catalog_version', order: ['product', 'plan', 'version'] },
+  visitorSalt: { table: 'visitor_salt', order: ['number'] },
+  visitor: { table: 'visitor', order: ['id'] },
+  visitorHash: { table: 'visitor_hash', order: ['hash'] },
+  visitorSolution: { table: 'visitor_solution', order: ['id'] },
 }
 
 /**

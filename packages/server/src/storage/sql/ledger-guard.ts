@@ -6,6 +6,7 @@ import {
   mayReplace,
   mergeDoubt,
   requireHeld,
+  waitsForRelease,
 } from '../../domain/usage/ledger-guard.ts'
 import { raiseAlarm } from './alarms.ts'
 import { appendAudit } from './audit-trail.ts'
@@ -201,4 +202,14 @@ export async function writeName(sql: Sql, name: string, value: string): Promise<
 async function readWait(sql: Sql): Promise<LedgerWait | undefined> {
   const json = await readName(sql, 'waiting')
   return json === undefined ? undefined : (JSON.parse(json) as LedgerWait)
+}
+
+/**
+ * Within a step whose changes would be lost in a ledger that goes on elsewhere.
+ *
+ * @throws {DomainError} `ledger.waiting_for_release`
+ */
+export async function refuseWhileWaiting(sql: Sql): Promise<void> {
+  const row = await sql.get(`SELECT value FROM ledger WHERE name = 'waiting'`)
+  if (row !== undefined) throw waitsForRelease(JSON.parse(text(row.value)) as LedgerWait)
 }

@@ -20,6 +20,7 @@ import { createSqliteUsageStore } from './sqlite-stores.ts'
 import { createSqlSubscriptionHistory } from './subscription-history.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 import { createSqlUsageAccounts } from './usage-accounts.ts'
+import { createSqlVisitorStore } from './visitor-store.ts'
 
 // What runs for each request, or every half minute, must not read all that ever happened.
 
@@ -156,6 +157,24 @@ it('scans no history: not to take in, list, close, send, expire, tell the status
   await apiKeys.findByHash('none')
   await apiKeys.noteUses([{ id: 'apk_1', at: 1 }])
   expect(texts.size).toBeGreaterThan(100)
+  expect(scans()).toEqual([])
+})
+
+it('scans no history to know visitors, note what became of them and forget them', async () => {
+  const visitors = createSqlVisitorStore(database)
+  await visitors.salts(0, 1_000)
+  await visitors.salts(1_000, 1_000)
+  const hashes = [2, 1].map((salt) => ({ salt, hash: `hash-${salt}` }))
+  const sighting = { product: 'demo', hashes, at: 1_000 }
+  await visitors.see({ ...sighting, solution: { id: 'solved', expiresAt: 1 } })
+  await visitors.see({ ...sighting, solution: undefined })
+  await visitors.find(hashes)
+  await visitors.convert([{ salt: 9, hash: 'none' }], { buyer: 'b', subscription: 's', at: 1 }, () => {
+    throw new Error('nobody was seen')
+  })
+  await visitors.salts(9_000, 1_000)
+  await visitors.forget({ seenBefore: 5_000, dimensions: [], now: 5_000, limit: 10 })
+  expect(await visitors.find(hashes)).toBeUndefined()
   expect(scans()).toEqual([])
 })
 

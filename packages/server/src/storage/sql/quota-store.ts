@@ -1,10 +1,10 @@
 import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
 import type { Admission, QuotaStore } from '../../domain/quotas/quota-store.ts'
-import { type LedgerWait, waitsForRelease } from '../../domain/usage/ledger-guard.ts'
 import { groupWrites } from '../ingest/group-calls.ts'
 import { type Asked, counterName } from '../quota/counters.ts'
 import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
 import type { Sql, SqlDatabase } from './database.ts'
+import { refuseWhileWaiting } from './ledger-guard.ts'
 import {
   addAdmissions,
   findReservations,
@@ -14,7 +14,6 @@ import {
   toReservation,
   writeGates,
 } from './quota-rows.ts'
-import { text } from './rows.ts'
 
 interface Call {
   readonly admission: Admission
@@ -32,6 +31,7 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
   ) =>
     database.transaction(
       async (sql) => {
+        // What is counted in a ledger that goes on elsewhere would be lost.
         await refuseWhileWaiting(sql)
         const book = createGateBook(await loadGates(sql, database.engine, asked, now, ids))
         const answer = await judge(book, sql)
@@ -118,9 +118,3 @@ const FORGOTTEN = [
   { table: 'quota_reservation', key: 'id', over: `state <> 'held' AND expires_at` },
   { table: 'quota_counter', key: 'holder, dimension, per, start', over: 'ends_at' },
 ] as const
-
-/** What is counted in a ledger that goes on elsewhere would be lost. */
-async function refuseWhileWaiting(sql: Sql): Promise<void> {
-  const row = await sql.get(`SELECT value FROM ledger WHERE name = 'waiting'`)
-  if (row !== undefined) throw waitsForRelease(JSON.parse(text(row.value)) as LedgerWait)
-}

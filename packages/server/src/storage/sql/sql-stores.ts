@@ -17,6 +17,7 @@ import { createSqlSubscriptionHistory } from './subscription-history.ts'
 import { createSqlSubscriptionStore } from './subscription-store.ts'
 import { createSqlUsageAccounts } from './usage-accounts.ts'
 import { createSqlUsageStore, type EventWriter } from './usage-store.ts'
+import { createSqlVisitorStore } from './visitor-store.ts'
 import { createSqlWorkLeases } from './work-leases.ts'
 
 export interface SqlStoresOptions
@@ -43,6 +44,7 @@ export function createSqlStores(database: SqlDatabase, { writer, slices, ...own 
     catalogStore: createSqlCatalogStore(database),
     audit: createSqlAuditTrail(database),
     quotas: createSqlQuotaStore(database),
+    visitors: createSqlVisitorStore(database),
     leases: createSqlWorkLeases(database, slices),
     claimLedger: (wanted) => claimLedger(database, wanted),
     checkDimensions: (catalog) => checkDimensions(database, catalog),

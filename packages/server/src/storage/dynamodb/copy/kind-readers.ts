@@ -5,7 +5,14 @@ import { hourOf } from '../../../domain/usage/hour.ts'
 import { awsIdentityKey } from '../../../domain/usage/usage-record.ts'
 import { newestNumber } from '../domain-events.ts'
 import { big, int, text, texts } from '../fields.ts'
-import { catalogPartition, catalogTextPartition, mailPartition, padded, sinkKey } from '../keys.ts'
+import {
+  catalogPartition,
+  catalogTextPartition,
+  mailPartition,
+  padded,
+  saltPartition,
+  sinkKey,
+} from '../keys.ts'
 import type { Attribute, Item, Table } from '../table.ts'
 import { type Bucket, forgottenQuantity, readBuckets } from '../usage/buckets.ts'
 import { readCarry } from '../usage/carry.ts'
@@ -449,6 +456,24 @@ export const KIND_READERS: Readonly<Record<LedgerKindName, KindReader>> = {
         expiresAt: big(item.until),
       },
     ],
+  },
+  visitorSalt: {
+    where: { pk: saltPartition },
+    rows: (item) => [fields(item, 'number', 'secret', 'since')],
+  },
+  visitor: {
+    where: { pkPrefix: 'VISITOR#' },
+    rows: (item) => [
+      fields(item, 'id', 'product', 'firstSeenAt', 'seenAt', 'buyer', 'subscription', 'convertedAt'),
+    ],
+  },
+  visitorHash: {
+    where: { pkPrefix: 'VISITORHASH#' },
+    rows: (item) => [fields(item, 'hash', 'salt', 'visitor')],
+  },
+  visitorSolution: {
+    where: { pkPrefix: 'SOLUTION#' },
+    rows: (item) => [{ ...fields(item, 'id'), expiresAt: big(item.until) }],
   },
   catalogVersion: {
     where: { pk: catalogPartition },

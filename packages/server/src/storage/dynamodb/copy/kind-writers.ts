@@ -36,6 +36,7 @@ import {
 import { admissionItem, counterItem, heldItem, reservationItem } from '../quota-items.ts'
 import { putReading } from '../readings.ts'
 import type { Attribute } from '../table.ts'
+import { saltItem, solutionItem, visitorHashItem, visitorItem } from '../visitors.ts'
 import {
   item,
   maybe,
@@ -229,6 +230,25 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
     batch.put(reservationItem(reservation))
     if (reservation.state === 'held') batch.put(heldItem(reservation))
   },
+  visitorSalt: (row, { batch }) =>
+    batch.put(saltItem({ number: num(row.number), secret: row.secret as Uint8Array, since: num(row.since) })),
+  visitor: (row, { batch }) =>
+    batch.put(
+      visitorItem({
+        id: str(row.id),
+        product: str(row.product),
+        firstSeenAt: num(row.firstSeenAt),
+        seenAt: num(row.seenAt),
+        conversion:
+          row.convertedAt === null
+            ? undefined
+            : { buyer: str(row.buyer), subscription: str(row.subscription), at: num(row.convertedAt) },
+      }),
+    ),
+  visitorHash: (row, { batch }) =>
+    batch.put(visitorHashItem({ hash: str(row.hash), salt: num(row.salt) }, str(row.visitor))),
+  visitorSolution: (row, { batch }) =>
+    batch.put(solutionItem({ id: str(row.id), expiresAt: num(row.expiresAt) })),
   catalogVersion: (row, { batch }) => {
     const key = catalogVersionKey(str(row.product), str(row.plan), num(row.version))
     const { body, ...rest } = row

@@ -1,0 +1,56 @@
+import { DomainError } from '../error.ts'
+import type { Plan } from '../plans/plan.ts'
+import type { Product, ProductCatalog } from '../products/product.ts'
+import type { Holder } from '../quotas/quota-answer.ts'
+import type { Visitor } from './visitor.ts'
+
+const DAY_MS = 86_400_000
+const PREFIX = 'vis_'
+
+/** Of a look at what a new visitor would have: nothing is ever counted for it. */
+const UNSEEN = `${PREFIX}unseen`
+
+/** Is what holds a quota a visitor, and no subscription? */
+export function isVisitorId(holder: string): boolean {
+  return holder.startsWith(PREFIX)
+}
+
+/** Undefined: the product is for nobody without a key. */
+export function anonymousPlan({ plans }: Pick<Product, 'plans'>): Plan | undefined {
+  return plans.find(({ audience }) => audience === 'anonymous')
+}
+
+/** @param visitor - undefined: one who has not been seen. @param now - the first day of such a one, ms */
+export function visitorHolder(
+  product: Product,
+  visitor: Pick<Visitor, 'id' | 'firstSeenAt'> | undefined,
+  now: number,
+): Holder {
+  const plan = anonymousPlan(product)
+  const anchor = visitor?.firstSeenAt ?? now
+  return {
+    id: visitor?.id ?? UNSEEN,
+    product,
+    plan,
+    anchor,
+    trialEndsAt: plan?.trial && anchor + plan.trial.days * DAY_MS,
+    subscription: undefined,
+  }
+}
+
+/** Shown to the product's backend, so that it can tell its visitors apart without an address. */
+export function visitorIdOf({ id, subscription }: Holder): string | undefined {
+  return subscription === undefined && id !== UNSEEN ? id : undefined
+}
+
+/**
+ * @param asked - its id
+ * @throws {DomainError} `product.not_found`; `request.invalid` where there are several and none is named
+ */
+export function productOfVisitor(catalog: ProductCatalog, asked: string | undefined): Product {
+  const products = catalog.list()
+  const product = asked === undefined && products.length === 1 ? products[0] : asked && catalog.find(asked)
+  if (product) return product
+  if (asked !== undefined) throw new DomainError('product.not_found', 'no such product here')
+  throw new DomainError('request.invalid', 'product: there are several; say which one the visitor uses')
+}
