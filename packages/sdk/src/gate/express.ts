@@ -14,7 +14,7 @@ export interface ExpressGateOptions<R> extends GateOptions<R> {
 /** For Express, Connect, and `node:http` alike. In a handler behind it, `admittedOf(request)` says who it is. */
 export function expressGate<R extends IncomingMessage = IncomingMessage>(
   options: ExpressGateOptions<R>,
-): (request: R, response: ServerResponse, next: (error?: unknown) => void) => void {
+): (request: NoInfer<R>, response: ServerResponse, next: (error?: unknown) => void) => void {
   const gate = createGate(options)
   return (request, response, next) => {
     const { visitorAddress = ({ socket }: R) => socket.remoteAddress } = options

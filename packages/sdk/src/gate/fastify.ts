@@ -31,7 +31,7 @@ export interface FastifyGateOptions<R> extends GateOptions<R> {
  */
 export function fastifyGate<R extends FastifyRequestLike = FastifyRequestLike>(
   options: FastifyGateOptions<R>,
-): (request: R, reply: FastifyReplyLike) => Promise<unknown> {
+): (request: NoInfer<R>, reply: FastifyReplyLike) => Promise<unknown> {
   const gate = createGate(options)
   return async (request, reply) => {
     const { visitorAddress = ({ raw }: R) => raw.socket.remoteAddress } = options

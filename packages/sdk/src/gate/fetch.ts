@@ -28,7 +28,8 @@ export function fetchGate<Rest extends readonly unknown[]>(
 /** The part of Hono's context that is used. */
 export interface HonoContextLike {
   readonly req: { readonly raw: Request }
-  res: Response
+  readonly res: Response
+  header(name: string, value: string): void
 }
 
 /** For Hono: `app.use('/api/*', honoGate({…}))`. In a handler behind it, `admittedOf(c.req.raw)` says who it is. */
@@ -37,7 +38,7 @@ export function honoGate<C extends HonoContextLike = HonoContextLike>(
     /** Of who asks without a key; without this, every request needs a key. */
     readonly visitorAddress?: ((context: C) => string | undefined) | undefined
   },
-): (context: C, next: () => Promise<void>) => Promise<Response | undefined> {
+): (context: NoInfer<C>, next: () => Promise<void>) => Promise<Response | undefined> {
   const gate = createGate(options)
   return async (context, next) => {
     const request = context.req.raw
@@ -51,7 +52,7 @@ export function honoGate<C extends HonoContextLike = HonoContextLike>(
     } finally {
       await entry.leave(status)
     }
-    for (const [name, value] of Object.entries(entry.headers)) context.res.headers.set(name, value)
+    for (const [name, value] of Object.entries(entry.headers)) context.header(name, value)
     return undefined
   }
 }

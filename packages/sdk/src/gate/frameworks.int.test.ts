@@ -112,6 +112,10 @@ const FRAMEWORKS: Readonly<
   async hono(options, work) {
     const app = new Hono()
     app.use('/api/*', honoGate({ ...options, visitorAddress: () => '203.0.113.9' }))
+    app.get('/api/proxied', (context) => {
+      work(admittedOf(context.req.raw))
+      return fetch('data:text/plain,{}')
+    })
     app.get('/api/*', (context) =>
       Response.json(work(admittedOf(context.req.raw)), { status: statusOf(context.req.url) }),
     )
@@ -120,7 +124,9 @@ const FRAMEWORKS: Readonly<
   async fetch(options, work) {
     return listenerOf(
       fetchGate({ ...options, visitorAddress: () => '203.0.113.9' }, (request: Request) =>
-        Response.json(work(admittedOf(request)), { status: statusOf(request.url) }),
+        request.url.endsWith('/proxied')
+          ? fetch(`data:text/plain,${JSON.stringify(work(admittedOf(request)))}`)
+          : Response.json(work(admittedOf(request)), { status: statusOf(request.url) }),
       ),
     )
   },
@@ -177,7 +183,10 @@ describe.each(Object.keys(FRAMEWORKS))('the gate before %s', (name) => {
     expect(first).toMatchObject({ status: 200, body: { plan: 'registered' } })
     expect(first.headers.get('ratelimit-policy')).toBe('"day";q=2;w=86400')
     expect(first.headers.get('ratelimit')).toMatch(/^"day";r=1;t=\d+$/)
-    expect(await ask({ 'x-api-key': key })).toMatchObject({ status: 200 })
+    // Also where the product passes on what it fetched, whose headers cannot be changed.
+    const second = await ask({ 'x-api-key': key }, '/api/proxied')
+    expect(second.status).toBe(200)
+    expect(second.headers.get('ratelimit')).toMatch(/^"day";r=0;t=\d+$/)
     const { status, headers, body } = await ask({ 'x-api-key': key })
     expect(status).toBe(429)
     expect(headers.get('content-type')).toContain('application/problem+json')
