@@ -776,6 +776,7 @@ export async function composeServer(
         clock,
         jobs,
         apiKeys: engine.apiKeyVerifier,
+        visitors: engine.visitors,
         node: engine.node,
         mode: config.mode,
       }),

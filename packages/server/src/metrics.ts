@@ -4,6 +4,7 @@ import type { ApiKeyVerifier } from './domain/keys/verify-api-key.ts'
 import type { ProductCatalog } from './domain/products/product.ts'
 import { statusAt, worthAtRisk } from './domain/usage/usage-at-risk.ts'
 import type { UsageStore } from './domain/usage/usage-store.ts'
+import type { VisitorGate } from './domain/visitors/visitor-gate.ts'
 import type { Jobs } from './jobs/jobs.ts'
 
 export interface Metrics {
@@ -19,6 +20,7 @@ export function createMetrics(deps: {
   jobs: Jobs | undefined
   /** Of this process. */
   apiKeys: Pick<ApiKeyVerifier, 'counts'>
+  visitors: Pick<VisitorGate, 'counts'>
   mode: string
   /** This process among those that share the ledger. */
   node: string
@@ -51,6 +53,12 @@ export function createMetrics(deps: {
     labelNames: ['result'],
     registers: [registry],
   })
+  const visitorChecks = new Counter({
+    name: 'tollkeeper_visitor_checks_total',
+    help: 'Visitors without a key that this process looked up, by what came of it',
+    labelNames: ['result'],
+    registers: [registry],
+  })
   gauge('tollkeeper_mode', 'Always 1; the label says whether the ledger is simulated, shadow or live', [
     'mode',
   ]).set({ mode: deps.mode }, 1)
@@ -75,6 +83,8 @@ export function createMetrics(deps: {
     for (const { product } of await deps.usage.listHalts()) halted.set({ product }, 1)
     keyChecks.reset()
     for (const [result, count] of Object.entries(deps.apiKeys.counts())) keyChecks.inc({ result }, count)
+    visitorChecks.reset()
+    for (const [result, count] of Object.entries(deps.visitors.counts())) visitorChecks.inc({ result }, count)
     const at = deps.jobs?.lastRunAt()
     if (at !== undefined) lastRun.set(at / 1000)
   }

@@ -40,6 +40,11 @@ export type FindVisitor = (
   mode: 'consume' | 'look',
 ) => Promise<FoundVisitor>
 
+/** `known`, to the store or here; `challenged`: for the first time, or with a solution that was no good. */
+export const VISITOR_CHECK_RESULTS = ['known', 'new', 'solved', 'unseen', 'challenged'] as const
+export type VisitorCheckResult = (typeof VISITOR_CHECK_RESULTS)[number]
+export type VisitorCounts = Readonly<Record<VisitorCheckResult, number>>
+
 export interface VisitorSettings {
   /** How long a salt is the one of now, ms. */
   readonly saltMs: number
@@ -56,13 +61,14 @@ export function createFindVisitor(deps: {
   readonly challenges: Challenges
   readonly clock: Pick<Clock, 'now'>
   readonly newPerAddress: number | undefined
-}): FindVisitor {
+}): { readonly find: FindVisitor; readonly counts: () => VisitorCounts } {
   const { visitors, challenges, clock } = deps
   const newVisitors =
     deps.newPerAddress === undefined ? undefined : createNewVisitors(deps.quotas, deps.newPerAddress)
   const known = new Map<string, { readonly visitor: Visitor; readonly at: number }>()
   /** Requests of one new visitor come together: it is one, and is counted once. */
   const coming = new Map<string, Promise<FoundVisitor>>()
+  const counts: Record<VisitorCheckResult, number> = { known: 0, new: 0, solved: 0, unseen: 0, challenged: 0 }
 
   function keep(hash: string, visitor: Visitor, at: number): FoundVisitor {
     known.delete(hash)
@@ -78,10 +84,13 @@ export function createFindVisitor(deps: {
     solution?: UsedSolution,
   ): Promise<FoundVisitor | undefined> {
     const outcome = await visitors.see({ product, hashes, at: now, solution })
-    return outcome.status === 'used' ? undefined : keep(hashes[0]!.hash, outcome.visitor, now)
+    if (outcome.status === 'used') return undefined
+    counts[outcome.status === 'known' ? 'known' : solution === undefined ? 'new' : 'solved']++
+    return keep(hashes[0]!.hash, outcome.visitor, now)
   }
 
   async function challenged({ addresses }: VisitorIdentity, now: number, problem?: ChallengeProblem) {
+    counts.challenged++
     const challenge = await challenges.create(addresses[0]!, now)
     return { status: 'challenged', challenge, problem } as const
   }
@@ -119,23 +128,27 @@ export function createFindVisitor(deps: {
     if (found !== undefined) {
       const { visitor, salt } = found
       const isFresh = salt === identity.hashes[0]!.salt && now - visitor.seenAt < SEEN_EVERY_MS
-      if (isFresh) return keep(identity.hashes[0]!.hash, visitor, now)
       // Forgotten at this very moment, it would be a new one; so be it.
-      if (mode === 'consume') return (await see(product, identity, now))!
-      return { status: 'known', visitor }
+      if (!isFresh && mode === 'consume') return (await see(product, identity, now))!
+      counts.known++
+      return isFresh ? keep(identity.hashes[0]!.hash, visitor, now) : { status: 'known', visitor }
     }
     if (mode === 'consume') return letIn(product, identity, claim.challenge, now)
     const mayCome = newVisitors === undefined || (await newVisitors.hasRoom(identity.addresses[0]!, now))
-    return mayCome ? { status: 'unseen' } : challenged(identity, now)
+    if (!mayCome) return challenged(identity, now)
+    counts.unseen++
+    return { status: 'unseen' }
   }
 
-  return async (product, claim, mode) => {
+  const findVisitor: FindVisitor = async (product, claim, mode) => {
     const now = clock.now()
     const identity = await deps.identify(product, claim)
     const { hash } = identity.hashes[0]!
     const kept = known.get(hash)
-    if (kept !== undefined && now >= kept.at && now - kept.at < KNOWN_MS)
+    if (kept !== undefined && now >= kept.at && now - kept.at < KNOWN_MS) {
+      counts.known++
       return { status: 'known', visitor: kept.visitor }
+    }
     const name = `${mode} ${hash} ${claim.challenge ?? ''}`
     let finding = coming.get(name)
     if (finding === undefined) {
@@ -144,4 +157,5 @@ export function createFindVisitor(deps: {
     }
     return finding
   }
+  return { find: findVisitor, counts: () => counts }
 }

@@ -3,7 +3,12 @@ import type { QuotaStore } from '../quotas/quota-store.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import type { Challenges } from './challenge.ts'
 import { type ConvertVisitor, createConvertVisitor } from './convert-visitor.ts'
-import { createFindVisitor, type FindVisitor, type VisitorSettings } from './find-visitor.ts'
+import {
+  createFindVisitor,
+  type FindVisitor,
+  type VisitorCounts,
+  type VisitorSettings,
+} from './find-visitor.ts'
 import { createIdentifyVisitor } from './identify-visitor.ts'
 import type { VisitorStore } from './visitor.ts'
 
@@ -11,6 +16,8 @@ import type { VisitorStore } from './visitor.ts'
 export interface VisitorGate {
   readonly find: FindVisitor
   readonly convert: ConvertVisitor
+  /** Look-ups since the start. */
+  readonly counts: () => VisitorCounts
 }
 
 export function createVisitorGate(deps: {
@@ -24,5 +31,5 @@ export function createVisitorGate(deps: {
   const { saltMs, newPerAddress } = deps.settings
   const identify = createIdentifyVisitor({ ...deps, saltMs })
   const parts = { ...deps, identify, newPerAddress }
-  return { find: createFindVisitor(parts), convert: createConvertVisitor(parts) }
+  return { ...createFindVisitor(parts), convert: createConvertVisitor(parts) }
 }

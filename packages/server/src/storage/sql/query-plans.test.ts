@@ -26,7 +26,7 @@ import { createSqlVisitorStore } from './visitor-store.ts'
 
 /** Tables that grow with time or with buyers, and the indexes that hold only what is not done yet. */
 const GROWING =
-  /^(entitlement_reading|entitlement_period|plan_period|contract_term|usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|buyer|buyer_contact|agreement|marketplace_event|domain_event|delivery|mail|api_key)$/
+  /^(entitlement_reading|entitlement_period|plan_period|contract_term|usage_event|bucket|bucket_tag|usage_record|transfer|attempt|attempt_record|request|meter|subscription|tag_set|seen_value|peak|running_total|included_used|audit_entry|buyer|buyer_contact|agreement|marketplace_event|domain_event|delivery|mail|api_key|visitor|visitor_hash|visitor_solution|quota_counter)$/
 const OF_FEW_ROWS =
   /USING (COVERING )?INDEX (bucket_open|bucket_held|bucket_unbillable|bucket_unsealed|transfer_lost|usage_record_due|delivery_waiting|delivery_dead)\b/
 
