@@ -14,6 +14,7 @@ import { growth, growthTen } from './rows/growth.ts'
 import { meter, meterPostgres, usage, usagePostgres } from './rows/ingest.ts'
 import { usageDynamo } from './rows/ingest-dynamo.ts'
 import { keys } from './rows/keys.ts'
+import { quota } from './rows/quota.ts'
 import { seal } from './rows/seal.ts'
 import { simulator } from './rows/simulator.ts'
 import { start } from './rows/start.ts'
@@ -27,6 +28,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   usageDynamo,
   check,
   keys,
+  quota,
   growth,
   growthTen,
   submit,

@@ -4,7 +4,7 @@ import { DIMENSION, FEATURE, subscriptionId } from '../servers/demo-ledger.ts'
 /** Requests that one kind of load sends: each differs, as real ones do. */
 export interface Load {
   /** `check` is asked with GET; the others send a body. */
-  readonly kind: 'meter' | 'usage' | 'simulator' | 'check'
+  readonly kind: 'meter' | 'usage' | 'simulator' | 'check' | 'validate'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   /** Events or records in one request. */
@@ -15,12 +15,17 @@ export interface Load {
   readonly licenses?: readonly { readonly licenseArn: string; readonly accountId: string }[]
   /** For the simulator: hours that it takes usage of, ms. */
   readonly firstHour?: number
+  /** For the gate: who asks, for what, and whether each use has an id. */
+  readonly apiKeys?: readonly string[]
+  readonly dimension?: string
+  readonly withIds?: boolean
 }
 
 /** @returns the body of the next request, or of a GET its path; ids never repeat, in this run or another */
 export function createBodies(load: Load): () => string {
   if (load.kind === 'simulator') return usageRecords(load)
   if (load.kind === 'check') return questions(load)
+  if (load.kind === 'validate') return uses(load)
   const event = usageEvents(load)
   if (load.kind === 'meter') return event
   return () => `[${Array.from({ length: load.size }, event).join(',')}]`
@@ -48,6 +53,18 @@ function usageEvents({ buyers }: Load): () => string {
 function questions({ buyers, path }: Load): () => string {
   let sent = 0
   return () => `${path}?subscriptionId=${subscriptionId((sent++ * 7919) % buyers)}&feature=${FEATURE}`
+}
+
+/** One use each, of another API key than the one before. */
+function uses({ apiKeys = [], dimension, withIds = false }: Load): () => string {
+  const run = randomBytes(8).toString('hex')
+  const asked = apiKeys.map((key) => `{"key":"${key}","dimension":"${dimension}"`)
+  let sent = 0
+  return () => {
+    const number = sent++
+    const id = withIds ? `,"id":"${run}-${number.toString(16).padStart(12, '0')}"` : ''
+    return `${asked[(number * 7919) % asked.length]}${id}}`
+  }
 }
 
 const HOUR_MS = 3_600_000
