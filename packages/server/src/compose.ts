@@ -14,6 +14,8 @@ import type { Config, Email } from './config.ts'
 import type { Clock } from './domain/clock.ts'
 import { type CheckAccess, createCheckAccess } from './domain/entitlements/check-access.ts'
 import type { EntitlementService } from './domain/entitlements/entitlement.ts'
+import type { EntitlementStore } from './domain/entitlements/entitlement-store.ts'
+import { createRecentEpochs, noticing } from './domain/entitlements/recent-epochs.ts'
 import {
   createRefreshEntitlements,
   createRefreshQueue,
@@ -89,6 +91,8 @@ export interface Ledger extends Omit<Stores, 'claimLedger' | 'guardLedger'> {
   /** Who is told what happens, as configured. */
   readonly sinks: readonly SinkSpec[]
   readonly guard: LedgerGuard
+  /** As `entitlements.epochs`, but what another node changes is seen a little later. */
+  readonly recentEpochs: EntitlementStore['epochs']
   /** Looks every few seconds for products and plans that were changed elsewhere, until the ledger is closed. */
   watchCatalog(onError: (error: unknown) => void): void
 }
@@ -119,8 +123,14 @@ export async function openLedger(config: Config, clock: Clock): Promise<Ledger> 
     if (sinks.length > 0) await stores.outbox.register(sinks, clock.now())
     await adoptAgreements(stores.cases, catalog)
     let watch: NodeJS.Timeout | undefined
+    const { entitlements } = stores
+    const { epochs: recentEpochs, forget } = createRecentEpochs({ entitlements, clock })
     return {
       ...stores,
+      subscriptions: noticing(stores.subscriptions, ['create', 'change'], forget),
+      cases: noticing(stores.cases, ['receive', 'settle', 'settleOf', 'adopt'], forget),
+      entitlements: noticing(entitlements, ['settle'], forget),
+      recentEpochs,
       config,
       catalog,
       sinks,
@@ -471,7 +481,12 @@ export async function composeEngine(
     settings: config.visitors,
   })
   const quota = createQuotaGate({
-    checkAccess,
+    // Asked at every request of a product: it reads nothing for most of them.
+    checkAccess: createCheckAccess({
+      subscriptions,
+      entitlements: { ...entitlements, epochs: ledger.recentEpochs },
+      catalog,
+    }),
     verifyKey: apiKeyVerifier.verify,
     findVisitor: visitors.find,
     catalog,

@@ -1,5 +1,5 @@
 import type { Holder, LimitState, QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
-import { summaryOf } from '../../domain/quotas/summary.ts'
+import type { QuotaSummary } from '../../domain/quotas/summary.ts'
 import { upgradeOf } from '../../domain/quotas/upgrade.ts'
 import { baseText } from '../../domain/quotas/validate-quota.ts'
 import { visitorIdOf } from '../../domain/visitors/visitor-holder.ts'
@@ -9,9 +9,9 @@ import { secondsUntil } from './rate-limit-headers.ts'
 /** Part of what was used that a person is told of before it is all: an upgrade is offered from here on. */
 const OFFER_FROM = 0.8
 
-export function answerView(answer: QuotaAnswer, now: number) {
+export function answerView(answer: QuotaAnswer, summary: QuotaSummary, now: number) {
   const { reason, holder, key, limits, scale } = answer
-  const { remaining, resetAt, retryAt } = summaryOf(answer)
+  const { remaining, resetAt, retryAt } = summary
   return {
     allowed: answer.allowed,
     reason,
@@ -33,7 +33,19 @@ export function answerView(answer: QuotaAnswer, now: number) {
   }
 }
 
-export function holderView(holder: Holder) {
+/** A holder is the same object for as long as nothing changes. */
+const holderViews = new WeakMap<Holder, ReturnType<typeof viewOf>>()
+
+export function holderView(holder: Holder): ReturnType<typeof viewOf> {
+  let view = holderViews.get(holder)
+  if (view === undefined) {
+    view = viewOf(holder)
+    holderViews.set(holder, view)
+  }
+  return view
+}
+
+function viewOf(holder: Holder) {
   const { product, plan, subscription, trialEndsAt } = holder
   return {
     plan: plan?.id,
@@ -73,7 +85,7 @@ export function upgradeView(holder: Holder) {
 
 /** A base quantity in the dimension's own unit; of at most 15 digits, so that a number says it exactly. */
 export function units(base: number, scale: number): number {
-  return Number(baseText(base, scale))
+  return scale === 0 ? base : Number(baseText(base, scale))
 }
 
 function allowance(base: number | undefined, scale: number): number | 'unlimited' {
@@ -85,6 +97,19 @@ function offersUpgrade({ reason, limits }: QuotaAnswer): boolean {
   return reason === undefined && limits.some(({ max, used }) => max !== undefined && used >= max * OFFER_FROM)
 }
 
+/** Few windows are open at a time. */
+const times = new Map<number, string>()
+const TIMES_MAX = 1_000
+
+export function timeText(ms: number): string
+export function timeText(ms: number | undefined): string | undefined
 export function timeText(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : new Date(ms).toISOString()
+  if (ms === undefined) return undefined
+  let text = times.get(ms)
+  if (text === undefined) {
+    if (times.size >= TIMES_MAX) times.clear()
+    text = new Date(ms).toISOString()
+    times.set(ms, text)
+  }
+  return text
 }

@@ -1,11 +1,15 @@
 import type { QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
-import { summaryOf } from '../../domain/quotas/summary.ts'
+import type { QuotaSummary } from '../../domain/quotas/summary.ts'
 
 /**
  * `RateLimit` and `RateLimit-Policy` as in draft-ietf-httpapi-ratelimit-headers-10, one item for each limit that blocks, by its
  * window; and `Retry-After` where waiting helps. Quantities are whole units, rounded so that nobody is promised too much.
  */
-export function rateLimitHeaders(answer: QuotaAnswer, now: number): Readonly<Record<string, string>> {
+export function rateLimitHeaders(
+  answer: QuotaAnswer,
+  { retryAt }: QuotaSummary,
+  now: number,
+): Readonly<Record<string, string>> {
   const headers: Record<string, string> = {}
   const policies: string[] = []
   const states: string[] = []
@@ -21,7 +25,6 @@ export function rateLimitHeaders(answer: QuotaAnswer, now: number): Readonly<Rec
     headers['RateLimit-Policy'] = policies.join(', ')
     headers.RateLimit = states.join(', ')
   }
-  const { retryAt } = summaryOf(answer)
   if (retryAt !== undefined) headers['Retry-After'] = String(Math.max(1, secondsUntil(retryAt, now)))
   return headers
 }

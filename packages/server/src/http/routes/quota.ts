@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox'
 import { DomainError } from '../../domain/error.ts'
 import type { QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
 import type { Reservation } from '../../domain/quotas/quota-store.ts'
+import { summaryOf } from '../../domain/quotas/summary.ts'
 import type { SubscriptionReference } from '../../domain/subscriptions/subscription.ts'
 import type { VisitorClaim } from '../../domain/visitors/identify-visitor.ts'
 import type { HttpDeps } from '../deps.ts'
@@ -42,9 +43,10 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
   const { catalog, clock, quota } = deps
 
   const send = (reply: FastifyReply, answer: QuotaAnswer) => {
-    const headers = rateLimitHeaders(answer, clock.now())
+    const [summary, now] = [summaryOf(answer), clock.now()]
+    const headers = rateLimitHeaders(answer, summary, now)
     for (const name in headers) reply.header(name, headers[name])
-    return answerView(answer, clock.now())
+    return answerView(answer, summary, now)
   }
 
   return async (app) => {

@@ -5,6 +5,7 @@ import type {
   ReadingChanges,
   Suspects,
 } from '../../domain/entitlements/entitlement-store.ts'
+import { shareLooks } from '../../domain/share-looks.ts'
 import { agreementsAround } from './agreements.ts'
 
 import { appendAudit } from './audit-trail.ts'
@@ -14,7 +15,6 @@ import { big, int, text, texts } from './fields.ts'
 import { alarmKey, ledgerKey, padded, part, readingKey, revokedPartition, subscriptionKey } from './keys.ts'
 import { dueReadings, emptyReadings, putReading, toReading } from './readings.ts'
 import { settledReader } from './settled-reader.ts'
-import { shareLooks } from './share-looks.ts'
 import { patchSubscription } from './subscription-changes.ts'
 import { getSubscription, getSubscriptionItems, orderOf, toSubscription } from './subscription-items.ts'
 import type { Item, Reader, Table, Transaction } from './table.ts'

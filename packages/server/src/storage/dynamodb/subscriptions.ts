@@ -1,3 +1,4 @@
+import { shareLooks } from '../../domain/share-looks.ts'
 import {
   isLive,
   licenseTail,
@@ -13,7 +14,6 @@ import { buyerKey, type NameKind, namePartition, productPartition } from './keys
 import { newestFirst } from './lists.ts'
 import { getName, type Name, toName } from './names.ts'
 import { settledReader } from './settled-reader.ts'
-import { shareLooks } from './share-looks.ts'
 import { insertSubscription, patchSubscription } from './subscription-changes.ts'
 import {
   getSubscription,

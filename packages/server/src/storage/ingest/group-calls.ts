@@ -39,12 +39,15 @@ export function groupWrites<Call, Outcome>(
     what,
     weightOf,
     groupMax = GROUP_WEIGHT_MAX,
+    isRepeatable = true,
   }: {
     /** For messages. */
     readonly what: string
     readonly weightOf: (call: Call) => number
     /** Weight of one group at most. */
     readonly groupMax?: number
+    /** False: what failed may have been written all the same, and must not be written twice: all of its group fails. */
+    readonly isRepeatable?: boolean
   },
   ...lanes: readonly Write<Call, Outcome>[]
 ): (call: Call) => Promise<Outcome> {
@@ -61,7 +64,7 @@ export function groupWrites<Call, Outcome>(
         for (const [index, one] of group.entries()) one.resolve(outcomes[index]!)
       } catch (error) {
         if (isBusy(error)) for (const one of [...group, ...takeAll()]) one.reject(error)
-        else if (group.length === 1) group[0]!.reject(error)
+        else if (group.length === 1 || !isRepeatable) for (const one of group) one.reject(error)
         else for (const one of group) await alone(one, write)
       }
     }

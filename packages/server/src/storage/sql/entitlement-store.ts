@@ -5,6 +5,7 @@ import type {
   ReadingChanges,
   Suspects,
 } from '../../domain/entitlements/entitlement-store.ts'
+import { shareLooks } from '../../domain/share-looks.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import { appendAudit } from './audit-trail.ts'
 import { toAgreement } from './buyer-case-store.ts'
@@ -74,23 +75,13 @@ export function createSqlEntitlementStore(database: SqlDatabase): EntitlementSto
   }
 }
 
-/**
- * All who ask within one turn of the event loop share a look that is taken at its end: it is not older than any of
- * their questions, and costs as much as one.
- */
 function createEpochs(database: SqlDatabase): EntitlementStore['epochs'] {
-  let looking: ReturnType<EntitlementStore['epochs']> | undefined
-  const look = async () => {
-    looking = undefined
+  return shareLooks(async () => {
     const row = await database.get(
       `SELECT (SELECT value FROM ledger WHERE name = 'epoch') AS subscriptions, (SELECT value FROM ledger WHERE name = 'readings') AS readings`,
     )
     return { subscriptions: int(row!.subscriptions), readings: int(row!.readings) }
-  }
-  return () => {
-    looking ??= new Promise<void>((resolve) => setImmediate(resolve)).then(look)
-    return looking
-  }
+  })
 }
 
 async function getState(sql: Sql, id: string): Promise<EntitlementState> {

@@ -1,5 +1,5 @@
 import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
-import type { Admission, QuotaStore } from '../../domain/quotas/quota-store.ts'
+import type { Admission, Exchange, QuotaStore } from '../../domain/quotas/quota-store.ts'
 import { groupWrites } from '../ingest/group-calls.ts'
 import { type Asked, counterName } from '../quota/counters.ts'
 import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
@@ -17,6 +17,12 @@ import {
 
 interface Call {
   readonly admission: Admission
+  readonly now: number
+}
+
+interface ExchangeCall {
+  readonly exchange: Exchange
+  readonly asked: Asked
   readonly now: number
 }
 
@@ -53,6 +59,22 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
       return outcomes
     })
   })
+  // What was given back must not be given back twice.
+  const exchange = groupWrites(
+    { what: 'use', weightOf: () => 1, isRepeatable: false },
+    (calls: readonly ExchangeCall[]) =>
+      step(
+        calls.map(({ asked }) => asked),
+        Math.max(...calls.map((call) => call.now)),
+        [],
+        (book) =>
+          calls.map(({ asked, exchange: { giveBack, want }, now }) => {
+            book.giveBack(asked, giveBack)
+            const granted = book.take(asked, want, now)
+            return { granted, counter: book.counters(asked)[0]! }
+          }),
+      ),
+  )
   return {
     read: (keys) =>
       database.read(async (sql) => {
@@ -60,13 +82,11 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
         return keys.map((key) => found.get(counterName(key)) ?? EMPTY_COUNTER)
       }),
     admit: (admission, now) => admit({ admission, now }),
-    exchange({ key: { holder, dimension, window, start }, giveBack, want, max, end }, now) {
+    exchange(wanted, now) {
+      const { holder, dimension, window, start } = wanted.key
+      const { max, end } = wanted
       const asked = { gate: { holder, limits: [{ window, start, end, max, blocks: true }] }, dimension }
-      return step([asked], now, [], (book) => {
-        book.giveBack(asked, giveBack)
-        const granted = book.take(asked, want, now)
-        return { granted, counter: book.counters(asked)[0]! }
-      })
+      return exchange({ exchange: wanted, asked, now })
     },
     reserve: (admission, reservation) =>
       step([admission], reservation.createdAt, [reservation.id], (book) =>

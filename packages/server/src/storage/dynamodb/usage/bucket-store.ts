@@ -1,6 +1,6 @@
+import { shareLooks } from '../../../domain/share-looks.ts'
 import type { BucketKey, UsageStore } from '../../../domain/usage/usage-store.ts'
 import { inParallel } from '../in-parallel.ts'
-import { shareLooks } from '../share-looks.ts'
 import type { Table } from '../table.ts'
 import { createBucketLists } from './bucket-lists.ts'
 import { closeBucket } from './closer.ts'
