@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { DomainError } from '../../domain/error.ts'
 import type { RecordedEvent, RoutedEvent } from '../../domain/usage/usage-event.ts'
-import { groupCalls, type WriteGroup } from './group-calls.ts'
+import { groupCalls, groupWrites, type WriteGroup } from './group-calls.ts'
 
 const accepted: WriteGroup = async (calls) =>
   calls.map(({ events }) => events.map((): RecordedEvent => ({ status: 'accepted' })))
@@ -37,6 +37,17 @@ it('tries each call alone where a group fails, so that one cannot fail the other
   })
   const results = await Promise.allSettled([1, 13, 2].map((now) => record(events(1), now, 0)))
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+})
+
+it('tries nothing again that must not be written twice', async () => {
+  let written = 0
+  const write = groupWrites({ what: 'use', weightOf: () => 1, isRepeatable: false }, async () => {
+    written++
+    throw new Error('was it written?')
+  })
+  const results = await Promise.allSettled([1, 2, 3].map(write))
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+  expect(written).toBe(1)
 })
 
 it('fails all that wait where the ledger is busy, and takes more in afterwards', async () => {
