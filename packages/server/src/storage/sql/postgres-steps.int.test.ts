@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { aDimension, aProduct } from '../contract/fixtures.ts'
 import { startLedger } from '../contract/ledger-harness.ts'
-import { usePostgres } from './postgres.fixture.ts'
+import { aGate, usePostgres, waits } from './postgres.fixture.ts'
 import type { PostgresDatabase } from './postgres.ts'
 import { BEGIN_INGEST } from './postgres-ingest-statements.ts'
 import { migratePostgres } from './postgres-migrations.ts'
@@ -18,26 +18,6 @@ const AGAIN = fails('40001')
 
 async function countOf(database: PostgresDatabase): Promise<number> {
   return int((await database.get(`SELECT value FROM ledger WHERE name = 'readings'`))!.value)
-}
-
-/** Something that a step waits for until the test lets it go on. */
-function aGate() {
-  let open = () => {}
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { open, opened }
-}
-
-/** Until somebody waits for a lock in this database, or what should wait is over. */
-async function waits(database: PostgresDatabase, isOver: () => boolean): Promise<boolean> {
-  for (;;) {
-    const { rows } = await database.pool.query(
-      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    )
-    if (rows.length > 0) return true
-    if (isOver()) return false
-  }
 }
 
 describe('a dump of the database that runs', () => {

@@ -40,3 +40,23 @@ export function usePostgres() {
     },
   }
 }
+
+/** Something that a step waits for until the test lets it go on. */
+export function aGate() {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { open, opened }
+}
+
+/** Until somebody waits for a lock in this database, or what should wait is over. */
+export async function waits(database: PostgresDatabase, isOver: () => boolean): Promise<boolean> {
+  for (;;) {
+    const { rows } = await database.pool.query(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    )
+    if (rows.length > 0) return true
+    if (isOver()) return false
+  }
+}

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { aSink } from '../contract/outbox-harness.ts'
 import { appendDomainEvent } from './domain-events.ts'
 import { createSqlOutboxStore } from './outbox-store.ts'
-import { usePostgres } from './postgres.fixture.ts'
+import { aGate, usePostgres, waits } from './postgres.fixture.ts'
 import { openPostgres, type PostgresDatabase } from './postgres.ts'
 import { migratePostgres } from './postgres-migrations.ts'
 import { startCuttingProxy } from './postgres-proxy.fixture.ts'
@@ -18,26 +18,6 @@ const setCount = `UPDATE ledger SET value = ? WHERE name = 'readings'`
 
 async function countOf(database: PostgresDatabase): Promise<number> {
   return int((await database.get(COUNT))!.value)
-}
-
-/** Something that a step waits for until the test lets it go on. */
-function aGate() {
-  let open = () => {}
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { open, opened }
-}
-
-/** Until somebody waits for a lock in this database, or what should wait is over. */
-async function waits(database: PostgresDatabase, isOver: () => boolean): Promise<boolean> {
-  for (;;) {
-    const { rows } = await database.pool.query(
-      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    )
-    if (rows.length > 0) return true
-    if (isOver()) return false
-  }
 }
 
 it('takes values of every kind, and gives whole numbers back as such, whatever their size', async () => {
