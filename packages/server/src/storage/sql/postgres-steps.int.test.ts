@@ -160,3 +160,23 @@ it('says that a database is busy that was made read-only, and changes it again o
   await change()
   expect(await countOf(database)).toBe(5)
 })
+
+it('uses up no number of a meter for a successor that has it', async () => {
+  const url = await postgres.createLedger()
+  const stores = await openPostgresStores(url)
+  onTestFinished(() => stores.close())
+  const ledger = await startLedger(async () => stores)
+  const { subscribe, report, end, clock } = ledger
+  const heir = await subscribe()
+  await report(heir, 'own', 1)
+  for (const id of ['first', 'second']) {
+    const old = await subscribe()
+    await report(old, id, 2)
+    await end(old, clock.now() - 60_000, heir)
+  }
+  const { items } = await stores.usage.listBuckets({ status: 'open', limit: 10 })
+  expect(items.map(({ subscription, quantity }) => [subscription, quantity])).toContainEqual([heir.id, 5n])
+  const database = await postgres.open(url)
+  const row = await database.get('SELECT COUNT(*) AS meters, MAX(seq) - MIN(seq) AS apart FROM meter')
+  expect(row).toEqual({ meters: 3n, apart: 2n })
+})

@@ -394,6 +394,11 @@ export async function handOver(sql: Sql, from: string, to: string, since: number
 const COUNTED_SINCE = 'counted = ?1 AND meter = ?2 AND time > ?3 AND state < 2 AND (hour = ?1 OR state = 1)'
 
 async function meterLike(sql: Sql, subscription: number, like: Row): Promise<number> {
+  const find = () =>
+    sql.get('SELECT seq FROM meter WHERE subscription = ? AND dimension = ?', subscription, like.dimension!)
+  const known = await find()
+  if (known !== undefined) return int(known.seq)
+  // Asked for only where it is missing: a number that is asked for is used up, also where nothing is inserted.
   await sql.run(
     'INSERT INTO meter (subscription, dimension, product, scale, aggregation, per) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (subscription, dimension) DO NOTHING',
     subscription,
@@ -403,12 +408,7 @@ async function meterLike(sql: Sql, subscription: number, like: Row): Promise<num
     like.aggregation!,
     like.per!,
   )
-  const row = await sql.get(
-    'SELECT seq FROM meter WHERE subscription = ? AND dimension = ?',
-    subscription,
-    like.dimension!,
-  )
-  return int(row!.seq)
+  return int((await find())!.seq)
 }
 
 async function move(
