@@ -1,6 +1,7 @@
 import { apiKeysContract } from './api-keys.contract.ts'
 import { catalogStoreContract } from './catalog-store.contract.ts'
 import { consumptionContract } from './consumption.contract.ts'
+import { MANY } from './contract-runs.ts'
 import { entitlementStoreContract } from './entitlement-store.contract.ts'
 import { hardAccessCases } from './hard-cases-access.contract.ts'
 import { hardFollowingCases } from './hard-cases-following.contract.ts'
@@ -26,26 +27,12 @@ import { workLeasesContract } from './work-leases.contract.ts'
 
 // Every store passes all of them; in three parts, so that they run side by side.
 
-/** How often what is random is tried: of a server less, since its steps take longer. */
-export interface ContractRuns {
-  readonly outbox: number
-  readonly accounts: number
-  readonly quotas: number
-  /** In how many of its orders a renewal is told. */
-  readonly orders: number
-  /** How many hours of a month are lived through. */
-  readonly hours: number
-}
-
-const MANY: ContractRuns = { outbox: 150, accounts: 60, quotas: 30, orders: 24, hours: 720 }
-export const FEW: ContractRuns = { outbox: 8, accounts: 6, quotas: 6, orders: 5, hours: 72 }
-
 /** @param name - of the engine */
 export function usageContracts(name: string, open: OpenStores, runs = MANY): void {
   usageStoreContract(name, open)
-  meteringRulesContract(name, open, runs.hours)
-  goodbyeContract(name, open)
-  upkeepContract(name, open)
+  meteringRulesContract(name, open, runs)
+  goodbyeContract(name, open, runs)
+  upkeepContract(name, open, runs)
   usageAccountsContract(name, open, runs.accounts)
   hardMeteringCases(name, open)
 }
@@ -55,11 +42,11 @@ export function subscriptionContracts(name: string, open: OpenStores, runs = MAN
   lifecycleContract(name, open, runs.orders)
   peopleAndHistoryContract(name, open)
   subscriberMeteringContract(name, open)
-  entitlementStoreContract(name, openWithEvents)
+  entitlementStoreContract(name, openWithEvents, runs)
   consumptionContract(name, openWithEvents)
   hardAccessCases(name, open)
   hardFollowingCases(name, open)
-  hardHealingCases(name, open)
+  hardHealingCases(name, open, runs)
   hardOrderCases(name, open)
 }
 

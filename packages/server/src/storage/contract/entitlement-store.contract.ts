@@ -12,6 +12,7 @@ import {
   seats,
   startContracts,
 } from './contract-harness.ts'
+import type { ContractRuns } from './contract-runs.ts'
 import { utc } from './fixtures.ts'
 
 const MINUTE = 60_000
@@ -30,7 +31,11 @@ const granted = (dimension: string) => ({
 })
 
 /** What every store makes of AWS's answers about contracts. */
-export function entitlementStoreContract(name: string, open: () => Promise<ContractStores>): void {
+export function entitlementStoreContract(
+  name: string,
+  open: () => Promise<ContractStores>,
+  { sold, pace }: ContractRuns,
+): void {
   describe(`${name}: what AWS grants`, () => {
     it('is kept with its age, and serves on while AWS cannot be asked', async () => {
       const { subscribe, grant, refresh, entitlements, clock, trouble } = await startContracts(open)
@@ -339,17 +344,13 @@ export function entitlementStoreContract(name: string, open: () => Promise<Contr
     /** A seller with so many buyers who all have a contract. */
     const startSold = async (count: number, values: Partial<Subscription> = {}) => {
       const contracts = await startContracts(open)
-      const { subscribe, grant, refreshDue, clock } = contracts
-      const buyers: Subscription[] = []
-      for (let index = 0; index < count; index++) {
-        const buyer = await subscribe(values)
-        grant(nameOf(buyer), seats(1))
-        buyers.push(buyer)
-      }
+      const { subscribeMany, grant, refreshDue, clock } = contracts
+      const buyers = await subscribeMany(count, values)
+      for (const buyer of buyers) grant(nameOf(buyer), seats(1))
       await refreshDue()
       const runUntil = async (time: number) => {
         while (clock.now() < time) {
-          clock.set(Math.min(time, clock.now() + MINUTE))
+          clock.set(Math.min(time, clock.now() + pace * MINUTE))
           await refreshDue()
         }
       }
@@ -476,7 +477,7 @@ export function entitlementStoreContract(name: string, open: () => Promise<Contr
     })
 
     it('ends nobody, with an alarm, where many would end at once; it goes on when AWS grants them again', async () => {
-      const { buyers, lose, grant, runUntil, clock, statuses, alarms } = await startSold(20)
+      const { buyers, lose, grant, runUntil, clock, statuses, alarms } = await startSold(sold)
       const lost = buyers.slice(0, 4)
       lose(...lost)
       await runUntil(clock.now() + REFRESH_MS + 30 * MINUTE)
@@ -496,7 +497,7 @@ export function entitlementStoreContract(name: string, open: () => Promise<Contr
     })
 
     it('does not count those whose license AWS says is alive', async () => {
-      const { buyers, lose, subscribe, receive, runUntil, clock, statuses, alarms } = await startSold(20)
+      const { buyers, lose, subscribe, receive, runUntil, clock, statuses, alarms } = await startSold(sold)
       for (let index = 0; index < 4; index++) {
         const agreement = anAgreement({ id: `agmt-${index}`, account: `11112222333${index}` })
         await subscribe({
@@ -512,21 +513,21 @@ export function entitlementStoreContract(name: string, open: () => Promise<Contr
     })
 
     it('ends many when a person confirms, and says before whose', async () => {
-      const sold = await startSold(20)
-      const { buyers, lose, runUntil, clock, statuses, alarms, catalog } = sold
+      const seller = await startSold(sold)
+      const { buyers, lose, runUntil, clock, statuses, alarms, catalog } = seller
       const lost = buyers.slice(0, 4)
       lose(...lost)
       await runUntil(clock.now() + REFRESH_MS + 30 * MINUTE)
       const product = catalog.find('demo')!
-      const shown = await listRevocable(sold, product, clock.now())
+      const shown = await listRevocable(seller, product, clock.now())
       expect(new Set(shown.map(({ id }) => id))).toEqual(new Set(lost.map(({ id }) => id)))
-      expect(await confirmRevocations(sold, product, 'cli:ann', clock.now())).toHaveLength(4)
+      expect(await confirmRevocations(seller, product, 'cli:ann', clock.now())).toHaveLength(4)
       expect((await statuses()).filter((status) => status === 'cancelling')).toHaveLength(4)
       expect(await alarms()).toEqual([])
     })
 
     it('sees many also where they come one after the other', async () => {
-      const { buyers, lose, refresh, refreshDue, clock, statuses, alarms } = await startSold(20)
+      const { buyers, lose, refresh, refreshDue, clock, statuses, alarms } = await startSold(sold)
       for (const buyer of buyers.slice(0, 6)) {
         lose(buyer)
         for (let round = 0; round < 2; round++) {

@@ -1,6 +1,9 @@
 import type { Clock } from '../../domain/clock.ts'
 import { type Dimension, type Product, USAGE_PRODUCT } from '../../domain/products/product.ts'
 import { newSubscription, type Subscription } from '../../domain/subscriptions/subscription.ts'
+import { hourOf } from '../../domain/usage/hour.ts'
+import { eventKey } from '../../domain/usage/ingest-usage.ts'
+import type { RoutedEvent, UsageEvent } from '../../domain/usage/usage-event.ts'
 
 export function utc(text: string): number {
   return Date.parse(`${text}Z`)
@@ -58,6 +61,32 @@ export function aProduct(values: Partial<Product> = {}): Product {
     ...values,
   }
 }
+
+/** An event on its way into a store, counted in the hour of its time. */
+export function aRoutedEvent(
+  subscription: string,
+  event: Pick<UsageEvent, 'id' | 'time' | 'quantity'>,
+  values: Partial<RoutedEvent> = {},
+): RoutedEvent {
+  return {
+    key: eventKey('demo', 'requests', '', event.id),
+    event: { source: '', value: undefined, tags: '', ...event },
+    subscription,
+    product: 'demo',
+    dimension: 'requests',
+    scale: 0,
+    aggregation: 'sum',
+    hours: [hourOf(event.time)],
+    unbillable: 'subscription_ended',
+    period: '',
+    hasHeir: false,
+    isInherited: false,
+    ...values,
+  }
+}
+
+/** As much as a number holds: what an event may say is a ninth of it, and as many more events would be needed. */
+export const MOST_OF_ALL = Number.MAX_SAFE_INTEGER
 
 let count = 0
 

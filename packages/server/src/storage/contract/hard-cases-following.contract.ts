@@ -111,7 +111,7 @@ export function hardFollowingCases(name: string, open: OpenStores): void {
         cases,
         usage,
       })
-      for (let i = 0; i < 24 * 20; i++) {
+      for (let i = 0; i < 24 * 20 && !searched.includes(licenseArn('pays')); i++) {
         clock.set(clock.now() + 3 * MINUTE)
         await sync.run(clock.now())
       }

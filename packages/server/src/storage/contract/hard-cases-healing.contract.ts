@@ -5,11 +5,12 @@ import { anAgreement, licenseArn } from '../../domain/subscriptions/marketplace.
 import { createReceiveEvent } from '../../domain/subscriptions/receive-event.ts'
 import { createRegisterBuyer } from '../../domain/subscriptions/register-buyer.ts'
 import { aContract, nameOf, seats } from './contract-harness.ts'
+import type { ContractRuns } from './contract-runs.ts'
 import { aClock, aProduct, utc } from './fixtures.ts'
 import type { OpenStores } from './open-stores.ts'
 import { ACCOUNT, HOUR, MINUTE, startSeller } from './seller-harness.ts'
 
-export function hardHealingCases(name: string, open: OpenStores): void {
+export function hardHealingCases(name: string, open: OpenStores, { pace }: ContractRuns): void {
   describe(`${name}: what heals after trouble`, () => {
     it('goes on under the old subscription’s id when a license is granted anew', async () => {
       const { register, receive, clock, use, subscriptions, entitlements, catalog } = await startSeller(open)
@@ -35,7 +36,7 @@ export function hardHealingCases(name: string, open: OpenStores): void {
       const buyers: Awaited<ReturnType<typeof subscribe>>[] = []
       for (let i = 0; i < 10; i++) buyers.push(await subscribe())
       const all = async () => {
-        for (const { id } of buyers) await refresh(id)
+        await Promise.all(buyers.map(({ id }) => refresh(id)))
         await refreshDue()
       }
       for (const buyer of buyers) grant(nameOf(buyer), seats(1))
@@ -49,8 +50,8 @@ export function hardHealingCases(name: string, open: OpenStores): void {
       expect(await alarms()).toMatchObject([{ kind: 'revocation_stopped' }])
       // It is over; but one of them has really ended.
       for (const buyer of buyers.slice(1, 4)) grant(nameOf(buyer), seats(1))
-      for (let i = 0; i < 48; i++) {
-        clock.set(clock.now() + HOUR)
+      for (let hours = 0; hours < 48; hours += pace) {
+        clock.set(clock.now() + pace * HOUR)
         await all()
       }
       expect({ alarms: (await alarms()).length, first: await statusOf(buyers[0]!.id) }).toEqual({

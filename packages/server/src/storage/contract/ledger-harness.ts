@@ -49,6 +49,12 @@ export async function startLedger<S extends Stores = Stores>(
   const aws = anAws()
   const subscribe = async (values: Partial<Subscription> = {}) =>
     (await stores.subscriptions.create(aSubscription(values), 'test')).subscription
+  /** One after the other: who makes many at once makes each wait for the others. */
+  const subscribeMany = async (count: number, values: Partial<Subscription> = {}) => {
+    const buyers: Subscription[] = []
+    while (buyers.length < count) buyers.push(await subscribe(values))
+    return buyers
+  }
   const report = async (
     buyer: Subscription,
     id: string,
@@ -67,13 +73,29 @@ export async function startLedger<S extends Stores = Stores>(
     ])
     return outcome!
   }
+  /** The same of each of many, in one request. */
+  const reportAll = (buyers: readonly Subscription[], quantity: number, values: Partial<UsageReport> = {}) =>
+    ingest(
+      buyers.map(({ id }) => ({
+        reference: { subscriptionId: id },
+        dimension: product.dimensions[0]!.key,
+        id: `of-${id}`,
+        time: clock.now(),
+        quantity,
+        ...values,
+      })),
+    )
+  const end = (buyer: Subscription, endedAt: number, successor?: Subscription) =>
+    endSubscription(stores, buyer.id, { endedAt, successor: successor?.id }, 'test', clock.now())
   return {
     ...stores,
     clock,
     catalog,
     aws,
     subscribe,
+    subscribeMany,
     report,
+    reportAll,
     ingest,
     /** Changes the configuration of a running process. */
     configure: (...changed: Product[]) => {
@@ -84,8 +106,11 @@ export async function startLedger<S extends Stores = Stores>(
     submit: () => submitDueRecords({ usage: stores.usage, metering: aws, clock, timeoutMs: 1000 }),
     audit: () => auditUsage(stores.usage),
     records: async () => (await stores.usage.listRecords({ limit: 100 })).items,
-    end: (buyer: Subscription, endedAt: number, successor?: Subscription) =>
-      endSubscription(stores, buyer.id, { endedAt, successor: successor?.id }, 'test', clock.now()),
+    end,
+    /** One after the other: all change what is asked of subscriptions, and would stand in each other's way. */
+    endAll: async (buyers: readonly Subscription[], endedAt: number) => {
+      for (const buyer of buyers) await end(buyer, endedAt)
+    },
   }
 }
 

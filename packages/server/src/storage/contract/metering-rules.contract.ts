@@ -3,12 +3,17 @@ import type { Product } from '../../domain/products/product.ts'
 import type { Subscription } from '../../domain/subscriptions/subscription.ts'
 import { decideHold } from '../../domain/usage/decide-hold.ts'
 import { HOUR_MS } from '../../domain/usage/hour.ts'
+import type { ContractRuns } from './contract-runs.ts'
 import { aDimension, aProduct, LONG_MS, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
 
 /** The fourteen rules of metering, as far as they need a store; and each fault that the simulation found. */
 /** @param hours - how many hours of a month are lived through */
-export function meteringRulesContract(name: string, open: () => Promise<Stores>, hours = 720): void {
+export function meteringRulesContract(
+  name: string,
+  open: () => Promise<Stores>,
+  { hours, pages }: ContractRuns,
+): void {
   const start = (product?: Product, now?: number) => startLedger(open, product, now)
   const withDimension = (values: Parameters<typeof aDimension>[0]) =>
     aProduct({ dimensions: [aDimension(values)] })
@@ -266,12 +271,19 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>,
     it(
       'stays exact, and stops nobody else, when one meter is told absurd amounts',
       async () => {
-        const { subscribe, report, clock, close, records, usage, audit } = await start()
+        const { subscribe, report, ingest, clock, close, records, usage, audit } = await start()
         const [absurd, sane] = [await subscribe(), await subscribe()]
         await report(sane, 'sane', 5)
         for (let hour = 0; hour < 3; hour++) {
-          for (let index = 0; index < 600; index++)
-            await report(absurd, `${hour}-${index}`, 999_999_999_999_999)
+          await ingest(
+            Array.from({ length: 600 }, (_, index) => ({
+              reference: { subscriptionId: absurd.id },
+              dimension: 'requests',
+              id: `${hour}-${index}`,
+              time: clock.now(),
+              quantity: 999_999_999_999_999,
+            })),
+          )
           clock.set(utc('2026-11-21T10:30') + (hour + 1) * HOUR_MS)
           await close()
         }
@@ -549,12 +561,12 @@ export function meteringRulesContract(name: string, open: () => Promise<Stores>,
     })
 
     it('does not let subscriptions that still settle hide those whose time is over', async () => {
-      const { subscribe, report, clock, close, end } = await start(aProduct({ goodbyeSettleMs: 40 * 60_000 }))
-      for (let index = 0; index < 201; index++) {
-        const buyer = await subscribe()
-        await report(buyer, `a${index}`, 1)
-        await end(buyer, clock.now())
-      }
+      const { subscribe, subscribeMany, report, reportAll, clock, close, end, endAll } = await start(
+        aProduct({ goodbyeSettleMs: 40 * 60_000 }),
+      )
+      const settling = await subscribeMany(pages)
+      await reportAll(settling, 1)
+      await endAll(settling, clock.now())
       const last = await subscribe()
       await report(last, 'earlier', 1, { time: utc('2026-11-21T10:10') })
       await end(last, utc('2026-11-21T10:11'))

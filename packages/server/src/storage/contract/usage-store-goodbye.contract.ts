@@ -4,24 +4,30 @@ import { closeDueBuckets } from '../../domain/usage/close-due-buckets.ts'
 import type { MeteringService } from '../../domain/usage/metering-service.ts'
 import { submitDueRecords } from '../../domain/usage/submit-due-records.ts'
 import type { UsageStore } from '../../domain/usage/usage-store.ts'
-import { aDimension, aProduct, LONG_MS, utc } from './fixtures.ts'
+import type { ContractRuns } from './contract-runs.ts'
+import { aDimension, aProduct, aRoutedEvent, LONG_MS, MOST_OF_ALL, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
 
 /** What every store promises about last hours, and about hours that cannot be closed. */
-export function goodbyeContract(name: string, open: () => Promise<Stores>): void {
+export function goodbyeContract(
+  name: string,
+  open: () => Promise<Stores>,
+  { pages, pace }: ContractRuns,
+): void {
   const start = (product?: Product, now?: number) => startLedger(open, product, now)
 
   describe(`${name}: goodbyes`, () => {
     it(
-      'closes a last hour though two hundred earlier ones of a lost dimension cannot be closed',
+      'closes a last hour though more earlier ones of a lost dimension than it reads at once cannot be closed',
       async () => {
         const product = aProduct({ dimensions: [aDimension(), aDimension({ key: 'old' })] })
-        const { subscribe, report, clock, configure, end, close, records } = await start(product)
-        const leavers = await Promise.all(Array.from({ length: 200 }, () => subscribe()))
+        const { subscribe, subscribeMany, report, reportAll, clock, configure, endAll, end, close, records } =
+          await start(product)
+        const leavers = await subscribeMany(pages)
         const last = await subscribe()
-        for (const buyer of leavers) await report(buyer, `old-${buyer.id}`, 1, { dimension: 'old' })
+        await reportAll(leavers, 1, { dimension: 'old' })
         configure(aProduct())
-        for (const buyer of leavers) await end(buyer, clock.now())
+        await endAll(leavers, clock.now())
         clock.set(utc('2026-11-21T12:30'))
         await report(last, 'a', 500)
         await end(last, clock.now())
@@ -104,7 +110,8 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
         await report(old, 'a', 700)
         await end(old, clock.now(), heir)
         while (clock.now() < utc('2026-11-21T11:32')) {
-          clock.set(clock.now() + 10_000)
+          const isLast = clock.now() >= utc('2026-11-21T11:28')
+          clock.set(clock.now() + (isLast ? 10_000 : pace * 10_000))
           await close()
           aws.next.push({ refuse: 'ThrottlingException' })
           await submit()
@@ -125,9 +132,8 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
 
   describe(`${name}: long runs`, () => {
     it('begins no call after its time, says that more is due, and goes on in the next run', async () => {
-      const { subscribe, report, clock, close, usage, aws, records } = await start()
-      const buyers = await Promise.all(Array.from({ length: 60 }, () => subscribe()))
-      for (const buyer of buyers) await report(buyer, buyer.id, 1)
+      const { subscribeMany, reportAll, clock, close, usage, aws, records } = await start()
+      await reportAll(await subscribeMany(60), 1)
       clock.set(utc('2026-11-21T11:20'))
       await close()
       const slow: MeteringService = {
@@ -144,9 +150,8 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
     })
 
     it('leaves most of a run to others when a whole dimension must be sent record by record', async () => {
-      const { subscribe, report, clock, close, submit, aws, records } = await start()
-      const buyers = await Promise.all(Array.from({ length: 60 }, () => subscribe()))
-      for (const buyer of buyers) await report(buyer, buyer.id, 1)
+      const { subscribeMany, reportAll, clock, close, submit, aws, records } = await start()
+      await reportAll(await subscribeMany(60), 1)
       clock.set(utc('2026-11-21T11:20'))
       await close()
       aws.poison = () => 'InvalidUsageDimensionException'
@@ -194,10 +199,11 @@ export function goodbyeContract(name: string, open: () => Promise<Stores>): void
         const [huge, good] = [await subscribe(), await subscribe()]
         for (const hour of ['11', '12', '13', '14', '15']) {
           clock.set(utc(`2026-11-21T${hour}:10`))
-          const most = Array.from({ length: 2000 }, (_, index) =>
-            report(huge, `${hour}-${index}`, 999_999_999_999_999),
+          const most = Array.from({ length: 222 }, (_, index) =>
+            aRoutedEvent(huge.id, { id: `${hour}-${index}`, time: clock.now(), quantity: MOST_OF_ALL }),
           )
-          await Promise.all([...most, report(good, `good-${hour}`, 4)])
+          await usage.record(most, clock.now(), await usage.epoch())
+          await report(good, `good-${hour}`, 4)
         }
         clock.set(utc('2026-11-21T16:20'))
         expect(await close()).toMatchObject({ failed: 0 })

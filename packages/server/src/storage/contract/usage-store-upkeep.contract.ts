@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { Product } from '../../domain/products/product.ts'
 import { HOUR_MS, hourOf } from '../../domain/usage/hour.ts'
-import { eventKey } from '../../domain/usage/ingest-usage.ts'
 import { statusAt } from '../../domain/usage/usage-at-risk.ts'
-import type { RoutedEvent } from '../../domain/usage/usage-event.ts'
-import { aDimension, aProduct, LONG_MS, utc } from './fixtures.ts'
+import { BUCKET_MAX } from '../ingest/outcomes.ts'
+import type { ContractRuns } from './contract-runs.ts'
+import { aDimension, aProduct, aRoutedEvent, LONG_MS, MOST_OF_ALL, utc } from './fixtures.ts'
 import { type Stores, startLedger } from './ledger-harness.ts'
 
 const DAY_MS = 24 * HOUR_MS
 
 /** What every store promises about what a person is shown, and about what it keeps. */
-export function upkeepContract(name: string, open: () => Promise<Stores>): void {
+export function upkeepContract(name: string, open: () => Promise<Stores>, { forgotten }: ContractRuns): void {
   const start = (product?: Product, now?: number) => startLedger(open, product, now)
 
   describe(`${name}: usage at risk`, () => {
@@ -219,7 +219,7 @@ export function upkeepContract(name: string, open: () => Promise<Stores>): void 
             time: clock.now(),
             quantity: 1,
           }))
-        for (let from = 0; from < 12_000; from += 1_000) await ingest(many(from, 1_000))
+        for (let from = 0; from < forgotten; from += 1_000) await ingest(many(from, 1_000))
         const repeat = { time: clock.now() }
         clock.set(clock.now() + 9 * DAY_MS)
         let isPurged = false
@@ -232,7 +232,7 @@ export function upkeepContract(name: string, open: () => Promise<Stores>): void 
         // Half of it is forgotten: a repeat must not count again.
         expect(await report(buyer, 'e0', 1, repeat)).toMatchObject({ code: 'time_too_old' })
         expect(isPurged).toBe(false)
-        expect(await purge).toBe(12_000)
+        expect(await purge).toBe(forgotten)
         expect(await audit()).toMatchObject({ balanced: true })
       },
       LONG_MS,
@@ -268,27 +268,15 @@ export function upkeepContract(name: string, open: () => Promise<Stores>): void 
         const buyer = await subscribe()
         const epoch = await usage.epoch()
         const now = clock.now()
-        const anEvent = (id: string, quantity: number, hours: readonly number[] = []): RoutedEvent => ({
-          key: eventKey('demo', 'requests', '', id),
-          event: { id, source: '', time: now, quantity, value: undefined, tags: '' },
-          subscription: buyer.id,
-          product: 'demo',
-          dimension: 'requests',
-          scale: 0,
-          aggregation: 'sum',
-          hours,
-          unbillable: 'subscription_ended',
-          period: '',
-          hasHeir: false,
-          isInherited: false,
-        })
-        const most = 999_999_999_999_999
-        for (let batch = 0; batch < 4; batch++) {
-          const events = Array.from({ length: 1000 }, (_, index) => anEvent(`${batch}-${index}`, most))
-          expect(new Set((await usage.record(events, now, epoch)).map(({ status }) => status))).toEqual(
-            new Set(['unbillable']),
-          )
-        }
+        const anEvent = (id: string, quantity: number, hours: readonly number[] = []) =>
+          aRoutedEvent(buyer.id, { id, time: now, quantity }, { hours })
+        const most = MOST_OF_ALL
+        const events = Array.from({ length: Number(BUCKET_MAX / BigInt(most)) }, (_, index) =>
+          anEvent(`${index}`, most),
+        )
+        expect(new Set((await usage.record(events, now, epoch)).map(({ status }) => status))).toEqual(
+          new Set(['unbillable']),
+        )
         const outcomes = await usage.record(
           [
             anEvent('last', most),

@@ -1,5 +1,6 @@
 import { vi } from 'vitest'
-import { FEW, subscriptionContracts } from '../contract/all.contract.ts'
+import { subscriptionContracts } from '../contract/all.contract.ts'
+import { FEW } from '../contract/contract-runs.ts'
 import { describeOnDynamo, openDynamoForTest } from './dynamodb.fixture.ts'
 
 // Hundreds of hours, each of many requests to an engine that all suites share.

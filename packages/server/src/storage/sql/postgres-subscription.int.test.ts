@@ -1,4 +1,5 @@
-import { FEW, subscriptionContracts } from '../contract/all.contract.ts'
+import { subscriptionContracts } from '../contract/all.contract.ts'
+import { FEW } from '../contract/contract-runs.ts'
 import { usePostgres } from './postgres.fixture.ts'
 
 subscriptionContracts('PostgreSQL', usePostgres().openStores, FEW)

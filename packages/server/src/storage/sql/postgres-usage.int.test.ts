@@ -1,4 +1,5 @@
-import { FEW, usageContracts } from '../contract/all.contract.ts'
+import { usageContracts } from '../contract/all.contract.ts'
+import { FEW, MANY } from '../contract/contract-runs.ts'
 import { usePostgres } from './postgres.fixture.ts'
 
-usageContracts('PostgreSQL', usePostgres().openStores, FEW)
+usageContracts('PostgreSQL', usePostgres().openStores, { ...FEW, forgotten: MANY.forgotten })
