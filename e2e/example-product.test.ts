@@ -8,7 +8,7 @@ import { ask, eventually, MAIN, NODE, ROOT, start } from './processes.ts'
 const EXAMPLE = join(ROOT, 'examples/product')
 const PRODUCT_CODE = 'quotes0tollkeeper00000000'
 
-it('serves who registers a hundred times, then asks to upgrade; what is bought is billed by what the gate let through', async () => {
+it('serves a visitor ten times, then asks to register; who registers a hundred times, then asks to upgrade; what is bought is billed by what the gate let through', async () => {
   const folder = aFolder()
   const PRODUCT_PORT = String(await freePort())
   const tollkeeper = await start(
@@ -36,7 +36,16 @@ it('serves who registers a hundred times, then asks to upgrade; what is bought i
   }
   expect((await fetch(`${shop}/health`)).status).toBe(200)
 
-  const { key } = await ask<{ key: string }>(`${shop}/register`, { body: {} })
+  const visitor = { 'user-agent': 'a visitor' }
+  for (let left = 9; left >= 0; left--) {
+    expect(await quote(visitor)).toMatchObject({ status: 200, body: { plan: 'anonymous', remaining: left } })
+  }
+  const asked = { code: 'quota_exceeded', plan: 'anonymous', upgrade: { plan: 'registered' } }
+  expect(await quote(visitor)).toMatchObject({ status: 402, body: asked })
+  expect(await quote({ ...visitor, 'x-forwarded-for': '198.51.100.7' })).toMatchObject({ status: 402 })
+
+  const registration = await fetch(`${shop}/register`, { method: 'POST', headers: visitor })
+  const { key } = (await registration.json()) as { key: string }
   const registered = { 'x-api-key': key }
   for (let left = 99; left >= 0; left--) {
     expect(await quote(registered)).toMatchObject({
@@ -50,6 +59,9 @@ it('serves who registers a hundred times, then asks to upgrade; what is bought i
     body: { code: 'quota_exceeded', upgrade: { plan: 'pro', url: 'https://example.com/pricing' } },
   })
   expect(refused.headers.get('ratelimit')).toBe('"lifetime";r=0')
+  await eventually('the visitor’s becoming a user is told', async () =>
+    product.output().includes('"visitor.converted"'),
+  )
 
   const marketplace = marketplaceAt(storefront!)
   const { licenseArn } = await marketplace.subscribe('Acme', PRODUCT_CODE)

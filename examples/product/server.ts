@@ -34,13 +34,16 @@ app.get('/api/quote', (request, response) => {
 })
 
 // A real product asks first who it is, and keeps the account: this one takes anybody's word.
-app.post('/register', async (_request, response) => {
+app.post('/register', async (request, response) => {
   const tenantId = `user-${randomUUID()}`
   const subscription = await tollkeeper.createSubscription(
     { 'idempotency-key': tenantId },
     { product: PRODUCT, channel: 'free', plan: 'registered', tenantId },
   )
   const { key } = await tollkeeper.createKey({ subscriptionId: subscription.id, user: tenantId })
+  // The visitor who tried it is the user now: noted once, for whoever asks later what the free calls are worth.
+  const visitor = { ip: request.socket.remoteAddress ?? '', userAgent: request.headers['user-agent'] }
+  await tollkeeper.convertVisitor({ visitor, product: PRODUCT, subscriptionId: subscription.id })
   response.status(201).json({ key, plan: 'registered' })
 })
 

@@ -39,6 +39,7 @@ const DOCUMENT: Document = {
         'settleReservation',
         'releaseReservation',
         'trackUsage',
+        'convertVisitor',
         'createSubscription',
       ].map((operationId) => [
         `/${operationId}`,

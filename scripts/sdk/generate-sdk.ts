@@ -32,7 +32,7 @@ const PUBLIC = ['getHealth', 'getReadiness']
 
 /**
  * What may be sent again where no answer came, besides GET, PUT and DELETE. An operation that is not here is sent once.
- * - `always`: what it does is known by what is in the body: the events' own ids, a reservation's, running totals
+ * - `always`: what it does is known by what is in the body: the events' own ids, a reservation's, a visitor's, running totals
  * - `id`: where the body has an id, or only looks
  * - `header`: where it has an idempotency key
  */
@@ -43,6 +43,7 @@ const REPEATABLE: Readonly<Record<string, 'always' | 'id' | 'header'>> = {
   reserveQuota: 'id',
   settleReservation: 'always',
   releaseReservation: 'always',
+  convertVisitor: 'always',
   trackUsage: 'always',
   createSubscription: 'header',
 }

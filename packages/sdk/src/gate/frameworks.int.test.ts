@@ -24,6 +24,14 @@ const PRODUCT = aProduct({
   plans: [
     {
       ...PLAIN_PLAN,
+      id: 'anonymous',
+      title: 'Anonymous',
+      audience: 'anonymous',
+      upgradeTo: 'registered',
+      limits: [{ dimension: 'calls', quantity: 2, window: 'lifetime', onExceed: 'block' }],
+    },
+    {
+      ...PLAIN_PLAN,
       id: 'registered',
       title: 'Registered',
       trial: { days: 30 },
@@ -227,6 +235,21 @@ describe.each(Object.keys(FRAMEWORKS))('the gate before %s', (name) => {
       body: { title: 'Payment Required', code: 'trial_ended' },
     })
     expect(worked()).toBe(0)
+  })
+
+  it('counts who has no key by the connection and the browser, then asks to register', async () => {
+    const { gate } = await aTollkeeper()
+    const { ask } = await aProductWith(gate({ anonymous: 'count' }))
+    const visit = (userAgent: string, forwardedFor = '198.51.100.1') =>
+      ask({ 'user-agent': userAgent, 'x-forwarded-for': forwardedFor })
+    for (const address of ['198.51.100.1', '198.51.100.2']) {
+      expect(await visit('one', address)).toMatchObject({ status: 200, body: { plan: 'anonymous' } })
+    }
+    expect(await visit('one', '198.51.100.3')).toMatchObject({
+      status: 402,
+      body: { code: 'quota_exceeded', upgrade: { plan: 'registered', url: 'https://example.com/pricing' } },
+    })
+    expect((await visit('another')).status).toBe(200)
   })
 
   it('holds a quantity and settles what was used; nothing where it failed', async () => {

@@ -2284,7 +2284,7 @@ export const OPERATIONS: Readonly<Record<keyof Operations, HowToAsk>> = {
   reserveQuota: { method: 'POST', path: '/quota/reservations', repeat: 'id', input: 'body' },
   settleReservation: { method: 'POST', path: '/quota/reservations/{reservationId}/settle', repeat: 'always', input: 'both' },
   releaseReservation: { method: 'POST', path: '/quota/reservations/{reservationId}/release', repeat: 'always', input: 'params' },
-  convertVisitor: { method: 'POST', path: '/quota/conversions', repeat: 'never', input: 'body' },
+  convertVisitor: { method: 'POST', path: '/quota/conversions', repeat: 'always', input: 'body' },
   listBuyers: { method: 'GET', path: '/buyers', repeat: 'always', query: ['product', 'customerAWSAccountId', 'customerIdentifier', 'limit', 'cursor'], input: 'params' },
   getBuyer: { method: 'GET', path: '/buyers/{buyerId}', repeat: 'always', input: 'params' },
   exportBuyer: { method: 'GET', path: '/buyers/{buyerId}/export', repeat: 'always', input: 'params' },
