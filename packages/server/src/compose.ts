@@ -22,6 +22,7 @@ import {
   refreshDueEntitlements,
 } from './domain/entitlements/refresh-entitlements.ts'
 import { DomainError } from './domain/error.ts'
+import { type Probe, probeEndpoints, purgeHealth } from './domain/health/probe-endpoints.ts'
 import { createManageApiKeys, type ManageApiKeys } from './domain/keys/manage-api-keys.ts'
 import { type ApiKeyVerifier, createApiKeyVerifier } from './domain/keys/verify-api-key.ts'
 import { declareProducts } from './domain/products/declare-products.ts'
@@ -391,6 +392,7 @@ export async function composeEngine(
     mayRun: () => ledger.guard.waiting() === undefined,
     onError: (step, error) => logger.error({ step, err: error }, 'telling failed; it is tried again'),
   })
+  const probing = { health: ledger.health, catalog, probe: createProbe(config), clock }
   const jobs = createJobs({
     clock,
     beside: telling,
@@ -437,6 +439,15 @@ export async function composeEngine(
           name: 'quotas',
           everyMs: QUOTA_UPKEEP_MS,
           run: async (now, signal) => (await share.keeps('quotas')) && tidyQuotas(ledger.quotas, now, signal),
+        },
+        {
+          name: 'health',
+          run: async (_, signal) => (await share.keeps('health')) && probeEndpoints(probing, signal),
+        },
+        {
+          name: 'old health',
+          everyMs: HEALTH_PURGE_MS,
+          run: async (_, signal) => (await share.keeps('health')) && purgeHealth(probing, signal),
         },
         ...(options.syncsAgreements === true
           ? [
@@ -639,6 +650,23 @@ async function createSinks(ledger: Ledger, clock: Clock): Promise<readonly Sink[
   return sinks.filter((sink) => sink !== undefined)
 }
 
+/** Asks endpoints how they are. Loaded when there is one. */
+function createProbe({ mode }: Config): Probe {
+  let loaded: Promise<Probe> | undefined
+  const load = async () => {
+    const { createHealthProbe } = await import('./sinks/health-probe.ts')
+    return createHealthProbe({
+      policyOf: ({ allowPrivate }) =>
+        mode === 'simulated' ? 'loopback' : allowPrivate ? 'private' : 'public',
+      userAgent: `tollkeeper/${VERSION}`,
+    })
+  }
+  return async (endpoint, signal) => {
+    loaded ??= load()
+    return (await loaded)(endpoint, signal)
+  }
+}
+
 /** A delivery's lease is longer, whatever `aws.timeoutMs` says. */
 const EVENTBRIDGE_TIMEOUT_MS = 20_000
 
@@ -735,6 +763,9 @@ function composeChallenges(ledger: Ledger): Challenges {
 /** So often what was reserved and never settled is let go of, where nobody asks for it sooner. */
 const QUOTA_UPKEEP_MS = 60_000
 
+/** So often hours and changes of endpoints that are too old are forgotten. */
+const HEALTH_PURGE_MS = 3_600_000
+
 /** So often a node gives back what it does not use of limits that it counts by itself. */
 const LEASE_SWEEP_MS = 1_000
 
@@ -782,11 +813,13 @@ export async function composeServer(
     visitors: engine.visitors,
     audit,
     catalog,
+    health: ledger.health,
     clock,
     mode: config.mode,
     metrics: lazyMetrics(async () =>
       (await import('./metrics.ts')).createMetrics({
         usage,
+        health: ledger.health,
         catalog,
         clock,
         jobs,
@@ -864,7 +897,7 @@ export function composeManageProducts(ledger: Ledger, clock: Clock): ManageProdu
         await catalogStore.change(decide)
       },
     },
-    reader: createCatalogReader(config.aws.region),
+    reader: createCatalogReader(config.aws.region, config.mode),
     checkDimensions,
     adopt: ({ productCode, id }) => cases.adopt(productCode, id),
     configuration: config.file ?? 'the configuration',

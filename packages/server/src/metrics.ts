@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { Clock } from './domain/clock.ts'
+import type { HealthStore } from './domain/health/health-store.ts'
 import type { ApiKeyVerifier } from './domain/keys/verify-api-key.ts'
 import type { ProductCatalog } from './domain/products/product.ts'
 import { statusAt, worthAtRisk } from './domain/usage/usage-at-risk.ts'
@@ -15,6 +16,7 @@ export interface Metrics {
 /** What an operator watches, read from the ledger when it is asked for. Names end in their unit. */
 export function createMetrics(deps: {
   usage: UsageStore
+  health: Pick<HealthStore, 'list'>
   catalog: ProductCatalog
   clock: Clock
   jobs: Jobs | undefined
@@ -46,6 +48,11 @@ export function createMetrics(deps: {
   const halted = gauge('tollkeeper_usage_product_halted', '1 where submission of a product is stopped', [
     'product',
   ])
+  const endpointUp = gauge(
+    'tollkeeper_endpoint_up',
+    '1 where an endpoint of a product is up, 0 where it is down; none where that is not known',
+    ['product', 'endpoint'],
+  )
   const lastRun = gauge('tollkeeper_jobs_last_run_timestamp_seconds', 'When the jobs last ran')
   const keyChecks = new Counter({
     name: 'tollkeeper_api_key_checks_total',
@@ -81,6 +88,12 @@ export function createMetrics(deps: {
     buckets.set({ status: 'held' }, status.heldBuckets)
     halted.reset()
     for (const { product } of await deps.usage.listHalts()) halted.set({ product }, 1)
+    endpointUp.reset()
+    for (const { id, endpoints } of deps.catalog.list()) {
+      if (endpoints.length === 0) continue
+      for (const { product, endpoint, state } of await deps.health.list(id))
+        if (state !== 'unknown') endpointUp.set({ product, endpoint }, state === 'up' ? 1 : 0)
+    }
     keyChecks.reset()
     for (const [result, count] of Object.entries(deps.apiKeys.counts())) keyChecks.inc({ result }, count)
     visitorChecks.reset()

@@ -887,6 +887,108 @@ export interface BuyerErased {
   readonly mails: number
 }
 
+/** How an endpoint is, and was. */
+export interface EndpointHealth {
+  readonly endpoint: string
+  readonly url: string
+  readonly state: 'unknown' | 'up' | 'down'
+  /** It has been so since then. */
+  readonly since?: string | undefined
+  /** When it was last asked. */
+  readonly checkedAt?: string | undefined
+  /** Of the last good answer. */
+  readonly latencyMs?: number | undefined
+  /** In a row, up to now. */
+  readonly failures: number
+  /** Why it failed last, or is not asked. */
+  readonly reason?: string | undefined
+  readonly uptime: {
+    readonly '24h': {
+      /** Good answers. */
+      readonly up: number
+      /** Failures. */
+      readonly down: number
+      /** Two decimals, rounded down; absent where nobody asked. */
+      readonly percent?: number | undefined
+    }
+    readonly '7d': {
+      /** Good answers. */
+      readonly up: number
+      /** Failures. */
+      readonly down: number
+      /** Two decimals, rounded down; absent where nobody asked. */
+      readonly percent?: number | undefined
+    }
+    readonly '30d': {
+      /** Good answers. */
+      readonly up: number
+      /** Failures. */
+      readonly down: number
+      /** Two decimals, rounded down; absent where nobody asked. */
+      readonly percent?: number | undefined
+    }
+  }
+  /** The last twenty, newest first. */
+  readonly changes: ReadonlyArray<{
+    readonly at: string
+    readonly state: 'unknown' | 'up' | 'down'
+    readonly reason?: string | undefined
+  }>
+}
+
+export interface EndpointHour {
+  readonly endpoint: string
+  /** When it began. */
+  readonly hour: string
+  /** Good answers. */
+  readonly up: number
+  /** Failures. */
+  readonly down: number
+  /** Half of the good answers took no longer. */
+  readonly p50Ms?: number | undefined
+  readonly p95Ms?: number | undefined
+  readonly maxMs?: number | undefined
+}
+
+/** An address at which a product serves. */
+export interface Endpoint {
+  /** Unique within the product. */
+  readonly id: string
+  /** Where it serves. */
+  readonly url: string
+  /** Where it says how it is: any 2xx is up. `https://` in shadow and live mode. Without it nobody asks. */
+  readonly healthUrl?: string | undefined
+  /** From one question to the next. */
+  readonly everySeconds: number
+  /** How long an answer may take. */
+  readonly timeoutSeconds: number
+  /** So many failures in a row make it down. */
+  readonly downAfter: number
+  /** May be on a private network. Only configuration says so. */
+  readonly allowPrivate: boolean
+  /** `config`: declared in the configuration, and changed there alone. */
+  readonly origin: 'config' | 'api'
+}
+
+/** An endpoint in the words of `tollkeeper.yaml`. */
+export interface EndpointInput {
+  /** Unique within the product. */
+  readonly id?: string | undefined
+  /** Where it serves. */
+  readonly url?: string | undefined
+  /** Where it says how it is: any 2xx is up. `https://` in shadow and live mode. Without it nobody asks. */
+  readonly healthUrl?: string | undefined
+  /** From one question to the next. */
+  readonly everySeconds?: number | undefined
+  /** How long an answer may take. */
+  readonly timeoutSeconds?: number | undefined
+  /** So many failures in a row make it down. */
+  readonly downAfter?: number | undefined
+  /** May be on a private network. Only configuration says so. */
+  readonly allowPrivate?: boolean | undefined
+  readonly origin?: unknown | undefined
+}
+
 /** A named bundle of features and limits. */
 export interface Plan {
   readonly id: string
@@ -1081,6 +1183,7 @@ export interface Product {
     readonly metrics: readonly string[]
     readonly meteredBy: 'product' | 'gate'
   }>
+  readonly endpoints: readonly Endpoint[]
   /** As they are now. */
   readonly plans: readonly Plan[]
   /** `config`: declared in the configuration, and changed there alone. */
@@ -1137,6 +1240,7 @@ export interface ProductVersion {
     readonly metrics: readonly string[]
     readonly meteredBy: 'product' | 'gate'
   }>
+  readonly endpoints: readonly Endpoint[]
   /** Of this plan or product: 1 for the first. */
   readonly version: number
   /** Holds from then on; left out: as far back as it goes. */
@@ -1199,6 +1303,24 @@ export interface ProductInput {
     readonly price?: string | number | undefined
     readonly metrics?: readonly string[] | undefined
     readonly meteredBy?: 'product' | 'gate' | undefined
+  }> | undefined
+  /** Left out: they stay as they are. */
+  readonly endpoints?: ReadonlyArray<{
+    /** Unique within the product. */
+    readonly id?: string | undefined
+    /** Where it serves. */
+    readonly url?: string | undefined
+    /** Where it says how it is: any 2xx is up. `https://` in shadow and live mode. Without it nobody asks. */
+    readonly healthUrl?: string | undefined
+    /** From one question to the next. */
+    readonly everySeconds?: number | undefined
+    /** How long an answer may take. */
+    readonly timeoutSeconds?: number | undefined
+    /** So many failures in a row make it down. */
+    readonly downAfter?: number | undefined
+    /** May be on a private network. Only configuration says so. */
+    readonly allowPrivate?: boolean | undefined
+    readonly origin?: unknown | undefined
   }> | undefined
   /** Of a product that is there: its plans from now on. Left out: they stay as they are. */
   readonly plans?: ReadonlyArray<{
@@ -1684,6 +1806,52 @@ export type EraseBuyerBody = {
   readonly email?: string | undefined
 } | null
 
+export interface ListEndpointsParams {
+  readonly product: string
+}
+
+export interface ListEndpointsAnswer {
+  readonly items: readonly Endpoint[]
+}
+
+export interface GetEndpointParams {
+  readonly product: string
+  readonly endpoint: string
+}
+
+export interface PutEndpointParams {
+  readonly product: string
+  readonly endpoint: string
+}
+
+export interface RemoveEndpointParams {
+  readonly product: string
+  readonly endpoint: string
+}
+
+export interface GetProductHealthParams {
+  readonly product: string
+}
+
+export interface GetProductHealthAnswer {
+  readonly items: readonly EndpointHealth[]
+}
+
+export interface ListProductHealthParams {
+  readonly endpoint?: string | undefined
+  /** RFC 3339 with a zone */
+  readonly from?: string | undefined
+  readonly limit?: number | undefined
+  readonly cursor?: string | undefined
+  readonly product: string
+}
+
+export interface ListProductHealthAnswer {
+  readonly items: readonly EndpointHour[]
+  /** Pass as `cursor` for the next page; absent on the last. */
+  readonly next?: string | undefined
+}
+
 export interface ListProductsAnswer {
   readonly items: readonly Product[]
 }
@@ -2027,6 +2195,38 @@ export interface QuotaThresholdReachedEvent {
   }
 }
 
+/** An endpoint of a product failed its health probe several times in a row. */
+export interface EndpointDownEvent {
+  readonly type: 'endpoint.down'
+  /** When it happened. */
+  readonly timestamp: string
+  readonly data: {
+    readonly product: string
+    readonly endpoint: {
+      readonly id: string
+      readonly url: string
+    }
+    readonly reason: string
+    /** In a row. */
+    readonly failures?: number | undefined
+  }
+}
+
+/** An endpoint that was down is up again. */
+export interface EndpointUpEvent {
+  readonly type: 'endpoint.up'
+  /** When it happened. */
+  readonly timestamp: string
+  readonly data: {
+    readonly product: string
+    readonly endpoint: {
+      readonly id: string
+      readonly url: string
+    }
+    readonly downSince: string
+  }
+}
+
 /** An API key was made. Neither its secret nor its user is told: `GET /keys/{id}` says whose it is. */
 export interface KeyCreatedEvent {
   readonly type: 'key.created'
@@ -2097,7 +2297,7 @@ export interface VisitorConvertedEvent {
 }
 
 /** What Tollkeeper posts to your webhooks. */
-export type WebhookEvent = BuyerRegisteredEvent | SubscriptionCreatedEvent | SubscriptionActivatedEvent | SubscriptionFailedEvent | SubscriptionChangedEvent | SubscriptionSuspendedEvent | SubscriptionResumedEvent | SubscriptionCancellingEvent | SubscriptionEndedEvent | SubscriptionRenewedEvent | SubscriptionSuccessorUnclearEvent | EntitlementsChangedEvent | QuotaThresholdReachedEvent | KeyCreatedEvent | KeyRotatedEvent | KeyRevokedEvent | VisitorConvertedEvent
+export type WebhookEvent = BuyerRegisteredEvent | SubscriptionCreatedEvent | SubscriptionActivatedEvent | SubscriptionFailedEvent | SubscriptionChangedEvent | SubscriptionSuspendedEvent | SubscriptionResumedEvent | SubscriptionCancellingEvent | SubscriptionEndedEvent | SubscriptionRenewedEvent | SubscriptionSuccessorUnclearEvent | EntitlementsChangedEvent | QuotaThresholdReachedEvent | EndpointDownEvent | EndpointUpEvent | KeyCreatedEvent | KeyRotatedEvent | KeyRevokedEvent | VisitorConvertedEvent
 
 export interface Operations {
   /** Report one use.
@@ -2184,6 +2384,20 @@ export interface Operations {
    *
    * Their details and the mail kept for them. What was bought, used and billed stays: it names accounts, not people. Audited without the data; erasing again is not an error. */
   eraseBuyer(params: EraseBuyerParams, body?: EraseBuyerBody, options?: CallOptions): Promise<BuyerErased>
+  /** Where a product serves. */
+  listEndpoints(params: ListEndpointsParams, options?: CallOptions): Promise<ListEndpointsAnswer>
+  /** One endpoint of a product. */
+  getEndpoint(params: GetEndpointParams, options?: CallOptions): Promise<Endpoint>
+  /** Register an endpoint of a product, or change it.
+   *
+   * All of it: what is left out gets its default. Its health address is asked by a plain GET that shows no key. What the configuration declares is changed there. The same request again changes nothing. */
+  putEndpoint(params: PutEndpointParams, body: EndpointInput, options?: CallOptions): Promise<Endpoint>
+  /** Ask an endpoint no more; how it was is kept for ninety days. */
+  removeEndpoint(params: RemoveEndpointParams, options?: CallOptions): Promise<Endpoint>
+  /** How each endpoint of a product is, since when, and how often it was up. */
+  getProductHealth(params: GetProductHealthParams, options?: CallOptions): Promise<GetProductHealthAnswer>
+  /** How the endpoints of a product were, by the hour, newest first; for ninety days. */
+  listProductHealth(params: ListProductHealthParams, options?: CallOptions): Promise<ListProductHealthAnswer>
   /** What is sold. */
   listProducts(options?: CallOptions): Promise<ListProductsAnswer>
   /** Sell a product that the configuration does not declare.
@@ -2289,6 +2503,12 @@ export const OPERATIONS: Readonly<Record<keyof Operations, HowToAsk>> = {
   getBuyer: { method: 'GET', path: '/buyers/{buyerId}', repeat: 'always', input: 'params' },
   exportBuyer: { method: 'GET', path: '/buyers/{buyerId}/export', repeat: 'always', input: 'params' },
   eraseBuyer: { method: 'POST', path: '/buyers/{buyerId}/erase', repeat: 'never', input: 'both' },
+  listEndpoints: { method: 'GET', path: '/products/{product}/endpoints', repeat: 'always', input: 'params' },
+  getEndpoint: { method: 'GET', path: '/products/{product}/endpoints/{endpoint}', repeat: 'always', input: 'params' },
+  putEndpoint: { method: 'PUT', path: '/products/{product}/endpoints/{endpoint}', repeat: 'always', input: 'both' },
+  removeEndpoint: { method: 'DELETE', path: '/products/{product}/endpoints/{endpoint}', repeat: 'always', input: 'params' },
+  getProductHealth: { method: 'GET', path: '/products/{product}/health', repeat: 'always', input: 'params' },
+  listProductHealth: { method: 'GET', path: '/products/{product}/health/history', repeat: 'always', query: ['endpoint', 'from', 'limit', 'cursor'], input: 'params' },
   listProducts: { method: 'GET', path: '/products', repeat: 'always', input: 'none' },
   createProduct: { method: 'POST', path: '/products', repeat: 'never', input: 'body' },
   getProduct: { method: 'GET', path: '/products/{product}', repeat: 'always', input: 'params' },

@@ -1,27 +1,34 @@
 import type { TSchema } from 'typebox'
 import { DomainError } from '../domain/error.ts'
 import type { CatalogReader } from '../domain/products/manage-products.ts'
+import type { LedgerMode } from '../domain/stores.ts'
 import { checkSchema, problemAt } from './check-schema.ts'
 import { type ConfigProblem, problemText } from './config-error.ts'
+import { checkAddress, toEndpoint } from './endpoints.ts'
 import { checkPlans, toPlan } from './plans.ts'
 import { toProduct } from './products.ts'
-import { PlanSchema, type PlanSection, ProductSchema, type ProductSection } from './schema.ts'
+import {
+  EndpointSchema,
+  type EndpointSection,
+  PlanSchema,
+  type PlanSection,
+  ProductSchema,
+  type ProductSection,
+} from './schema.ts'
 import { readSource, type Source } from './source.ts'
 
-/**
- * Products and plans that come by the API: in the words of `tollkeeper.yaml`, by the same rules.
- *
- * @param region - of products that name none
- */
-export function createCatalogReader(region: string): CatalogReader {
+/** Products, plans and endpoints that come by the API: in the words of `tollkeeper.yaml`, by the same rules. */
+export function createCatalogReader(region: string, mode: LedgerMode): CatalogReader {
   return {
     product(given) {
       const { section, source } = read<ProductSection>(ProductSchema, 'product', given)
       const problems: ConfigProblem[] = []
       if (section.productCode === undefined)
         problems.push(problemAt(source, ['productCode'], "is missing: AWS's product code of the listing"))
-      const product = toProduct({ section, source, pointer: [] }, region, (where, pointer, message) =>
-        problems.push(problemAt(where, pointer, message)),
+      const product = toProduct(
+        { section, source, pointer: [] },
+        { region, mode },
+        (where, pointer, message) => problems.push(problemAt(where, pointer, message)),
       )
       refuse(problems)
       return product
@@ -36,6 +43,13 @@ export function createCatalogReader(region: string): CatalogReader {
       })
       refuse(problems)
       return plan
+    },
+    endpoint(given) {
+      const { section, source } = read<EndpointSection>(EndpointSchema, 'endpoint', given)
+      const problems: ConfigProblem[] = []
+      checkAddress(section, mode, (key, message) => problems.push(problemAt(source, [key], message)))
+      refuse(problems)
+      return { ...toEndpoint(section), origin: 'api' }
     },
   }
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import Value from 'typebox/value'
 import type { Dimension, LandingPage, Product } from '../domain/products/product.ts'
+import type { LedgerMode } from '../domain/stores.ts'
 import { MINUTE_MS } from '../domain/usage/hour.ts'
 import { BASE_UNITS_PER_UNIT_MAX } from '../domain/usage/quantity.ts'
 import { expected, problemAt } from './check-schema.ts'
 import type { ConfigProblem } from './config-error.ts'
+import { checkEndpoints, toEndpoint } from './endpoints.ts'
 import { ENVIRONMENT, type Environment, readEnvironment } from './environment.ts'
 import type { MarketplaceListings } from './marketplace-file.ts'
 import { checkPlans, toPlan } from './plans.ts'
@@ -66,7 +68,9 @@ export function resolveProducts(
     }
   }
   checkUnique(drafts, report)
-  const products = drafts.map((draft) => toProduct(draft, file.aws.region, report))
+  const products = drafts.map((draft) =>
+    toProduct(draft, { region: file.aws.region, mode: file.mode }, report),
+  )
   return { products, problems }
 }
 
@@ -178,7 +182,14 @@ function checkUnique(drafts: readonly Draft[], report: Report): void {
   }
 }
 
-export function toProduct(draft: Draft, defaultRegion: string, report: Report): Product {
+/** What a product does not say of itself. */
+export interface Surroundings {
+  /** Of products that name none. */
+  readonly region: string
+  readonly mode: LedgerMode
+}
+
+export function toProduct(draft: Draft, { region, mode }: Surroundings, report: Report): Product {
   const { section, source, pointer } = draft
   const dimensions = section.dimensions.map((dimension, index) =>
     toDimension(dimension, (key, message) =>
@@ -191,6 +202,7 @@ export function toProduct(draft: Draft, defaultRegion: string, report: Report): 
   checkPlans({ pricing, dimensions, plans }, (path, message) =>
     report(source, [...pointer, ...path], message),
   )
+  checkEndpoints(section, mode, (path, message) => report(source, [...pointer, ...path], message))
   return {
     id: section.id,
     title: section.title ?? section.id,
@@ -199,7 +211,7 @@ export function toProduct(draft: Draft, defaultRegion: string, report: Report): 
     pricing,
     landing: toLanding(section, draft.description),
     metering: section.metering,
-    region: section.region ?? defaultRegion,
+    region: section.region ?? region,
     listing: section.listing ?? section.id,
     graceMs: section.graceMinutes * MINUTE_MS,
     goodbyeSettleMs: section.goodbyeSettleMinutes * MINUTE_MS,
@@ -207,6 +219,7 @@ export function toProduct(draft: Draft, defaultRegion: string, report: Report): 
     plans,
     planVersions: [],
     upgradeUrl: { aws: section.upgradeUrl.aws, direct: section.upgradeUrl.direct },
+    endpoints: section.endpoints.map(toEndpoint),
   }
 }
 

@@ -31,6 +31,8 @@ const UPGRADE_URL = {
   errorMessage: 'a URL that begins with `https://` or `http://`, without user or fragment',
 } as const
 
+const ENDPOINT_URL = { ...UPGRADE_URL } as const
+
 const ACCOUNT_ID = {
   pattern: '^[0-9]{12}$',
   numeric: true,
@@ -356,6 +358,44 @@ export const PlanSchema = Type.Object(
   { ...CLOSED, description: 'A named bundle that a buyer chose.' },
 )
 
+export const EndpointSchema = Type.Object(
+  {
+    id: Type.String({ ...NAME, description: 'Stable name of the endpoint, unique within the product.' }),
+    url: Type.String({ ...ENDPOINT_URL, description: 'Where it serves.' }),
+    healthUrl: Type.Optional(
+      Type.String({
+        ...ENDPOINT_URL,
+        description:
+          'Where it says how it is: any 2xx is up. Begins with `https://` in shadow and live mode. Without it nobody asks.',
+      }),
+    ),
+    everySeconds: Type.Integer({
+      minimum: 10,
+      maximum: 3600,
+      default: 60,
+      description: 'Seconds from one question to the next; never fewer than `jobs.intervalSeconds`.',
+    }),
+    timeoutSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 10,
+      default: 5,
+      description: 'Seconds that an answer may take.',
+    }),
+    downAfter: Type.Integer({
+      minimum: 1,
+      maximum: 100,
+      default: 3,
+      description: 'So many failures in a row make it down. One success makes it up again.',
+    }),
+    allowPrivate: Type.Boolean({
+      default: false,
+      description:
+        'Let it be an address of a private network, and plain HTTP. Not by the API. In simulated mode only this machine is asked.',
+    }),
+  },
+  { ...CLOSED, description: 'An address at which the product serves.' },
+)
+
 export const ProductSchema = Type.Object(
   {
     id: Type.String({ ...NAME, description: 'Stable name of the product, chosen by you; never change it.' }),
@@ -431,6 +471,11 @@ export const ProductSchema = Type.Object(
       { ...CLOSED, default: {}, description: 'Where one moves up to another plan.' },
     ),
     landing: LandingSchema,
+    endpoints: Type.Array(EndpointSchema, {
+      default: [],
+      maxItems: 20,
+      description: 'Where it serves, and where each place says how it is.',
+    }),
   },
   { ...CLOSED, description: 'What is sold.' },
 )
@@ -939,6 +984,7 @@ export type ConfigFile = Static<typeof ConfigSchema>
 export type ProductSection = ConfigFile['products'][number]
 export type DimensionSection = ProductSection['dimensions'][number]
 export type PlanSection = ProductSection['plans'][number]
+export type EndpointSection = ProductSection['endpoints'][number]
 export type SubscriptionSection = ConfigFile['subscriptions'][number]
 
 const ListingSchema = Type.Object(

@@ -12,6 +12,8 @@ export type DomainErrorCode =
   | 'plan.declared'
   /** Another plan leads up to it. */
   | 'plan.needed'
+  | 'endpoint.not_found'
+  | 'endpoint.declared'
   | 'dimension.not_found'
   /** What it is counted in is fixed from its first day. */
   | 'dimension.fixed'

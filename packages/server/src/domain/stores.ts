@@ -1,5 +1,6 @@
 import type { AuditTrail } from './audit/audit-trail.ts'
 import type { EntitlementStore } from './entitlements/entitlement-store.ts'
+import type { HealthStore } from './health/health-store.ts'
 import type { ApiKeyStore } from './keys/api-key.ts'
 import type { ServiceKeyStore } from './keys/service-key.ts'
 import type { LedgerCopy } from './moving/ledger-copy.ts'
@@ -44,6 +45,8 @@ export interface Stores {
   readonly audit: AuditTrail
   readonly quotas: QuotaStore
   readonly visitors: VisitorStore
+  /** How endpoints are, and were. */
+  readonly health: HealthStore
   readonly leases: WorkLeases
   /**
    * During an upgrade a later version may run on the same store: fails once it has taken something away.

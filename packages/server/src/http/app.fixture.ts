@@ -30,6 +30,7 @@ import { createSqlBuyerCaseStore } from '../storage/sql/buyer-case-store.ts'
 import { createSqlBuyerStore } from '../storage/sql/buyer-store.ts'
 import { createSqlCatalogStore } from '../storage/sql/catalog-store.ts'
 import { createSqlEntitlementStore } from '../storage/sql/entitlement-store.ts'
+import { createSqlHealthStore } from '../storage/sql/health-store.ts'
 import { checkDimensions } from '../storage/sql/ledger-identity.ts'
 import { createSqlMailbox } from '../storage/sql/mailbox.ts'
 import { migrate } from '../storage/sql/migrations.ts'
@@ -208,10 +209,11 @@ export async function anApp({
     apiKeys: createManageApiKeys({ apiKeys, subscriptions, clock, verifier }),
     audit,
     catalog,
+    health: createSqlHealthStore(database),
     manageProducts: createManageProducts({
       catalog,
       store: catalogStore,
-      reader: createCatalogReader('us-east-1'),
+      reader: createCatalogReader('us-east-1', 'simulated'),
       checkDimensions: (wanted) => checkDimensions(database, wanted),
       adopt: ({ productCode, id }) => cases.adopt(productCode, id),
       configuration: 'tollkeeper.yaml',

@@ -3,6 +3,7 @@ import type { AuditTrail } from '../domain/audit/audit-trail.ts'
 import type { Clock } from '../domain/clock.ts'
 import type { CheckAccess } from '../domain/entitlements/check-access.ts'
 import type { EntitlementStore } from '../domain/entitlements/entitlement-store.ts'
+import type { HealthStore } from '../domain/health/health-store.ts'
 import type { ManageApiKeys } from '../domain/keys/manage-api-keys.ts'
 import type { ServiceKeyStore } from '../domain/keys/service-key.ts'
 import type { LiveCatalog } from '../domain/products/live-catalog.ts'
@@ -70,6 +71,7 @@ export interface HttpDeps {
   readonly audit: AuditTrail
   readonly catalog: LiveCatalog
   readonly manageProducts: ManageProducts
+  readonly health: Pick<HealthStore, 'list' | 'hours' | 'changes'>
   readonly clock: Clock
   readonly mode: 'simulated' | 'shadow' | 'live'
   readonly metrics: { readonly contentType: string; text(): Promise<string> }

@@ -32,6 +32,7 @@ export async function describeApi(version: string): Promise<unknown> {
     audit: unreachable(),
     catalog: unreachable(),
     manageProducts: unreachable(),
+    health: unreachable(),
     clock: unreachable(),
     mode: 'simulated',
     metrics: unreachable(),

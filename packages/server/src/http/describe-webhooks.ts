@@ -152,8 +152,24 @@ function visitorData() {
   }
 }
 
+function endpointData(type: DomainEventType) {
+  const isDown = type === 'endpoint.down'
+  return {
+    type: 'object',
+    required: ['product', 'endpoint', isDown ? 'reason' : 'downSince'],
+    properties: {
+      product: TEXT,
+      endpoint: { type: 'object', required: ['id', 'url'], properties: { id: TEXT, url: TEXT } },
+      ...(isDown
+        ? { reason: TEXT, failures: { type: 'integer', description: 'In a row.' } }
+        : { downSince: TIME }),
+    },
+  }
+}
+
 function dataOf(type: DomainEventType) {
   if (type === 'visitor.converted') return visitorData()
+  if (type.startsWith('endpoint.')) return endpointData(type)
   if (type.startsWith('key.')) return keyData(type)
   return type === 'quota.threshold_reached' ? thresholdData() : subscriptionData()
 }

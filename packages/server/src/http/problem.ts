@@ -42,6 +42,8 @@ const STATUS = {
   'plan.not_found': 404,
   'plan.declared': 409,
   'plan.needed': 409,
+  'endpoint.not_found': 404,
+  'endpoint.declared': 409,
   'dimension.not_found': 404,
   'dimension.fixed': 409,
   'subscription.not_found': 404,

@@ -59,6 +59,12 @@ const ROUTES: Readonly<Record<string, Access>> = {
   'PUT /products/:product/plans/:plan': 'products:write',
   'GET /products/:product/plans/:plan/history': 'usage:read',
   'DELETE /products/:product/plans/:plan': 'products:write',
+  'GET /products/:product/endpoints': 'usage:read',
+  'GET /products/:product/endpoints/:endpoint': 'usage:read',
+  'PUT /products/:product/endpoints/:endpoint': 'products:write',
+  'DELETE /products/:product/endpoints/:endpoint': 'products:write',
+  'GET /products/:product/health': 'usage:read',
+  'GET /products/:product/health/history': 'usage:read',
   'GET /audit': 'admin',
   'GET /metrics': 'loopback',
   'GET /mailbox': 'loopback',
@@ -122,6 +128,7 @@ function aRequest(
     .replace(':keyId', theirs.key)
     .replace(':product', theirs.product)
     .replace(':plan', 'their-plan')
+    .replace(':endpoint', 'their-endpoint')
     .replace(':reservationId', theirs.reservation)
     .replace(/\/quota$/, `/quota?subscriptionId=${theirs.subscription}`)
     .replace(':listing', 'acme')
@@ -146,6 +153,7 @@ function aRequest(
     'POST /products': { id: 'stranger', productCode: 'stranger0code' },
     'PUT /products/:product': { productCode: 'stranger0code' },
     'PUT /products/:product/plans/:plan': { title: 'Taken' },
+    'PUT /products/:product/endpoints/:endpoint': { url: 'https://stranger.example.com/' },
     'POST /keys/:keyId/rotate': { overlapSeconds: 0 },
   }
   const payload = bodies[route]
@@ -240,6 +248,7 @@ describe.each(guarded)('%s', (route, access) => {
       theirs.key,
       'other0code0of0twenty0five',
       'Their plan',
+      'theirs.example.com',
       theirs.reservation,
     ]) {
       expect(response.payload).not.toContain(hidden)
@@ -382,6 +391,8 @@ async function anotherProductsUsage(deps: Awaited<ReturnType<typeof anApp>>['dep
   )
   const given = { id: 'their-plan', body: { title: 'Their plan' }, from: undefined }
   await deps.manageProducts.putPlan('other', given, 'system')
+  const endpoint = { id: 'their-endpoint', body: { url: 'https://theirs.example.com/' } }
+  await deps.manageProducts.putEndpoint('other', endpoint, 'system')
   const { reservation } = await deps.quota.reserve({
     reference: { subscriptionId: subscription.id },
     dimension: 'requests',

@@ -1,14 +1,14 @@
 import { createHmac } from 'node:crypto'
-import { promises as dns, type LookupAddress } from 'node:dns'
+import type { LookupAddress } from 'node:dns'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
 import { DomainError } from '../domain/error.ts'
 import type { Buyer, BuyerStore } from '../domain/subscriptions/buyer.ts'
 import type { DomainEvent } from '../domain/telling/domain-event.ts'
-import { provisioningMessage } from '../domain/telling/event-message.ts'
+import { eventMessage, isOfBuyer, provisioningMessage } from '../domain/telling/event-message.ts'
 import type { DeliveryOutcome, Sink, SinkSpec } from '../domain/telling/sink.ts'
-import { type AddressPolicy, isAllowedAddress } from './address-policy.ts'
+import type { AddressPolicy } from './address-policy.ts'
+import { onlyThese, Refused, resolveAllowed, resolveFailure } from './allowed-addresses.ts'
 
 export interface WebhookSinkOptions {
   readonly spec: SinkSpec
@@ -81,6 +81,7 @@ export function createWebhookSink(options: WebhookSinkOptions): Sink {
 
 /** With the buyer's contacts as they are now. A buyer who is gone is an id. */
 async function bodyOf(event: DomainEvent, buyers: Pick<BuyerStore, 'get' | 'listContacts'>): Promise<string> {
+  if (!isOfBuyer(event)) return JSON.stringify(eventMessage(event))
   let buyer: Buyer | undefined
   try {
     buyer = await buyers.get(event.buyer)
@@ -89,45 +90,6 @@ async function bodyOf(event: DomainEvent, buyers: Pick<BuyerStore, 'get' | 'list
   }
   const contacts = buyer === undefined ? [] : await buyers.listContacts(buyer.id)
   return JSON.stringify(provisioningMessage(event, buyer, contacts))
-}
-
-/** An address that the policy forbids. */
-class Refused extends Error {}
-
-async function resolveAllowed(
-  { hostname }: URL,
-  { policy, resolve = lookUpAll }: Pick<WebhookSinkOptions, 'policy' | 'resolve'>,
-  signal: AbortSignal,
-): Promise<readonly LookupAddress[]> {
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const version = isIP(host)
-  const addresses =
-    version === 0 ? await unlessAborted(resolve(host), signal) : [{ address: host, family: version }]
-  if (addresses.length === 0) throw new Refused('its name has no address')
-  // One bad address among good ones is how a name that changes begins.
-  if (!addresses.every(({ address }) => isAllowedAddress(address, policy))) {
-    throw new Refused(
-      policy === 'loopback'
-        ? 'its address is not on this machine, which simulated mode does not leave'
-        : policy === 'private'
-          ? 'its address is one that no webhook may have'
-          : 'its address is private or reserved: set `allowPrivate` if it is meant',
-    )
-  }
-  return addresses
-}
-
-function lookUpAll(hostname: string): Promise<readonly LookupAddress[]> {
-  return dns.lookup(hostname, { all: true })
-}
-
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 interface Call {
@@ -180,15 +142,6 @@ function exchange(url: URL, call: Call): Promise<DeliveryOutcome> {
   })
 }
 
-/** The addresses that were checked, and no second look. */
-function onlyThese(addresses: readonly LookupAddress[]): LookupFunction {
-  return (_hostname, options, callback) => {
-    if (options.all) return callback(null, [...addresses])
-    const [first] = addresses
-    callback(null, first!.address, first!.family)
-  }
-}
-
 function drain(response: IncomingMessage): void {
   let size = 0
   response.on('error', () => {}) // the answer's head has said all
@@ -235,11 +188,4 @@ function failureOf(error: Error, isConnected: boolean, isTimeout: boolean): Deli
     return { kind: 'unreachable', reason: `no trusted TLS connection (${code})` }
   }
   return { kind: 'unreachable', reason: `no connection (${code})` }
-}
-
-function resolveFailure(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return code === '' || code === '23'
-    ? 'its name was not resolved in time'
-    : `its name cannot be resolved (${code})`
 }

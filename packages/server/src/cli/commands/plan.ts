@@ -7,7 +7,7 @@ import { planVersions } from '../../domain/products/catalog-versions.ts'
 import { readTime } from '../../domain/usage/read-time.ts'
 import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
-import { productNamed } from './product.ts'
+import { productNamed } from './product-named.ts'
 
 /** Changes made here hold in servers that run within 5 seconds. */
 export function planCommand(): Command {

@@ -3,13 +3,16 @@ import type { Ledger } from '../../compose.ts'
 import type { Plan } from '../../domain/plans/plan.ts'
 import type { Product } from '../../domain/products/product.ts'
 import { type CommonOptions, withLedger } from '../context.ts'
-import { CliError, guarded, print, table } from '../output.ts'
+import { guarded, print, table } from '../output.ts'
+import { healthCommand } from './product-health.ts'
+import { productNamed } from './product-named.ts'
 
 export function productCommand(): Command {
   const command = new Command('product').description('what is sold, and on which plans')
   command.addCommand(listCommand())
   command.addCommand(showCommand())
   command.addCommand(plansCommand())
+  command.addCommand(healthCommand())
   return command
 }
 
@@ -86,14 +89,6 @@ function plansCommand(): Command {
         print(options.json, { plans }, () => plansTable(plans))
       }),
     )
-}
-
-/** @throws {CliError} */
-export function productNamed({ catalog }: Pick<Ledger, 'catalog'>, name: string): Product {
-  const found = catalog.find(name)
-  if (found !== undefined) return found
-  const ids = catalog.list().map(({ id }) => id)
-  throw new CliError(`there is no product ${name}: there are ${ids.join(', ') || 'none'}`)
 }
 
 function originOf({ declared }: Ledger['catalog'], { id }: Product): 'config' | 'api' {

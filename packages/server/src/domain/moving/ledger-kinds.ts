@@ -424,6 +424,41 @@ const KINDS = {
       used: 'integer?',
     },
   },
+  endpointHealth: {
+    key: ['product', 'endpoint'],
+    fields: {
+      product: 'text',
+      endpoint: 'text',
+      state: 'text',
+      since: 'integer',
+      checkedAt: 'integer',
+      failures: 'integer',
+      reason: 'text?',
+      latency: 'integer?',
+      hour: 'integer',
+      up: 'integer',
+      down: 'integer',
+      /** JSON. */
+      latencies: 'text',
+    },
+  },
+  endpointHour: {
+    key: ['product', 'hour', 'endpoint'],
+    fields: {
+      product: 'text',
+      endpoint: 'text',
+      hour: 'integer',
+      up: 'integer',
+      down: 'integer',
+      p50: 'integer?',
+      p95: 'integer?',
+      longest: 'integer?',
+    },
+  },
+  endpointChange: {
+    key: ['product', 'endpoint', 'at'],
+    fields: { product: 'text', endpoint: 'text', at: 'integer', state: 'text', reason: 'text?' },
+  },
   catalogVersion: {
     key: ['product', 'plan', 'version'],
     pageMax: 50,

@@ -33,15 +33,23 @@ interface WrittenDimension extends Omit<Product['dimensions'][number], 'unitSize
 }
 
 export function productFromJson(json: string): ProductBody {
-  const { dimensions, upgradeUrl, landing, productId, ...product } = JSON.parse(json) as Omit<
-    ProductBody,
-    'dimensions'
-  > & { readonly dimensions: readonly WrittenDimension[] }
+  const {
+    dimensions,
+    upgradeUrl,
+    landing,
+    productId,
+    endpoints = [],
+    ...product
+  } = JSON.parse(json) as Omit<ProductBody, 'dimensions' | 'endpoints'> & {
+    readonly dimensions: readonly WrittenDimension[]
+    readonly endpoints?: ProductBody['endpoints']
+  }
   return {
     ...product,
     productId,
     landing: { ...PLAIN_LANDING, ...landing },
     upgradeUrl: { aws: upgradeUrl.aws, direct: upgradeUrl.direct },
+    endpoints: endpoints.map(({ healthUrl, ...endpoint }) => ({ ...endpoint, healthUrl })),
     dimensions: dimensions.map(({ unitSize, holdAbove, price, ...dimension }) => ({
       ...dimension,
       unitSize: BigInt(unitSize),

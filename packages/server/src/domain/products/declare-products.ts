@@ -1,7 +1,8 @@
 import type { PlanVersion } from '../plans/plan-version.ts'
 import type { CatalogChanges, CatalogStore } from './catalog-store.ts'
-import type { CatalogVersions, ProductVersion } from './catalog-versions.ts'
+import { type CatalogVersions, type ProductVersion, productVersions } from './catalog-versions.ts'
 import { draftCatalog } from './draft-catalog.ts'
+import { joinEndpoints } from './endpoint.ts'
 import { checkNames } from './live-catalog.ts'
 import type { Product } from './product.ts'
 
@@ -36,7 +37,9 @@ export function decideDeclaration(
   for (const product of declared) {
     if (!isMeant(product.id)) continue
     const { plans, planVersions: _, ...body } = product
-    draft.setProduct(body)
+    // What the API added beside what is declared stays.
+    const known = productVersions(versions, product.id).at(-1)?.body.endpoints
+    draft.setProduct({ ...body, endpoints: joinEndpoints(body.endpoints, known) })
     // Whoever was on a plan before it was first written down was on this one.
     for (const [position, plan] of plans.entries())
       draft.setPlan(product.id, plan, { position, from: now, first: 0 })

@@ -3,7 +3,13 @@ import { DomainError } from '../error.ts'
 import type { Plan } from '../plans/plan.ts'
 import type { PlanVersion } from '../plans/plan-version.ts'
 import type { CatalogStore } from './catalog-store.ts'
-import { type CatalogVersions, NO_VERSIONS, type ProductVersion } from './catalog-versions.ts'
+import {
+  type CatalogVersions,
+  NO_VERSIONS,
+  type ProductVersion,
+  productVersions,
+} from './catalog-versions.ts'
+import { joinEndpoints } from './endpoint.ts'
 import { createProductCatalog, type Product, type ProductCatalog } from './product.ts'
 
 /** Declared products and those that were made by the API, with their plans as the ledger has them. */
@@ -63,7 +69,9 @@ export function productsAt(
   const ids = new Set(declared.map(({ id }) => id))
   const made = madeProducts(versions).filter(({ product }) => !ids.has(product))
   return [
-    ...declared.map((product) => withPlans(product, product.plans, versions.plans, time)),
+    ...declared.map((product) =>
+      withPlans(withEndpoints(product, versions), product.plans, versions.plans, time),
+    ),
     ...made.map(({ body }) => withPlans({ ...body, plans: [], planVersions: [] }, [], versions.plans, time)),
   ]
 }
@@ -77,6 +85,13 @@ export function madeProducts({ products }: CatalogVersions): readonly ProductVer
     .filter(({ version }) => version.origin === 'api')
     .sort((a, b) => a.madeAt - b.madeAt)
     .map(({ version }) => version)
+}
+
+/** With those that the API added beside what is declared. */
+function withEndpoints(product: Product, versions: CatalogVersions): Product {
+  const known = productVersions(versions, product.id).at(-1)?.body.endpoints
+  const endpoints = joinEndpoints(product.endpoints, known)
+  return endpoints.length === product.endpoints.length ? product : { ...product, endpoints }
 }
 
 function withPlans(

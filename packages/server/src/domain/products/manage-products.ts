@@ -4,6 +4,7 @@ import { checkDimension } from '../ledger-identity.ts'
 import type { Plan } from '../plans/plan.ts'
 import type { PlanVersion } from '../plans/plan-version.ts'
 import { aggregatedPer } from '../usage/aggregation.ts'
+import { checkCount, VERSIONS_MAX } from './catalog-limits.ts'
 import type { CatalogStore } from './catalog-store.ts'
 import {
   type CatalogVersions,
@@ -12,7 +13,9 @@ import {
   productVersions,
 } from './catalog-versions.ts'
 import { draftCatalog } from './draft-catalog.ts'
+import type { Endpoint } from './endpoint.ts'
 import { type LiveCatalog, madeProducts, productsAt } from './live-catalog.ts'
+import { createManageEndpoints, type ManageEndpoints } from './manage-endpoints.ts'
 import { createProductCatalog, type Product, type ProductCatalog } from './product.ts'
 
 /** Reads what somebody sent, by the rules of configuration. @throws {DomainError} `request.invalid` with each mistake */
@@ -20,6 +23,7 @@ export interface CatalogReader {
   product(given: unknown): Product
   /** @param product - with the plans that it is going to stand beside */
   plan(given: unknown, product: Product): Plan
+  endpoint(given: unknown): Endpoint
 }
 
 /** A change of a plan may be dated this far ahead. */
@@ -28,14 +32,12 @@ const AHEAD_MS_MAX = 5 * 366 * 86_400_000
 /** Every node has all of them in memory. */
 const PRODUCTS_MAX = 1_000
 const PLANS_MAX = 100
-/** A plan or product that a program changes all the time is a mistake of the program. */
-const VERSIONS_MAX = 1_000
 
 /** Whatever was dated ahead has come; the last that a date can say. */
 const END_OF_TIME = 8.64e15
 
 /** What a seller changes without a restart: what configuration declares is changed there alone. */
-export interface ManageProducts {
+export interface ManageProducts extends ManageEndpoints {
   /**
    * Makes a plan, or changes it from a time on. The same again changes nothing.
    *
@@ -63,7 +65,7 @@ export interface ManageProducts {
     actor: string,
   ): Promise<{ readonly product: Product; readonly created: boolean }>
   /**
-   * Its plans stay as they are unless the body has some: then those are its plans.
+   * Its plans and endpoints stay as they are unless the body has some: then those are its.
    *
    * @throws {DomainError} `product.not_found`, `product.declared`, `product.exists`, `dimension.fixed`, `request.invalid`
    */
@@ -113,7 +115,8 @@ export function createManageProducts(deps: {
     actor: string,
     check: (product: Product, versions: CatalogVersions) => void,
   ): Promise<{ product: Product; wasKnown: boolean }> {
-    const product = reader.product(given)
+    const read = reader.product(given)
+    const product = { ...read, endpoints: read.endpoints.map(onlyPublic) }
     refuseDeclared('product', product.id)
     await keepDimensions(product)
     const now = clock.now()
@@ -127,8 +130,11 @@ export function createManageProducts(deps: {
       checkCount(`versions of ${product.id}`, productVersions(versions, product.id).length, VERSIONS_MAX)
       const draft = draftCatalog(versions, { actor, origin: 'api', now })
       const { plans, planVersions: _, ...body } = product
-      draft.setProduct(body)
-      if (wasKnown && !givesPlans(given)) return draft.changes()
+      const endpoints = gives(given, 'endpoints')
+        ? body.endpoints
+        : (madeVersion(versions, product.id)?.body.endpoints ?? [])
+      draft.setProduct({ ...body, endpoints })
+      if (wasKnown && !gives(given, 'plans')) return draft.changes()
       for (const [position, plan] of plans.entries()) draft.setPlan(product.id, plan, { position, from: now })
       for (const { body } of versions.plans.filter((version) => version.product === product.id))
         if (!plans.some(({ id }) => id === body.id)) draft.retirePlan(product.id, body.id)
@@ -148,6 +154,14 @@ export function createManageProducts(deps: {
   }
 
   return {
+    ...createManageEndpoints({
+      catalog,
+      reader: { endpoint: (id, given) => onlyPublic(reader.endpoint(withId(given, id))) },
+      knownProduct,
+      change,
+      configuration,
+      clock,
+    }),
     async putPlan(name, { id, body, from }, actor) {
       const product = await knownProduct(name)
       refuseDeclared('plan', product.id, id)
@@ -194,7 +208,8 @@ export function createManageProducts(deps: {
       await catalog.refresh()
       const { product, wasKnown } = await setProduct(given, actor, (asked, versions) => {
         const known = madeVersion(versions, asked.id)
-        if (known === undefined || isSame(asked, known, versions)) return
+        const same = gives(given, 'endpoints') ? asked : { ...asked, endpoints: known?.body.endpoints ?? [] }
+        if (known === undefined || isSame(same, known, versions)) return
         throw new DomainError('product.exists', `there is a product ${asked.id}: PUT changes it`)
       })
       return { product, created: !wasKnown }
@@ -207,11 +222,6 @@ export function createManageProducts(deps: {
   }
 }
 
-function checkCount(what: string, count: number, max: number): void {
-  if (count <= max) return
-  throw new DomainError('request.invalid', `there are ${max} ${what}: that is as many as there can be`)
-}
-
 /** The body of a PUT need not repeat the name in its path, and does not contradict it. */
 function withId(given: unknown, id: string): unknown {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return given
@@ -220,8 +230,15 @@ function withId(given: unknown, id: string): unknown {
   return { ...given, id }
 }
 
-function givesPlans(given: unknown): boolean {
-  return typeof given === 'object' && given !== null && 'plans' in given
+function gives(given: unknown, name: 'plans' | 'endpoints'): boolean {
+  return typeof given === 'object' && given !== null && name in given
+}
+
+/** Whoever may change products may not make this server knock at the doors of its own network. */
+function onlyPublic(endpoint: Endpoint): Endpoint {
+  if (endpoint.allowPrivate)
+    throw new DomainError('request.invalid', 'allowPrivate must be left out: only configuration says it')
+  return { ...endpoint, origin: 'api' }
 }
 
 function checkDate(from: number | undefined, now: number): void {

@@ -1,6 +1,7 @@
 import type { Plan } from '../plans/plan.ts'
 import { type Plans, planAt } from '../plans/plan-version.ts'
 import type { Aggregation, AggregationPeriod } from '../usage/aggregation.ts'
+import type { Endpoint } from './endpoint.ts'
 
 /** How AWS knows who used something. One product speaks one of the two (facts: legacy and license metering bill twice). */
 export type MeteringIdentity = 'license' | 'legacy'
@@ -63,6 +64,8 @@ export interface Product extends Plans {
   readonly dimensions: readonly Dimension[]
   /** Where one moves up to another plan, by the channel that a buyer came through. */
   readonly upgradeUrl: { readonly aws: string | undefined; readonly direct: string | undefined }
+  /** Where it serves, and where each place says how it is. */
+  readonly endpoints: readonly Endpoint[]
 }
 
 /** What the landing page of a listing shows, as its seller wrote it. */
@@ -104,6 +107,7 @@ export const USAGE_PRODUCT = {
   landing: PLAIN_LANDING,
   planVersions: [],
   upgradeUrl: { aws: undefined, direct: undefined },
+  endpoints: [],
 } as const
 
 /** Base units in one billed unit: the divisor of everything that AWS is sent. */

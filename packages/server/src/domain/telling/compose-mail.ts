@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { type LandingPage, PLAIN_LANDING, type Product } from '../products/product.ts'
 import type { Contact } from '../subscriptions/buyer.ts'
 import type { DomainEvent, DomainEventType } from './domain-event.ts'
-import { licenseOf, subscriptionView } from './event-message.ts'
+import { isOfBuyer, licenseOf, subscriptionView } from './event-message.ts'
 import type { Mail, MailAddress } from './mail.ts'
 
 /** Contacts of one buyer that are told of a start or an end: those who registered last. */
@@ -126,6 +126,8 @@ const SELLER_SUBJECTS: Partial<Record<DomainEventType, string>> = {
   'subscription.ended': 'a subscription has ended',
   'subscription.renewed': 'a subscription was renewed',
   'subscription.successor_unclear': 'a renewal needs your decision',
+  'endpoint.down': 'an endpoint is down',
+  'endpoint.up': 'an endpoint is up again',
 }
 
 const SELLER_NOTES: Partial<Record<DomainEventType, string>> = {
@@ -156,6 +158,7 @@ export function composeSellerMails(
   const subject = SELLER_SUBJECTS[event.type]
   if (subject === undefined || to.length === 0) return []
   const title = product?.title ?? event.product
+  if (!isOfBuyer(event)) return [endpointMail(event, title, to, subject)]
   const view = subscriptionView(event)
   const facts = [
     ['Product', `${title} (${event.product})`],
@@ -178,6 +181,31 @@ export function composeSellerMails(
       ],
     ),
   ]
+}
+
+/** A note to the seller about what is sold: no buyer has a part in it. */
+function endpointMail(event: DomainEvent, title: string, to: readonly string[], subject: string): Mail {
+  const { endpoint, reason, downSince } = event.data
+  const { id, url } = (endpoint ?? {}) as { readonly id?: string; readonly url?: string }
+  const facts = [
+    ['Product', `${title} (${event.product})`],
+    ['Endpoint', id],
+    ['Address', url],
+    ['Why', reason],
+    ['Down since', downSince],
+    ['When', new Date(event.at).toISOString()],
+    ['Event', event.id],
+  ].flatMap(([name, value]) => (typeof value === 'string' ? [`${name}: ${value}`] : []))
+  const note =
+    event.type === 'endpoint.down'
+      ? 'It failed its health probe several times in a row.'
+      : 'It answers its health probe again.'
+  return toMail(
+    event,
+    to.map((address) => ({ name: undefined, address })),
+    `${title}: ${subject}`,
+    [note, ...facts],
+  )
 }
 
 function nextSteps({ nextSteps }: LandingPage): readonly Block[] {

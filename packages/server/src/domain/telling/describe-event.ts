@@ -20,6 +20,8 @@ export const EVENT_MEANINGS: Readonly<Record<DomainEventType, string>> = {
   'entitlements.changed': 'What AWS grants is other than before.',
   'quota.threshold_reached':
     'So many percent (80 or 100) of a limit of a day or longer are used. Of a plan that was changed meanwhile it is told again.',
+  'endpoint.down': 'An endpoint of a product failed its health probe several times in a row.',
+  'endpoint.up': 'An endpoint that was down is up again.',
   'key.created':
     'An API key was made. Neither its secret nor its user is told: `GET /keys/{id}` says whose it is.',
   'key.rotated': 'An API key was replaced by another, `replacement`; it works on until `usableUntil`.',

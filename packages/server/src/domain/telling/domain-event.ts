@@ -1,7 +1,7 @@
 import type { Subscription } from '../subscriptions/subscription.ts'
 
 /**
- * What happened to a buyer, told to the seller's systems. A name never changes its meaning; new ones may come.
+ * What happened to a buyer, or to what is sold, told to the seller's systems. A name never changes its meaning; new ones may come.
  *
  * - `buyer.registered`: somebody gave their details on the landing page (again, or first)
  * - `subscription.created`: registered; AWS has not said yet that access starts. Opened by the seller: it starts at once
@@ -15,6 +15,7 @@ import type { Subscription } from '../subscriptions/subscription.ts'
  * - `subscription.successor_unclear`: AWS renewed it and several could be the successor: a person chooses
  * - `entitlements.changed`: capacities that AWS grants
  * - `quota.threshold_reached`: 80 % or all of a limit of a day or longer is used
+ * - `endpoint.down`, `endpoint.up`: an endpoint of a product stopped saying that it is well, or does so again
  * - `key.created`, `key.rotated`, `key.revoked`: an API key of an end user
  * - `visitor.converted`: somebody who used the product without a key became this buyer
  */
@@ -32,6 +33,8 @@ export type DomainEventType =
   | 'subscription.successor_unclear'
   | 'entitlements.changed'
   | 'quota.threshold_reached'
+  | 'endpoint.down'
+  | 'endpoint.up'
   | 'key.created'
   | 'key.rotated'
   | 'key.revoked'
@@ -51,6 +54,8 @@ export const DOMAIN_EVENT_TYPES: readonly DomainEventType[] = [
   'subscription.successor_unclear',
   'entitlements.changed',
   'quota.threshold_reached',
+  'endpoint.down',
+  'endpoint.up',
   'key.created',
   'key.rotated',
   'key.revoked',
@@ -64,6 +69,7 @@ export interface DomainEvent {
   readonly type: DomainEventType
   readonly at: number
   readonly product: string
+  /** Empty where it is about the seller's own. */
   readonly buyer: string
   /** Its events are delivered in order. The buyer's id where it is about all that the buyer has. */
   readonly subscription: string

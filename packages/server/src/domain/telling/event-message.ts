@@ -16,9 +16,10 @@ export function eventMessage(event: DomainEvent): EventMessage {
     timestamp: new Date(event.at).toISOString(),
     data: {
       product: event.product,
-      ...(event.subscription !== event.buyer && { subscription: { id: event.subscription } }),
+      ...(isOfBuyer(event) &&
+        event.subscription !== event.buyer && { subscription: { id: event.subscription } }),
       ...event.data,
-      buyer: { id: event.buyer },
+      ...(isOfBuyer(event) && { buyer: { id: event.buyer } }),
     },
   }
 }
@@ -30,6 +31,7 @@ export function provisioningMessage(
   contacts: readonly Contact[],
 ): EventMessage {
   const message = eventMessage(event)
+  if (!isOfBuyer(event)) return message
   return {
     ...message,
     data: {
@@ -48,6 +50,11 @@ export function provisioningMessage(
       },
     },
   }
+}
+
+/** Or is it about the seller's own? */
+export function isOfBuyer({ buyer }: Pick<DomainEvent, 'buyer'>): boolean {
+  return buyer !== ''
 }
 
 /** The subscription as it was when the event happened; empty where the event does not say. */

@@ -57,6 +57,8 @@ const SELLER_MAIL_TYPES: readonly DomainEventType[] = [
   'subscription.ended',
   'subscription.renewed',
   'subscription.successor_unclear',
+  'endpoint.down',
+  'endpoint.up',
 ]
 
 /** Who is told, by the configuration's section `events`. */

@@ -311,6 +311,8 @@ export interface Alarm {
     | 'notifications'
     /** A standby of the database took over. */
     | 'failover'
+    /** An endpoint of a product does not say that it is well. */
+    | 'endpoint_down'
   readonly subject: string
   readonly message: string
   readonly at: number

@@ -9,6 +9,7 @@ import type { HttpDeps } from '../deps.ts'
 import { DoorError } from '../problem.ts'
 import { productFilter } from '../product-scope.ts'
 import { Name, problems, ref } from '../schemas.ts'
+import { endpointRoutes } from './endpoints.ts'
 import {
   PlanBody,
   PlanInput,
@@ -30,7 +31,7 @@ import { actorOf } from './subscriptions/manage-subscriptions.ts'
 
 /** What is sold, and on which plans. */
 export function productRoutes(
-  deps: Pick<HttpDeps, 'catalog' | 'manageProducts' | 'clock'>,
+  deps: Pick<HttpDeps, 'catalog' | 'manageProducts' | 'health' | 'clock'>,
 ): FastifyPluginAsyncTypebox {
   const { catalog, manageProducts, clock } = deps
   const visible = (key: ServiceKey | undefined, name: string): Product =>
@@ -50,6 +51,7 @@ export function productRoutes(
 
   return async (app) => {
     for (const schema of PRODUCT_SCHEMAS) app.addSchema(schema)
+    await app.register(endpointRoutes(deps))
     const params = Type.Object({ product: Name })
     const planParams = Type.Object({ product: Name, plan: Name })
     const items = <T extends Parameters<typeof ref>[0]>(schema: T) =>

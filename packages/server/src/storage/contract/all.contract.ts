@@ -8,6 +8,7 @@ import { hardFollowingCases } from './hard-cases-following.contract.ts'
 import { hardHealingCases } from './hard-cases-healing.contract.ts'
 import { hardMeteringCases } from './hard-cases-metering.contract.ts'
 import { hardOrderCases } from './hard-cases-order.contract.ts'
+import { healthStoreContract } from './health-store.contract.ts'
 import { ledgerContract } from './ledger.contract.ts'
 import { lifecycleContract } from './lifecycle.contract.ts'
 import { manyTellersContract } from './many-tellers.contract.ts'
@@ -59,5 +60,6 @@ export function ledgerContracts(name: string, open: OpenStores, runs = MANY): vo
   apiKeysContract(name, () => openTelling(open))
   quotaStoreContract(name, open, runs.quotas)
   visitorsContract(name, open, runs.quotas)
+  healthStoreContract(name, open)
   workLeasesContract(name, async () => (await open()).leases)
 }

@@ -33,7 +33,7 @@ function aNode(stores: Stores, declared: readonly Product[], clock: ReturnType<t
   const manage = createManageProducts({
     catalog,
     store: stores.catalogStore,
-    reader: createCatalogReader('us-east-1'),
+    reader: createCatalogReader('us-east-1', 'simulated'),
     checkDimensions: stores.checkDimensions,
     adopt: ({ productCode, id }) => stores.cases.adopt(productCode, id),
     configuration: 'tollkeeper.yaml',

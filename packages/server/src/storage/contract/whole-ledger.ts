@@ -1,3 +1,4 @@
+import { judgeProbe, type ProbeOutcome } from '../../domain/health/endpoint-health.ts'
 import { hashSecret } from '../../domain/keys/key-secret.ts'
 import { createManageApiKeys } from '../../domain/keys/manage-api-keys.ts'
 import { generateSecret } from '../../domain/keys/service-key.ts'
@@ -103,6 +104,7 @@ export async function fillLedger(stores: Stores, now = utc('2026-11-21T10:30')) 
   clock.set(utc('2026-12-01T04:20'))
   await close()
   await report(buyer, 'open', 3.21, { tags: { team: 'a', note: 'a=+1' } })
+  await noteHealth(stores, now)
   await usage.raise({ kind: 'in_doubt', subject: 'rec_1', message: 'a person must look', at: clock.now() })
 
   await fanOutAll({ outbox: stores.outbox, clock }, [sink])
@@ -149,6 +151,17 @@ export async function fillLedger(stores: Stores, now = utc('2026-11-21T10:30')) 
 }
 
 /** What was used of a limit that starts anew and of one that never does, and what is held of both. */
+/** An endpoint that was up, and is down. */
+async function noteHealth({ health }: Stores, now: number): Promise<void> {
+  const endpoint = { id: 'api', url: 'https://api.example.com', downAfter: 1 }
+  const note = (at: number, outcome: ProbeOutcome) =>
+    health.record({ product: 'demo', endpoint: 'api' }, (before) =>
+      judgeProbe('demo', endpoint, before, outcome, at),
+    )
+  await note(now, { kind: 'up', latencyMs: 12 })
+  await note(now + HOUR, { kind: 'failed', reason: 'HTTP 503' })
+}
+
 async function useQuotas({ quotas }: Stores, holder: string, now: number): Promise<void> {
   const limits = limitsAt(
     [

@@ -7,6 +7,7 @@ import { createDynamoCatalogStore } from './catalog-store.ts'
 import { type DynamoPlace, openDynamoClient } from './client.ts'
 import { createDynamoTable } from './dynamo-table.ts'
 import { createDynamoEntitlementStore } from './entitlements.ts'
+import { createDynamoHealthStore } from './health-store.ts'
 import { createDynamoSubscriptionHistory } from './history.ts'
 import { createDynamoLedgerCopy } from './ledger-copy.ts'
 import { createDynamoLedgerGuard } from './ledger-guard.ts'
@@ -58,6 +59,7 @@ export async function openDynamoStores(place: DynamoPlace, settings: DynamoSetti
       audit: createDynamoAuditTrail(table),
       quotas: createDynamoQuotaStore(table),
       visitors: createDynamoVisitorStore(table),
+      health: createDynamoHealthStore(table),
       leases: createDynamoWorkLeases(table),
       // No version has taken anything away from a table yet.
       checkLevel: async () => {},

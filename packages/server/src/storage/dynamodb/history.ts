@@ -34,6 +34,7 @@ const ALARM_KINDS = Object.keys({
   delivery_dead: true,
   notifications: true,
   failover: true,
+  endpoint_down: true,
 } satisfies Record<Alarm['kind'], true>) as Alarm['kind'][]
 
 export function createDynamoSubscriptionHistory(

@@ -267,6 +267,28 @@ export const admissionKey = (key: Uint8Array): Key => ({
   sk: 'A',
 })
 
+// Endpoints of a product: how they are, how each hour was, and when they changed, newest first
+
+const HOURS_END = 99_999_999
+const TIMES_END = 999_999_999_999_999
+export const healthPartition = (product: string): string => `HEALTH#${part(product)}`
+export const healthPrefix = 'S#'
+export const healthKey = (product: string, endpoint: string): Key => ({
+  pk: healthPartition(product),
+  sk: `${healthPrefix}${part(endpoint)}`,
+})
+export const healthHourPrefix = 'H#'
+export const healthHourKey = (product: string, hour: number, endpoint: string): Key => ({
+  pk: healthPartition(product),
+  sk: `${healthHourPrefix}${padded(HOURS_END - hour, 8)}#${part(endpoint)}`,
+})
+export const healthChangesPrefix = 'C#'
+export const healthChangePrefix = (endpoint: string): string => `${healthChangesPrefix}${part(endpoint)}#`
+export const healthChangeKey = (product: string, endpoint: string, at: number): Key => ({
+  pk: healthPartition(product),
+  sk: `${healthChangePrefix(endpoint)}${padded(TIMES_END - at)}`,
+})
+
 // What a person should look at
 
 export const alarmPartition = (kind: string): string => `ALARM#${kind}`

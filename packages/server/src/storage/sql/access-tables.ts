@@ -28,6 +28,22 @@ CREATE INDEX api_key_buyer ON api_key (buyer, created_at, id);
 CREATE INDEX api_key_subscription ON api_key (subscription, created_at, id) WHERE subscription IS NOT NULL;
 CREATE INDEX api_key_user ON api_key (user_id, created_at, id) WHERE user_id IS NOT NULL;
 
+-- how endpoints are and were
+CREATE TABLE endpoint_health (
+  product TEXT NOT NULL, endpoint TEXT NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL, checked_at INTEGER NOT NULL,
+  failures INTEGER NOT NULL, reason TEXT, latency INTEGER, hour INTEGER NOT NULL, up INTEGER NOT NULL, down INTEGER NOT NULL,
+  latencies TEXT NOT NULL, PRIMARY KEY (product, endpoint)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE endpoint_hour (
+  product TEXT NOT NULL, endpoint TEXT NOT NULL, hour INTEGER NOT NULL, up INTEGER NOT NULL, down INTEGER NOT NULL,
+  p50 INTEGER, p95 INTEGER, longest INTEGER, PRIMARY KEY (product, hour, endpoint)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE endpoint_change (
+  product TEXT NOT NULL, endpoint TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT,
+  PRIMARY KEY (product, endpoint, at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX endpoint_change_product ON endpoint_change (product, at);
+
 -- products and plans
 CREATE TABLE catalog_version (
   product TEXT NOT NULL, plan TEXT NOT NULL, version INTEGER NOT NULL, from_ms INTEGER NOT NULL, position INTEGER NOT NULL,

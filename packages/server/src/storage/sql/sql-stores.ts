@@ -6,6 +6,7 @@ import { createSqlBuyerStore } from './buyer-store.ts'
 import { createSqlCatalogStore } from './catalog-store.ts'
 import type { SqlDatabase } from './database.ts'
 import { createSqlEntitlementStore } from './entitlement-store.ts'
+import { createSqlHealthStore } from './health-store.ts'
 import { createSqlLedgerCopy } from './ledger-copy.ts'
 import { checkDimensions, claimLedger } from './ledger-identity.ts'
 import { ledgerSecret } from './ledger-secret.ts'
@@ -45,6 +46,7 @@ export function createSqlStores(database: SqlDatabase, { writer, slices, ...own 
     audit: createSqlAuditTrail(database),
     quotas: createSqlQuotaStore(database),
     visitors: createSqlVisitorStore(database),
+    health: createSqlHealthStore(database),
     leases: createSqlWorkLeases(database, slices),
     claimLedger: (wanted) => claimLedger(database, wanted),
     checkDimensions: (catalog) => checkDimensions(database, catalog),

@@ -170,6 +170,34 @@ const landingFields = {
   fields: Type.Array(Type.Object({ name: Type.String(), required: Type.Boolean() })),
 }
 
+export const endpointFields = {
+  id: Type.String({ description: 'Unique within the product.' }),
+  url: Type.String({ description: 'Where it serves.' }),
+  healthUrl: Type.Optional(
+    Type.String({
+      description:
+        'Where it says how it is: any 2xx is up. `https://` in shadow and live mode. Without it nobody asks.',
+    }),
+  ),
+  everySeconds: Type.Integer({ description: 'From one question to the next.' }),
+  timeoutSeconds: Type.Integer({ description: 'How long an answer may take.' }),
+  downAfter: Type.Integer({ description: 'So many failures in a row make it down.' }),
+  allowPrivate: Type.Boolean({
+    description: 'May be on a private network. Only configuration says so.',
+  }),
+  origin: versionFields.origin,
+}
+
+export const EndpointBody = Type.Object(endpointFields, {
+  $id: 'Endpoint',
+  description: 'An address at which a product serves.',
+})
+
+export const EndpointInput = Type.Partial(Type.Object({ ...endpointFields, origin: Type.Unknown() }), {
+  $id: 'EndpointInput',
+  description: 'An endpoint in the words of `tollkeeper.yaml`.',
+})
+
 const productFields = {
   id: Type.String(),
   title: Type.String(),
@@ -195,6 +223,7 @@ export const ProductBody = Type.Object(
     ...productFields,
     landing: Type.Object(landingFields),
     dimensions: Type.Array(Type.Object(dimensionFields)),
+    endpoints: Type.Array(ref(EndpointBody)),
     plans: Type.Array(ref(PlanBody), { description: 'As they are now.' }),
     origin: versionFields.origin,
   },
@@ -206,6 +235,7 @@ export const ProductVersionBody = Type.Object(
     ...productFields,
     landing: Type.Object(landingFields),
     dimensions: Type.Array(Type.Object(dimensionFields)),
+    endpoints: Type.Array(ref(EndpointBody)),
     ...versionFields,
     actor: Type.String(),
     at: Time,
@@ -218,6 +248,9 @@ export const ProductInput = Type.Partial(
     ...productFields,
     landing: Type.Partial(Type.Object(landingFields)),
     dimensions: Type.Array(Type.Partial(Type.Object(dimensionInput))),
+    endpoints: Type.Array(Type.Partial(Type.Object({ ...endpointFields, origin: Type.Unknown() })), {
+      description: 'Left out: they stay as they are.',
+    }),
     plans: Type.Array(Type.Partial(Type.Object({ ...planInput, ...computed })), {
       description: 'Of a product that is there: its plans from now on. Left out: they stay as they are.',
     }),
@@ -226,7 +259,52 @@ export const ProductInput = Type.Partial(
   { $id: 'ProductInput', description: 'A product in the words of `tollkeeper.yaml`.' },
 )
 
+const UptimeBody = Type.Object({
+  up: Type.Integer({ description: 'Good answers.' }),
+  down: Type.Integer({ description: 'Failures.' }),
+  percent: Type.Optional(
+    Type.Number({ description: 'Two decimals, rounded down; absent where nobody asked.' }),
+  ),
+})
+
+const HealthState = Type.Enum(['unknown', 'up', 'down'])
+
+export const HealthBody = Type.Object(
+  {
+    endpoint: Type.String(),
+    url: Type.String(),
+    state: HealthState,
+    since: Type.Optional(Type.String({ format: 'date-time', description: 'It has been so since then.' })),
+    checkedAt: Type.Optional(Type.String({ format: 'date-time', description: 'When it was last asked.' })),
+    latencyMs: Type.Optional(Type.Integer({ description: 'Of the last good answer.' })),
+    failures: Type.Integer({ description: 'In a row, up to now.' }),
+    reason: Type.Optional(Type.String({ description: 'Why it failed last, or is not asked.' })),
+    uptime: Type.Object({ '24h': UptimeBody, '7d': UptimeBody, '30d': UptimeBody }),
+    changes: Type.Array(Type.Object({ at: Time, state: HealthState, reason: Type.Optional(Type.String()) }), {
+      description: 'The last twenty, newest first.',
+    }),
+  },
+  { $id: 'EndpointHealth', description: 'How an endpoint is, and was.' },
+)
+
+export const HealthHourBody = Type.Object(
+  {
+    endpoint: Type.String(),
+    hour: Type.String({ format: 'date-time', description: 'When it began.' }),
+    up: Type.Integer({ description: 'Good answers.' }),
+    down: Type.Integer({ description: 'Failures.' }),
+    p50Ms: Type.Optional(Type.Integer({ description: 'Half of the good answers took no longer.' })),
+    p95Ms: Type.Optional(Type.Integer()),
+    maxMs: Type.Optional(Type.Integer()),
+  },
+  { $id: 'EndpointHour' },
+)
+
 export const PRODUCT_SCHEMAS = [
+  HealthBody,
+  HealthHourBody,
+  EndpointBody,
+  EndpointInput,
   PlanBody,
   PlanVersionBody,
   PlanInput,

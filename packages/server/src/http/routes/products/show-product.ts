@@ -2,10 +2,13 @@ import type { Static } from 'typebox'
 import type { Plan } from '../../../domain/plans/plan.ts'
 import type { PlanVersion } from '../../../domain/plans/plan-version.ts'
 import type { ProductVersion } from '../../../domain/products/catalog-versions.ts'
+import type { Endpoint } from '../../../domain/products/endpoint.ts'
 import type { Dimension, Product } from '../../../domain/products/product.ts'
 import { timeText } from '../subscriptions/subscription-body.ts'
 import {
   COMPUTED,
+  type EndpointBody,
+  type EndpointInput,
   type PlanBody,
   type PlanInput,
   type PlanVersionBody,
@@ -25,9 +28,35 @@ export function planSection({ from: _, ...given }: Static<typeof PlanInput>): Re
 export function productSection({
   origin: _,
   plans,
+  endpoints,
   ...given
 }: Static<typeof ProductInput>): Record<string, unknown> {
-  return { ...given, ...(plans !== undefined && { plans: plans.map(planSection) }) }
+  return {
+    ...given,
+    ...(plans !== undefined && { plans: plans.map(planSection) }),
+    ...(endpoints !== undefined && { endpoints: endpoints.map(endpointSection) }),
+  }
+}
+
+export function endpointSection({
+  origin: _,
+  ...given
+}: Static<typeof EndpointInput>): Record<string, unknown> {
+  return given
+}
+
+export function toEndpointBody({
+  everyMs,
+  timeoutMs,
+  healthUrl,
+  ...endpoint
+}: Endpoint): Static<typeof EndpointBody> {
+  return {
+    ...endpoint,
+    ...present({ healthUrl }),
+    everySeconds: everyMs / 1000,
+    timeoutSeconds: timeoutMs / 1000,
+  }
 }
 
 export function toPlan({ trial, price, features, limits, included, ...plan }: Omit<Plan, 'isRetired'>) {
@@ -99,6 +128,7 @@ function toFields(product: Omit<Product, 'plans' | 'planVersions'>) {
     upgradeUrl: present(upgradeUrl),
     landing: { ...present(product.landing), fields: [...product.landing.fields] },
     dimensions: product.dimensions.map(toDimension),
+    endpoints: product.endpoints.map(toEndpointBody),
   }
 }
 

@@ -8,6 +8,9 @@ import { big, int, text, texts } from '../fields.ts'
 import {
   catalogPartition,
   catalogTextPartition,
+  healthChangesPrefix,
+  healthHourPrefix,
+  healthPrefix,
   mailPartition,
   padded,
   saltPartition,
@@ -474,6 +477,23 @@ export const KIND_READERS: Readonly<Record<LedgerKindName, KindReader>> = {
   visitorSolution: {
     where: { pkPrefix: 'SOLUTION#' },
     rows: (item) => [{ ...fields(item, 'id'), expiresAt: big(item.until) }],
+  },
+  endpointHealth: {
+    where: { pkPrefix: 'HEALTH#', skPrefix: healthPrefix },
+    rows: (item) => [
+      {
+        ...fields(item, 'product', 'endpoint', 'state', 'since', 'checkedAt', 'failures', 'reason'),
+        ...fields(item, 'latency', 'hour', 'up', 'down', 'latencies'),
+      },
+    ],
+  },
+  endpointHour: {
+    where: { pkPrefix: 'HEALTH#', skPrefix: healthHourPrefix },
+    rows: (item) => [fields(item, 'product', 'endpoint', 'hour', 'up', 'down', 'p50', 'p95', 'longest')],
+  },
+  endpointChange: {
+    where: { pkPrefix: 'HEALTH#', skPrefix: healthChangesPrefix },
+    rows: (item) => [fields(item, 'product', 'endpoint', 'at', 'state', 'reason')],
   },
   catalogVersion: {
     where: { pk: catalogPartition },

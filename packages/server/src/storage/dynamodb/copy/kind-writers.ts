@@ -15,6 +15,9 @@ import {
   catalogVersionKey,
   contractKey,
   haltKey,
+  healthChangeKey,
+  healthHourKey,
+  healthKey,
   includedKey,
   isolationKey,
   lateKey,
@@ -249,6 +252,16 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
     batch.put(visitorHashItem({ hash: str(row.hash), salt: num(row.salt) }, str(row.visitor))),
   visitorSolution: (row, { batch }) =>
     batch.put(solutionItem({ id: str(row.id), expiresAt: num(row.expiresAt) })),
+  endpointHealth: (row, { batch }) =>
+    batch.put(item(healthKey(str(row.product), str(row.endpoint)), row, ...Object.keys(row))),
+  endpointHour: (row, { batch }) =>
+    batch.put(
+      item(healthHourKey(str(row.product), num(row.hour), str(row.endpoint)), row, ...Object.keys(row)),
+    ),
+  endpointChange: (row, { batch }) =>
+    batch.put(
+      item(healthChangeKey(str(row.product), str(row.endpoint), num(row.at)), row, ...Object.keys(row)),
+    ),
   catalogVersion: (row, { batch }) => {
     const key = catalogVersionKey(str(row.product), str(row.plan), num(row.version))
     const { body, ...rest } = row
