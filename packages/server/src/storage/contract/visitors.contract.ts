@@ -109,6 +109,41 @@ export function visitorsContract(name: string, open: OpenStores, runs: number): 
       expect(await visitors.find(hashes(4, 3))).toBeUndefined()
     })
 
+    it('are known on a node for some seconds without a look at the store', async () => {
+      const node = await open()
+      const clock = aClock(NOW)
+      const asked: string[] = []
+      const noted =
+        <Args extends unknown[], T>(step: string, work: (...args: Args) => Promise<T>) =>
+        (...args: Args): Promise<T> => {
+          asked.push(step)
+          return work(...args)
+        }
+      const { find, see, salts } = node.visitors
+      const gate = createVisitorGate({
+        ...node,
+        visitors: {
+          ...node.visitors,
+          find: noted('find', find),
+          see: noted('see', see),
+          salts: noted('salts', salts),
+        },
+        challenges: nobodyAsks,
+        clock,
+        settings: { saltMs: LIFE, newPerAddress: undefined },
+      })
+      const come = () => gate.find('demo', { ip: '192.0.2.1' }, 'consume')
+      await come()
+      expect(asked).toEqual(['salts', 'find', 'see'])
+      for (let n = 0; n < 20; n++) await come()
+      clock.set(NOW + 4_999)
+      await come()
+      expect(asked).toHaveLength(3)
+      clock.set(NOW + 5_000)
+      await come()
+      expect(asked).toEqual(['salts', 'find', 'see', 'find'])
+    })
+
     it('come in by a solution once, on whichever node', async () => {
       const [one, two] = await startNodes(2)
       const solution = { id: 'nonce', expiresAt: NOW + 600_000 }
