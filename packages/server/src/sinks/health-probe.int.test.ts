@@ -128,6 +128,12 @@ it('knocks at no door inside: neither by address nor by a name that leads there'
 })
 
 it('leaves this machine for nobody in simulated mode: what is elsewhere is not known', async () => {
-  const resolve = async () => [{ address: '93.184.215.14', family: 4 }]
+  const looked: string[] = []
+  const resolve = async (name: string) => {
+    looked.push(name)
+    return [{ address: '93.184.215.14', family: 4 }]
+  }
   expect(await ask('https://api.example.com/', { resolve })).toMatchObject({ kind: 'skipped' })
+  expect(looked).toEqual([])
+  expect(await ask('https://localhost/', { resolve })).toMatchObject({ kind: 'skipped' })
 })

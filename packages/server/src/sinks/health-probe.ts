@@ -9,6 +9,7 @@ import { type AddressRules, onlyThese, Refused, resolveAllowed, resolveFailure }
 const BODY_BYTES_MAX = 65_536
 const REDIRECTS_MAX = 3
 const FAILING_NAMES_MAX = 5
+const ON_THIS_MACHINE = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
 export interface HealthProbeOptions extends Pick<AddressRules, 'resolve'> {
   readonly policyOf: (endpoint: { readonly allowPrivate: boolean }) => AddressPolicy
@@ -64,6 +65,9 @@ async function get(
   const { policy, userAgent, signal } = rules
   if (url.protocol !== 'https:' && policy === 'public')
     throw new Refused('it is plain HTTP: use `https://`, or set `allowPrivate` if it is meant')
+  // Not even its name is looked up.
+  if (policy === 'loopback' && !ON_THIS_MACHINE.test(url.hostname))
+    throw new Refused('it is not on this machine, which simulated mode does not leave')
   const addresses = await resolveAllowed(url, rules, signal).catch((error: unknown) => {
     throw error instanceof Refused || signal.aborted ? error : new Refusal(resolveFailure(error))
   })

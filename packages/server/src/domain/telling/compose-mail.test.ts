@@ -161,6 +161,21 @@ describe('a note to the seller', () => {
     expect(mail!.text).toContain('AWS account: 123456789012')
   })
 
+  it('says which endpoint is down and why, and speaks of no buyer', () => {
+    const data = {
+      endpoint: { id: 'api', url: 'https://api.demo.example/' },
+      reason: 'HTTP 503',
+      failures: 3,
+    }
+    const event = anEvent({ type: 'endpoint.down', buyer: '', subscription: 'endpoint:demo/api', data })
+    const [mail] = composeSellerMails(event, PRODUCT, ['ops@demo.example'])
+    expect(mail?.subject).toBe('Demo & Co: an endpoint is down')
+    for (const said of ['Endpoint: api', 'Address: https://api.demo.example/', 'Why: HTTP 503'])
+      expect(mail?.text).toContain(said)
+    expect(mail?.text).not.toContain('Subscription')
+    expect(composeBuyerMails(event, PRODUCT, [aContact()], [])).toEqual([])
+  })
+
   it('still goes out for a product that is no longer configured', () => {
     expect(composeSellerMails(anEvent(), undefined, ['ops@demo.example'])[0]!.subject).toBe(
       'demo: a buyer registered',

@@ -71,3 +71,16 @@ it('says who the buyer is only to those who provision', () => {
   })
   expect(JSON.stringify(eventMessage(EVENT))).not.toContain('ada@')
 })
+
+it('names neither buyer nor subscription where it is about the seller’s own', () => {
+  const data = { endpoint: { id: 'api', url: 'https://api.example.com/' } }
+  const event: DomainEvent = {
+    ...EVENT,
+    type: 'endpoint.up',
+    buyer: '',
+    subscription: 'endpoint:demo/api',
+    data,
+  }
+  expect(eventMessage(event).data).toEqual({ product: 'demo', ...data })
+  expect(provisioningMessage(event, undefined, []).data).toEqual({ product: 'demo', ...data })
+})
