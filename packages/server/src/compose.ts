@@ -502,6 +502,7 @@ export async function composeEngine(
     findVisitor: visitors.find,
     catalog,
     quotas: ledger.quotas,
+    usage,
     ingest,
     outbox: ledger.outbox,
     clock,

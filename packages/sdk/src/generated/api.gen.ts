@@ -778,9 +778,10 @@ export interface ReservationAnswer {
   readonly features?: Readonly<Record<string, unknown>> | undefined
   readonly trialEndsAt?: string | undefined
   readonly upgrade?: Upgrade | undefined
-  /** Missing where it is refused. */
+  /** Missing where it is refused. `settled`: this id was, before; its work is done. */
   readonly reservation?: {
     readonly id: string
+    readonly state: 'held' | 'settled'
     readonly expiresAt: string
   } | undefined
 }

@@ -193,6 +193,7 @@ export async function anApp({
       findVisitor: visitors.find,
       catalog,
       quotas,
+      usage,
       ingest,
       outbox: createSqlOutboxStore(database),
       clock,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { PLAIN_PLAN, type Plan } from '../domain/plans/plan.ts'
 import type { Product } from '../domain/products/product.ts'
+import { endSubscription } from '../domain/subscriptions/end-subscription.ts'
 import { composeBuyerMails } from '../domain/telling/compose-mail.ts'
 import { DOMAIN_EVENT_TYPES } from '../domain/telling/domain-event.ts'
 import { aDimension, aProduct, aSubscription, utc } from '../storage/contract/fixtures.ts'
@@ -26,6 +27,7 @@ const PLANS: readonly Plan[] = [
     limits: [
       { dimension: 'calls', quantity: 100_000, window: 'day', onExceed: 'block' },
       { dimension: 'scans', quantity: 5, window: 'month', onExceed: 'bill' },
+      { dimension: 'exports', quantity: 10_000, window: 'month', onExceed: 'bill' },
       { dimension: 'minutes', quantity: 10, window: 'month', onExceed: 'block' },
     ],
   },
@@ -139,6 +141,73 @@ describe('POST /quota/validate', () => {
       // Who came through AWS Marketplace is shown no other way to pay.
       upgrade: { url: 'https://aws.amazon.com/marketplace/pp/prodview-demo' },
     })
+  })
+
+  it('counts what a limit does not block on past it, also where it is counted in memory', async () => {
+    const { validate, subscribe } = await start()
+    const { id: subscriptionId } = await subscribe('pro')
+    for (let n = 1; n <= 4; n++)
+      expect(await validate({ subscriptionId, dimension: 'exports', quantity: 5_000 })).toMatchObject({
+        allowed: true,
+        limits: [{ limit: 10_000, used: 5_000 * n, remaining: 'unlimited', onExceed: 'bill' }],
+      })
+  })
+
+  it('refuses what is larger than the limit, and nothing else for it', async () => {
+    const { validate, subscribe } = await start()
+    const { id: subscriptionId } = await subscribe('pro')
+    expect(await validate({ subscriptionId, quantity: 200_000 })).toMatchObject({
+      allowed: false,
+      remaining: 100_000,
+    })
+    expect(await validate({ subscriptionId, quantity: 100_000 })).toMatchObject({
+      allowed: true,
+      remaining: 0,
+    })
+  })
+
+  it('knows a use of a buyer with several subscriptions again, whichever of them it was counted for', async () => {
+    const { validate, subscribe } = await start()
+    const buyer = { buyer: 'buy_several', status: 'active' }
+    await subscribe('registered', buyer)
+    await subscribe('registered', buyer)
+    const use = { buyerId: 'buy_several', quantity: 2 }
+    expect(await validate({ ...use, id: 'a' })).toMatchObject({ allowed: true })
+    // The first has one left: the second takes it.
+    const second = await validate({ ...use, id: 'b' })
+    expect(second).toMatchObject({ allowed: true })
+    expect(await validate({ ...use, id: 'b' })).toMatchObject({
+      repeated: true,
+      subscription: second.subscription,
+    })
+    await validate({ buyerId: 'buy_several', id: 'c' })
+    expect(await validate({ ...use, id: 'b' })).toMatchObject({
+      repeated: true,
+      subscription: second.subscription,
+    })
+  })
+
+  it('wants to know which product a key is shown to, where there are several', async () => {
+    const several = await anApp({
+      products: [
+        PRODUCT,
+        aProduct({ id: 'other', productCode: 'other0code0of0twenty0five', listing: 'other' }),
+      ],
+    })
+    const { secret } = await several.aKey(['access:check'])
+    const ask = (payload: object) =>
+      several.app.inject({
+        method: 'POST',
+        url: '/quota/validate',
+        headers: { authorization: `Bearer ${secret}` },
+        payload: { key: 'tka_x', dimension: 'calls', ...payload },
+      })
+    expect((await ask({})).json()).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining('product is required'),
+    })
+    expect((await ask({ product: 'demo' })).json()).toMatchObject({ allowed: false, reason: 'key_unknown' })
+    await several.close()
   })
 
   it('makes what the gate meters the usage event that is billed, which the product cannot report as well', async () => {
@@ -319,6 +388,26 @@ describe('reservations', () => {
       plan: 'pro',
       limits: [{ dimension: 'minutes', window: 'month', limit: 10, used: 2.25, remaining: 7.75 }],
     })
+  })
+
+  it('settle for the subscription that they were made for, also when it was renewed meanwhile', async () => {
+    const { post, subscribe, deps, clock } = await start()
+    const { id: subscriptionId } = await subscribe('pro')
+    const asked = { subscriptionId, dimension: 'minutes', quantity: 5, id: 'job' }
+    const { reservation } = (await post('/quota/reservations', asked)).json()
+    clock.set(clock.now() + 60_000)
+    const heir = await subscribe('pro', { accessStart: clock.now(), createdAt: clock.now() })
+    await endSubscription(
+      { subscriptions: deps.subscriptions },
+      subscriptionId,
+      { endedAt: clock.now(), successor: heir.id },
+      'test',
+      clock.now(),
+    )
+    const settled = await post(`/quota/reservations/${reservation.id}/settle`, { quantity: 4 })
+    expect(settled.json()).toMatchObject({ settled: true, used: 4, recordId: expect.any(String) })
+    const { items } = await deps.usage.listBuckets({ limit: 10 })
+    expect(items.map(({ quantity }) => quantity)).toEqual([400n])
   })
 
   it('are released', async () => {

@@ -130,7 +130,8 @@ export function holderOf(subject: AccessSubject): Holder {
       id: subscription.id,
       product,
       plan,
-      anchor: subscription.accessStart,
+      // Not the start of access: AWS may date that back when it tells it late, and a month that is counted must not move.
+      anchor: start,
       trialEndsAt: plan?.trial && start + plan.trial.days * DAY_MS,
       subscription,
     }

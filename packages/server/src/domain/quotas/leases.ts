@@ -1,4 +1,5 @@
-import { COUNTER_MAX, type CountedLimit, type Counter, type CounterKey } from './quota.ts'
+import { DomainError } from '../error.ts'
+import { COUNTER_MAX, type CountedLimit, type Counter, type CounterKey, EMPTY_COUNTER } from './quota.ts'
 import type { QuotaStore } from './quota-store.ts'
 
 /** A limit below is exact in the store at every use. In whole units. */
@@ -45,8 +46,10 @@ interface Slice {
   max: number
   left: number
   until: number
-  /** The store's, without what is left here. */
+  /** The store's, with what is left here. */
   counter: Counter
+  /** The store had no room for so much, base units; not asked again before `exhaustedUntil`. */
+  exhaustedFrom: number
   exhaustedUntil: number
   /** One exchange at a time. */
   pending: Promise<void> | undefined
@@ -57,58 +60,67 @@ interface Slice {
 export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
   const slices = new Map<string, Slice>()
 
-  function sliceOf(holder: string, dimension: string, { window, start, end, max }: CountedLimit): Slice {
+  function sliceOf(holder: string, dimension: string, limit: CountedLimit): Slice {
+    const { window, start, end } = limit
     const name = `${holder}\n${dimension}\n${window}\n${start}`
+    // What does not block is counted all the same.
+    const max = limit.blocks && limit.max !== undefined ? limit.max : COUNTER_MAX
     let slice = slices.get(name)
     if (slice === undefined) {
       slice = {
         key: { holder, dimension, window, start },
         end,
-        max: max ?? COUNTER_MAX,
+        max,
         left: 0,
         until: 0,
-        counter: { used: 0, held: 0 },
+        counter: EMPTY_COUNTER,
+        exhaustedFrom: 0,
         exhaustedUntil: 0,
         pending: undefined,
         waiting: 0,
       }
       slices.set(name, slice)
     }
-    const wanted = max ?? COUNTER_MAX
-    if (slice.max !== wanted) {
+    if (slice.max !== max) {
       // Another limit than it was taken under.
-      slice.max = wanted
+      slice.max = max
       slice.until = 0
       slice.exhaustedUntil = 0
     }
     return slice
   }
 
-  const isGood = (slice: Slice, quantity: number, now: number) =>
-    now < slice.until && now >= slice.until - LEASE_MS && slice.left >= quantity
+  // A clock that went back makes nothing last longer.
+  const isGood = ({ until, left }: Slice, quantity: number, now: number) =>
+    now < until && now >= until - LEASE_MS && left >= quantity
+  const isExhausted = ({ exhaustedFrom, exhaustedUntil }: Slice, quantity: number, now: number) =>
+    quantity >= exhaustedFrom && now < exhaustedUntil && now >= exhaustedUntil - EXHAUSTED_MS
 
-  async function exchange(slice: Slice, want: number, now: number): Promise<void> {
-    // Where the answer is lost, so is what was left: it counts as used.
+  async function exchange(slice: Slice, want: number, least: number, now: number): Promise<void> {
     const giveBack = slice.left
     slice.left = 0
     slice.until = 0
     const { key, end, max } = slice
-    const { granted, counter } = await quotas.exchange({ key, end, max, giveBack, want }, now)
-    slice.left = granted
-    slice.until = now + LEASE_MS
-    slice.counter = counter
-    if (granted < want) slice.exhaustedUntil = now + EXHAUSTED_MS
+    try {
+      const { granted, counter } = await quotas.exchange({ key, end, max, giveBack, want, least }, now)
+      slice.left = granted
+      slice.until = now + LEASE_MS
+      slice.counter = counter
+      if (granted < least) {
+        slice.exhaustedFrom = least
+        slice.exhaustedUntil = now + EXHAUSTED_MS
+      }
+    } catch (error) {
+      // Where the answer is lost, so is what was left: it counts as used. A refusal has written nothing.
+      if (isRefusal(error)) slice.left = giveBack
+      throw error
+    }
   }
 
-  /** After it, the slice is as the store answered; whoever came meanwhile may have used it. */
-  async function refill(slice: Slice, quantity: number, unit: number, now: number): Promise<void> {
+  /** One after the other: what one answer says must not overwrite what another has granted. */
+  async function alone(slice: Slice, work: () => Promise<void>): Promise<void> {
     while (slice.pending !== undefined) await slice.pending.catch(() => {})
-    if (isGood(slice, quantity, now) || now < slice.exhaustedUntil) return
-    const { used, held } = slice.counter
-    const whole = Math.floor(slice.max / unit / SLICE_PART)
-    const rest = Math.floor((slice.max - used - held) / unit / REST_PART)
-    const units = Math.max(1, Math.min(SLICE_MAX, whole, rest))
-    slice.pending = exchange(slice, Math.max(quantity, units * unit), now)
+    slice.pending = work()
     try {
       await slice.pending
     } finally {
@@ -116,10 +128,17 @@ export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
     }
   }
 
-  const seen = (slice: Slice): Counter => ({
-    used: slice.counter.used - slice.left,
-    held: slice.counter.held,
-  })
+  const refill = (slice: Slice, quantity: number, unit: number, now: number) =>
+    alone(slice, async () => {
+      if (isGood(slice, quantity, now) || isExhausted(slice, quantity, now)) return
+      const { used, held } = slice.counter
+      const whole = Math.floor(slice.max / unit / SLICE_PART)
+      const rest = Math.floor((slice.max - used - held) / unit / REST_PART)
+      const units = Math.max(1, Math.min(SLICE_MAX, whole, rest))
+      await exchange(slice, Math.max(quantity, units * unit), quantity, now)
+    })
+
+  const seen = ({ counter: { used, held }, left }: Slice): Counter => ({ used: used - left, held })
 
   function take(of: readonly Slice[], quantity: number): Leased {
     for (const slice of of) slice.left -= quantity
@@ -137,8 +156,8 @@ export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
       for (;;) {
         for (const slice of of) if (!isGood(slice, quantity, now)) await refill(slice, quantity, unit, now)
         if (of.every((slice) => isGood(slice, quantity, now))) return take(of, quantity)
-        // Others were quicker; or there is nothing left.
-        if (of.some((slice) => !isGood(slice, quantity, now) && now < slice.exhaustedUntil))
+        // Else others were quicker.
+        if (of.some((slice) => !isGood(slice, quantity, now) && isExhausted(slice, quantity, now)))
           return { isAllowed: false, counters: of.map(seen) }
       }
     } finally {
@@ -146,13 +165,26 @@ export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
     }
   }
 
-  const giveBack = async (some: readonly Slice[], now: number) => {
-    for (const slice of some) {
-      while (slice.pending !== undefined) await slice.pending.catch(() => {})
-      if (slice.left > 0) await exchange(slice, 0, now)
-      slice.until = 0
-    }
+  /** Each by itself: one that fails does not keep the others. */
+  async function giveBack(
+    some: readonly Slice[],
+    now: number,
+    mayGoOn: (slice: Slice) => boolean,
+  ): Promise<void> {
+    const results = await Promise.allSettled(
+      some.map((slice) =>
+        alone(slice, async () => {
+          if (mayGoOn(slice)) return
+          if (slice.left > 0) await exchange(slice, 0, 0, now)
+          slice.until = 0
+        }),
+      ),
+    )
+    const failed = results.find(({ status }) => status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
   }
+
+  const isLive = ({ until }: Slice, now: number) => now < until && now >= until - LEASE_MS
 
   return {
     consume({ holder, dimension, limits }, quantity, unit, now) {
@@ -164,14 +196,24 @@ export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
     unused: ({ holder, dimension, window, start }) =>
       slices.get(`${holder}\n${dimension}\n${window}\n${start}`)?.left ?? 0,
     async sweep(now) {
-      const over = [...slices].filter(([, { until }]) => now >= until || now < until - LEASE_MS)
-      await giveBack(
-        over.map(([, slice]) => slice),
-        now,
-      )
-      for (const [name, slice] of over)
-        if (slice.left === 0 && slice.waiting === 0 && now >= slice.exhaustedUntil) slices.delete(name)
+      const over = [...slices].filter(([, slice]) => !isLive(slice, now))
+      try {
+        await giveBack(
+          over.map(([, slice]) => slice),
+          now,
+          (slice) => isLive(slice, now),
+        )
+      } finally {
+        for (const [name, slice] of over)
+          if (slice.left === 0 && slice.waiting === 0 && slice.pending === undefined && !isLive(slice, now))
+            slices.delete(name)
+      }
     },
-    close: (now) => giveBack([...slices.values()], now),
+    close: (now) => giveBack([...slices.values()], now, () => false),
   }
+}
+
+/** Nothing was written: the ledger waits for a person. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof DomainError && error.code === 'ledger.waiting_for_release'
 }

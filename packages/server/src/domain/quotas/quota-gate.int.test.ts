@@ -191,6 +191,7 @@ async function aGate() {
       },
       catalog,
       quotas: createSqlQuotaStore(database),
+      usage,
       ingest: createIngestUsage({ usage, subscriptions, catalog, clock, limits }),
       outbox: createSqlOutboxStore(database),
       clock,

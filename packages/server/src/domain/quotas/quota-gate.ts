@@ -3,6 +3,7 @@ import type { CheckAccess } from '../entitlements/check-access.ts'
 import type { ProductCatalog } from '../products/product.ts'
 import type { OutboxStore } from '../telling/outbox-store.ts'
 import type { IngestUsage } from '../usage/ingest-usage.ts'
+import type { UsageStore } from '../usage/usage-store.ts'
 import type { FindVisitor } from '../visitors/find-visitor.ts'
 import { createDescribeQuota, type DescribeQuota } from './describe-quota.ts'
 import { createFindHolders, type VerifyKey } from './find-holders.ts'
@@ -28,6 +29,7 @@ export function createQuotaGate(deps: {
   readonly findVisitor: FindVisitor
   readonly catalog: ProductCatalog
   readonly quotas: QuotaStore
+  readonly usage: Pick<UsageStore, 'isRecorded'>
   readonly ingest: IngestUsage
   readonly outbox: Pick<OutboxStore, 'tellOnce'>
   readonly clock: Clock

@@ -50,6 +50,8 @@ export interface Exchange {
   readonly giveBack: number
   /** Base units. */
   readonly want: number
+  /** Where there is less than this left, nothing is taken: base units. */
+  readonly least: number
   /** Base units. */
   readonly max: number
   /** Of the window, ms. */
@@ -60,13 +62,15 @@ export interface Exchange {
 export interface QuotaStore {
   /** @returns in the order of the keys; what was never counted is zero */
   read(keys: readonly CounterKey[]): Promise<readonly Counter[]>
+  /** Was something of these keys admitted before? In their order. */
+  isAdmitted(keys: readonly Uint8Array[]): Promise<readonly boolean[]>
   /** Judges and counts, in order. What it resolves with is on disk. */
   admit(admission: Admission, now: number): Promise<AdmissionOutcome>
   /**
    * Gives the rest of a slice back and takes another. Where its answer is lost, both slices are: they count as used until
    * the window ends.
    *
-   * @returns what was granted, base units; less than wanted where there is no more, 0 where there is nothing
+   * @returns what was granted, base units: as much of what is wanted as there is, or nothing where that is less than the least
    */
   exchange(exchange: Exchange, now: number): Promise<{ readonly granted: number; readonly counter: Counter }>
   /** Holds a quantity. The same id is reserved once: a repeat finds the reservation as it is. */

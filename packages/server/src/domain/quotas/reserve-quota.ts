@@ -1,7 +1,6 @@
 import type { CheckAccess } from '../entitlements/check-access.ts'
 import { DomainError } from '../error.ts'
 import type { ProductCatalog } from '../products/product.ts'
-import { eventKey } from '../usage/ingest-usage.ts'
 import { isVisitorId, productOfVisitor, visitorHolder } from '../visitors/visitor-holder.ts'
 import { holderOf } from './find-holders.ts'
 import { type CountedDimension, countedDimension, limitsOf, planLimits } from './plan-limits.ts'
@@ -11,12 +10,15 @@ import type { Reservation } from './quota-store.ts'
 import {
   baseText,
   conflict,
-  GATE,
+  knownFirst,
   type QuotaDeps,
   type QuotaQuestion,
   quantityOf,
   refusedAnswer,
+  reservationId,
+  sourceOf,
   toAnswer,
+  useKey,
 } from './validate-quota.ts'
 
 /** How long a quantity may be held, ms. */
@@ -72,7 +74,7 @@ export function createReserveQuota(
       const found = await deps.findHolders(question, 'consume')
       if (found.holders.length === 0) return { ...refusedAnswer(question, found), reservation: undefined }
       let refused: ReserveAnswer | undefined
-      for (const holder of found.holders) {
+      for (const holder of await knownFirst(deps, found.holders, question)) {
         const dimension = countedDimension(holder.product, question.dimension)
         const quantity = quantityOf(question, dimension)
         const limits = limitsOf(holder, dimension, now)
@@ -83,11 +85,11 @@ export function createReserveQuota(
           refused ??= { ...answer(reason, []), reservation: undefined }
           continue
         }
-        const key = eventKey(holder.product.id, dimension.key, holder.id, question.id)
+        const key = useKey(holder, dimension.key, question.id)
         const { status, counters, reservation } = await quotas.reserve(
           { key, dimension: dimension.key, quantity, gate: { holder: holder.id, limits } },
           {
-            id: `rsv_${Buffer.from(key).toString('hex')}`,
+            id: reservationId(key),
             product: holder.product.id,
             createdAt: now,
             expiresAt: now + Math.min(question.forMs, RESERVED_MS_MAX),
@@ -112,7 +114,8 @@ export function createReserveQuota(
           `more than is reserved (${baseText(found.quantity, dimension.scale)}): reserve the most that it may take`,
         )
       const limits = limitsOfReservation(found, holder, dimension)
-      const gate = { holder: holder.id, limits }
+      // Its own, whoever has taken over since: what is held is held there.
+      const gate = { holder: found.holder, limits }
       if (!dimension.isMetered || holder.subscription === undefined) {
         const outcome = await quotas.settle(id, used, { gate, dimension: dimension.key }, clock.now())
         if (outcome?.status === 'conflict') throw ended(outcome.reservation)
@@ -122,10 +125,10 @@ export function createReserveQuota(
       const [outcome] = await deps.ingest([
         {
           product: holder.product.id,
-          reference: { subscriptionId: holder.subscription.id },
+          reference: { subscriptionId: found.holder },
           dimension: dimension.key,
           id,
-          source: GATE,
+          source: sourceOf(found.holder),
           // It was used when it was allowed.
           time: found.createdAt,
           quantity: baseText(used, dimension.scale),
@@ -135,11 +138,13 @@ export function createReserveQuota(
       const { status, code, reason, meteringRecordId } = outcome!
       const reservation = await find(id, scope)
       if (status === 'conflict') throw ended(reservation)
-      if (status === 'refused' && code !== 'quota_exceeded')
+      // What nobody can be billed for any more is settled, kept, and shown as unbillable.
+      const isSettled = reservation.state === 'settled'
+      if (status === 'refused' && code !== 'quota_exceeded' && !isSettled)
         throw new DomainError('reservation.ended', reason ?? 'this cannot be metered any more')
       return {
         reservation,
-        isSettled: status !== 'refused',
+        isSettled,
         scale: dimension.scale,
         recordId: meteringRecordId,
       }

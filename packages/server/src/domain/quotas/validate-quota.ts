@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
 import { eventKey, type IngestUsage } from '../usage/ingest-usage.ts'
 import { parseQuantity } from '../usage/quantity.ts'
+import type { UsageStore } from '../usage/usage-store.ts'
 import type { FindHolders, FoundHolders, WhoAsks } from './find-holders.ts'
 import { LEASED_FROM, type Leases } from './leases.ts'
 import { type CountedDimension, countedDimension, limitStates, limitsOf } from './plan-limits.ts'
@@ -33,6 +34,7 @@ export type ValidateQuota = (question: QuotaQuestion) => Promise<QuotaAnswer>
 export interface QuotaDeps {
   readonly findHolders: FindHolders
   readonly quotas: QuotaStore
+  readonly usage: Pick<UsageStore, 'isRecorded'>
   readonly leases: Leases
   readonly ingest: IngestUsage
   readonly clock: Clock
@@ -67,7 +69,9 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
     const [first] = found.holders
     if (first === undefined) return refusedAnswer(question, found)
     let answer: QuotaAnswer | undefined
-    for (const holder of found.holders) {
+    for (const holder of await knownFirst(deps, found.holders, question, (holder, dimension) =>
+      recent.has(nameOf(holder.id, dimension, question.id!)),
+    )) {
       const dimension = countedDimension(holder.product, question.dimension)
       const quantity = quantityOf(question, dimension)
       const decision = await decide(holder, dimension, quantity, question, now)
@@ -122,7 +126,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
         reference: { subscriptionId: holder.subscription!.id },
         dimension: dimension.key,
         id,
-        source: GATE,
+        source: sourceOf(holder.id),
         time: now,
         quantity: baseText(quantity, dimension.scale),
         gate: { holder: holder.id, limits },
@@ -145,7 +149,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
   }
 
   async function admit({ holder, dimension, limits, quantity, id, now }: Use): Promise<Decision> {
-    const key = eventKey(holder.product.id, dimension.key, holder.id, id)
+    const key = useKey(holder, dimension.key, id)
     const gate = { holder: holder.id, limits }
     const outcome = await deps.quotas.admit({ key, dimension: dimension.key, quantity, gate }, now)
     return fromAdmission(outcome, limits, id)
@@ -160,13 +164,57 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
       return { status: isAllowed ? 'admitted' : 'exceeded', counters }
     }
     if (isOwnId) return fromAdmission(await consume(), limits, id)
-    const outcome = await recent.once(`${holder.id}\n${dimension.key}\n${id}`, quantity, now, consume)
+    const outcome = await recent.once(nameOf(holder.id, dimension.key, id), quantity, now, consume)
     return fromAdmission(outcome, limits, id)
   }
 }
 
-/** Who reports what the gate meters, as an event's source. */
-export const GATE = 'gate'
+/** Ids of what nodes let through by themselves. */
+function nameOf(holder: string, dimension: string, id: string): string {
+  return `${holder}\n${dimension}\n${id}`
+}
+
+/**
+ * Of several subscriptions, the one that an id was let through by before comes first: else its retry would be counted again, by
+ * another one.
+ */
+export async function knownFirst(
+  { quotas, usage }: Pick<QuotaDeps, 'quotas' | 'usage'>,
+  holders: readonly Holder[],
+  { dimension, id }: Pick<QuotaQuestion, 'dimension' | 'id'>,
+  isRecent: (holder: Holder, dimension: string) => boolean = () => false,
+): Promise<readonly Holder[]> {
+  if (holders.length < 2 || id === undefined) return holders
+  const asked = holders.map((holder) => ({ holder, key: countedDimension(holder.product, dimension).key }))
+  const [admitted, recorded, reserved] = await Promise.all([
+    quotas.isAdmitted(asked.map(({ holder, key }) => useKey(holder, key, id))),
+    usage.isRecorded(
+      asked.map(({ holder, key }) => eventKey(holder.product.id, key, sourceOf(holder.id), id)),
+    ),
+    Promise.all(
+      asked.map(({ holder, key }) => quotas.findReservation(reservationId(useKey(holder, key, id)))),
+    ),
+  ])
+  const known = asked.findIndex(
+    ({ holder, key }, index) =>
+      admitted[index] || recorded[index] || reserved[index] !== undefined || isRecent(holder, key),
+  )
+  return known <= 0 ? holders : [holders[known]!, ...holders.filter((_, index) => index !== known)]
+}
+
+/** Identifies a use of one holder in the whole ledger. */
+export function useKey({ id: holder, product }: Holder, dimension: string, id: string): Uint8Array {
+  return eventKey(product.id, dimension, holder, id)
+}
+
+export function reservationId(key: Uint8Array): string {
+  return `rsv_${Buffer.from(key).toString('hex')}`
+}
+
+/** Who reports what the gate meters, as an event's source: an id is one use of one holder. */
+export function sourceOf(holder: string): string {
+  return `gate/${holder}`
+}
 
 /** Large limits, each of which starts anew: what a node that dies has taken of them comes back. */
 export function isLeased(
@@ -176,7 +224,9 @@ export function isLeased(
   const from = LEASED_FROM * 10 ** scale
   return (
     limits.length > 0 &&
-    limits.every(({ window, max }) => window !== 'lifetime' && (max === undefined || max >= from))
+    limits.every(
+      ({ window, max, blocks }) => window !== 'lifetime' && (!blocks || max === undefined || max >= from),
+    )
   )
 }
 

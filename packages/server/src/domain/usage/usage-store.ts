@@ -336,6 +336,8 @@ export interface UsageStore {
    * @param epoch - of the subscriptions they were routed by; where it moved on, all are `stale` and nothing is written
    */
   record(events: readonly RoutedEvent[], now: number, epoch: number): Promise<readonly RecordedEvent[]>
+  /** Are events of these keys on record, and not yet forgotten? In their order. */
+  isRecorded(keys: readonly Uint8Array[]): Promise<readonly boolean[]>
 
   /**
    * Open buckets of one product with `hour <= hourMax` but not in `except`, oldest first: of subscriptions that go on.

@@ -22,7 +22,7 @@ export function createNewVisitors(quotas: Pick<QuotaStore, 'exchange' | 'read'>,
     async admit(address, now) {
       if (isFull(address, now)) return false
       const { key, end } = hourOf(address, now)
-      const { granted } = await quotas.exchange({ key, end, max, giveBack: 0, want: 1 }, now)
+      const { granted } = await quotas.exchange({ key, end, max, giveBack: 0, want: 1, least: 1 }, now)
       if (granted > 0) return true
       full.delete(address)
       if (full.size >= FULL_MAX) full.delete(full.keys().next().value!)

@@ -109,7 +109,10 @@ export const ReservedBody = Type.Object(
   {
     ...answerFields,
     reservation: Type.Optional(
-      Type.Object({ id: Type.String(), expiresAt: Time }, { description: 'Missing where it is refused.' }),
+      Type.Object(
+        { id: Type.String(), state: Type.Enum(['held', 'settled']), expiresAt: Time },
+        { description: 'Missing where it is refused. `settled`: this id was, before; its work is done.' },
+      ),
     ),
   },
   { $id: 'ReservationAnswer' },

@@ -5,6 +5,7 @@ import type { ContractHistory } from '../../domain/entitlements/contract-history
 import { type AccessSubject, planOf } from '../../domain/entitlements/decide-access.ts'
 import type { Entitlement, EntitlementReading } from '../../domain/entitlements/entitlement.ts'
 import { DomainError } from '../../domain/error.ts'
+import { REFERENCES, referenceOf } from '../buyer-reference.ts'
 import type { HttpDeps } from '../deps.ts'
 import { answerError, sendProblem, toProblem } from '../problem.ts'
 import { findVisible, productFilter } from '../product-scope.ts'
@@ -120,15 +121,6 @@ const ContractBody = Type.Object(
   { $id: 'Contract' },
 )
 
-const REFERENCES = [
-  'subscriptionId',
-  'buyerId',
-  'tenantId',
-  'licenseArn',
-  'customerAWSAccountId',
-  'customerIdentifier',
-] as const
-
 /** What contracts grant, and who may use what. */
 export function entitlementRoutes(
   deps: Pick<
@@ -183,11 +175,11 @@ export function entitlementRoutes(
         },
       },
       async ({ query, serviceKey }) => {
-        const { customerAWSAccountId, product, feature, dimension, ...others } = query
+        const { product, feature, dimension } = query
         if (REFERENCES.every((name) => query[name] === undefined))
           throw new DomainError('request.invalid', `name the buyer by one of ${REFERENCES.join(', ')}`)
         const { access, all } = await deps.checkAccess({
-          reference: { ...others, customerAwsAccountId: customerAWSAccountId },
+          reference: referenceOf(query),
           product: productFilter(catalog, serviceKey, product),
           feature,
           dimension,

@@ -5,19 +5,12 @@ import type { ApiKey } from '../../domain/keys/api-key.ts'
 import { OVERLAP_MS } from '../../domain/keys/change-api-key.ts'
 import type { ServiceKey } from '../../domain/keys/service-key.ts'
 import { readTime } from '../../domain/usage/read-time.ts'
+import { REFERENCES, referenceOf } from '../buyer-reference.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
 import type { HttpDeps } from '../deps.ts'
 import { findVisible, productFilter } from '../product-scope.ts'
 import { Name, pageOf, pageQuery, problems, ref } from '../schemas.ts'
-import {
-  KeyBody,
-  KeyOrder,
-  MadeKeyBody,
-  REFERENCES,
-  RotatedKeyBody,
-  RotationBody,
-  toKeyBody,
-} from './keys/key-body.ts'
+import { KeyBody, KeyOrder, MadeKeyBody, RotatedKeyBody, RotationBody, toKeyBody } from './keys/key-body.ts'
 import { actorOf } from './subscriptions/manage-subscriptions.ts'
 
 /** The keys that end users show to a product. */
@@ -44,13 +37,13 @@ export function keyRoutes(deps: Pick<HttpDeps, 'apiKeys' | 'catalog' | 'clock'>)
         },
       },
       async ({ body, serviceKey }, reply) => {
-        const { product, user, name, scopes = [], expiresAt, customerAWSAccountId, ...others } = body
+        const { product, user, name, scopes = [], expiresAt } = body
         if (REFERENCES.every((field) => body[field] === undefined))
           throw new DomainError('request.invalid', `name the buyer by one of ${REFERENCES.join(', ')}`)
         const { key, secret } = await apiKeys.issue(
           {
             product: productFilter(catalog, serviceKey, product),
-            reference: { ...others, customerAwsAccountId: customerAWSAccountId },
+            reference: referenceOf(body),
             user,
             name,
             scopes,

@@ -2,11 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { DomainError } from '../../domain/error.ts'
+import type { ServiceKey } from '../../domain/keys/service-key.ts'
 import type { QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
 import type { Reservation } from '../../domain/quotas/quota-store.ts'
 import { summaryOf } from '../../domain/quotas/summary.ts'
 import type { SubscriptionReference } from '../../domain/subscriptions/subscription.ts'
 import type { VisitorClaim } from '../../domain/visitors/identify-visitor.ts'
+import { REFERENCES, type Referring, referenceOf } from '../buyer-reference.ts'
 import type { HttpDeps } from '../deps.ts'
 import { productFilter } from '../product-scope.ts'
 import {
@@ -24,23 +26,19 @@ import { answerView, holderView, limitView, timeText, units, upgradeView } from 
 import { rateLimitHeaders } from '../quota/rate-limit-headers.ts'
 import { Name, problems, ref } from '../schemas.ts'
 
-const REFERENCES = [
-  'subscriptionId',
-  'buyerId',
-  'tenantId',
-  'licenseArn',
-  'customerAWSAccountId',
-  'customerIdentifier',
-] as const
-
-type Referring = { readonly [name in (typeof REFERENCES)[number]]?: string } & {
-  readonly key?: string
-  readonly visitor?: VisitorClaim
-}
+type Asking = Referring & { readonly key?: string; readonly visitor?: VisitorClaim }
 
 /** The gate: may this caller do this now? */
 export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>): FastifyPluginAsyncTypebox {
   const { catalog, clock, quota } = deps
+
+  /** A key says its product, and must not open another one's door: where there are several, the caller says which door it is. */
+  const productOf = (serviceKey: ServiceKey | undefined, body: { product?: string; key?: string }) => {
+    const product = productFilter(catalog, serviceKey, body.product)
+    if (product === undefined && body.key !== undefined && catalog.list().length > 1)
+      throw new DomainError('request.invalid', 'product is required: which product is the key shown to?')
+    return product
+  }
 
   const send = (reply: FastifyReply, answer: QuotaAnswer) => {
     const [summary, now] = [summaryOf(answer), clock.now()]
@@ -69,7 +67,7 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
       async ({ body, serviceKey }, reply) => {
         const answer = await quota.validate({
           ...whoOf(body, ['key', 'visitor', ...REFERENCES]),
-          product: productFilter(catalog, serviceKey, body.product),
+          product: productOf(serviceKey, body),
           scope: body.scope,
           feature: body.feature,
           dimension: body.dimension,
@@ -127,7 +125,7 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
       async ({ body, serviceKey }, reply) => {
         const { reservation, ...answer } = await quota.reserve({
           ...whoOf(body, ['key', 'visitor', ...REFERENCES]),
-          product: productFilter(catalog, serviceKey, body.product),
+          product: productOf(serviceKey, body),
           scope: body.scope,
           feature: body.feature,
           dimension: body.dimension,
@@ -137,7 +135,11 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
         })
         return {
           ...send(reply, answer),
-          reservation: reservation && { id: reservation.id, expiresAt: timeText(reservation.expiresAt) },
+          reservation: reservation && {
+            id: reservation.id,
+            state: reservation.state,
+            expiresAt: timeText(reservation.expiresAt),
+          },
         } as Static<typeof ReservedBody>
       },
     )
@@ -190,8 +192,8 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
 
 /** @throws {DomainError} `request.invalid` unless exactly one way names the caller */
 function whoOf(
-  body: Referring,
-  ways: readonly (keyof Referring)[],
+  body: Asking,
+  ways: readonly (keyof Asking)[],
 ): {
   key: string | undefined
   visitor: VisitorClaim | undefined
@@ -199,22 +201,9 @@ function whoOf(
 } {
   if (ways.filter((name) => body[name] !== undefined).length !== 1)
     throw new DomainError('request.invalid', `name the caller by exactly one of ${ways.join(', ')}`)
-  const { subscriptionId, buyerId, tenantId, licenseArn, customerAWSAccountId, customerIdentifier } = body
-  return {
-    key: body.key,
-    visitor: body.visitor,
-    reference:
-      body.key === undefined && body.visitor === undefined
-        ? {
-            subscriptionId,
-            buyerId,
-            tenantId,
-            licenseArn,
-            customerAwsAccountId: customerAWSAccountId,
-            customerIdentifier,
-          }
-        : undefined,
-  }
+  const { key, visitor } = body
+  const reference = key === undefined && visitor === undefined ? referenceOf(body) : undefined
+  return { key, visitor, reference }
 }
 
 function reservationView({ id, state, dimension, quantity, used }: Reservation, scale: number) {

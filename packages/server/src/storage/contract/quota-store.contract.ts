@@ -131,7 +131,7 @@ export function quotaStoreContract(name: string, open: OpenStores, runs: number)
       const refused = { code: 'ledger.waiting_for_release' }
       const { quotas } = other!
       await expect(quotas.admit(anAdmission('a', [aLimit(1)]), NOW)).rejects.toMatchObject(refused)
-      const slice = { key: DAILY, end: DAY.end, want: 1, giveBack: 0, max: 1 }
+      const slice = { key: DAILY, end: DAY.end, want: 1, least: 1, giveBack: 0, max: 1 }
       await expect(quotas.exchange(slice, NOW)).rejects.toMatchObject(refused)
       await guard.release('test', NOW)
       expect(await quotas.admit(anAdmission('a', [aLimit(1)]), NOW)).toMatchObject({ status: 'admitted' })
@@ -152,14 +152,14 @@ export function quotaStoreContract(name: string, open: OpenStores, runs: number)
   })
 
   describe(`${name}: slices of a limit`, () => {
-    const slice = (want: number, giveBack = 0, max = 100) => ({
+    const slice = (want: number, giveBack = 0, max = 100, least = 1) => ({
       key: DAILY,
       end: DAY.end,
       want,
+      least,
       giveBack,
       max,
     })
-
     it('come to the limit and no more, with what is admitted beside them', async () => {
       const [one, two] = await startNodes(2)
       await one!.quotas.admit(anAdmission('a', [aLimit(100)], { quantity: 10 }), NOW)
@@ -186,6 +186,17 @@ export function quotaStoreContract(name: string, open: OpenStores, runs: number)
         counter: { used: 80, held: 0 },
       })
       expect(await quotas.exchange(slice(0, 60), NOW)).toEqual({ granted: 0, counter: { used: 20, held: 0 } })
+    })
+  })
+
+  describe(`${name}: slices and what is too large for them`, () => {
+    it('take nothing where less than the least is left, so that it is there for others', async () => {
+      const quotas = await start()
+      const asked = { key: DAILY, end: DAY.end, want: 200, least: 200, giveBack: 0, max: 100 }
+      expect(await quotas.exchange(asked, NOW)).toEqual({ granted: 0, counter: { used: 0, held: 0 } })
+      expect(await quotas.admit(anAdmission('a', [aLimit(100)], { quantity: 100 }), NOW)).toMatchObject({
+        status: 'admitted',
+      })
     })
   })
 
@@ -244,6 +255,37 @@ export function quotaStoreContract(name: string, open: OpenStores, runs: number)
       expect(await quotas.settle('rsv_a', 1, gate(), NOW)).toMatchObject({ status: 'conflict' })
       expect(await quotas.read([DAILY])).toEqual([{ used: 0, held: 0 }])
       expect(await quotas.release('rsv_none', NOW)).toBeUndefined()
+    })
+
+    it('are held anew under the same id where they were let go of, or refused where there is no room', async () => {
+      const quotas = await start()
+      await reserve(quotas, 'a', 6)
+      await quotas.release('rsv_a', NOW)
+      expect(await reserve(quotas, 'a', 7)).toMatchObject({
+        status: 'admitted',
+        reservation: { state: 'held', quantity: 7 },
+      })
+      expect(await quotas.read([DAILY])).toEqual([{ used: 0, held: 7 }])
+      const later = (id: string, quantity: number, at: number) =>
+        quotas.reserve(anAdmission(id, [aLimit(10)], { quantity }), {
+          id: `rsv_${id}`,
+          product: 'demo',
+          createdAt: at,
+          expiresAt: at + MINUTE,
+        })
+      // Expired: the same again holds from now on.
+      expect(await later('a', 7, NOW + MINUTE)).toMatchObject({ status: 'admitted' })
+      expect(await quotas.read([DAILY])).toEqual([{ used: 0, held: 7 }])
+      expect(await later('b', 3, NOW + MINUTE)).toMatchObject({ status: 'admitted' })
+      await quotas.release('rsv_b', NOW + MINUTE)
+      await quotas.admit(anAdmission('c', [aLimit(10)], { quantity: 3 }), NOW + MINUTE)
+      expect(await later('b', 3, NOW + MINUTE)).toMatchObject({ status: 'exceeded', reservation: undefined })
+      expect(await quotas.settle('rsv_a', 7, gate(), NOW + MINUTE)).toMatchObject({ status: 'settled' })
+      expect(await later('a', 7, NOW + 3 * MINUTE)).toMatchObject({
+        status: 'repeated',
+        reservation: { state: 'settled' },
+      })
+      expect(await quotas.read([DAILY])).toEqual([{ used: 10, held: 0 }])
     })
 
     it('expire, so that whoever asks next is not refused for them', async () => {
@@ -318,6 +360,22 @@ export function quotaStoreContract(name: string, open: OpenStores, runs: number)
         { used: 21, held: 0 },
         { used: 21, held: 0 },
       ])
+    })
+
+    it('lets an id through again that took the last of it, whichever nodes it comes to at once', async () => {
+      const { opened, record, usage } = await startMetered(2)
+      for (let n = 0; n < 8; n++) {
+        const outcomes = await Promise.all(
+          [0, 1, 0, 1].map((node) => record(`a${n}`, [aLimit(n + 1)], { on: opened[node] })),
+        )
+        expect(count(outcomes)).toEqual({ accepted: 1, duplicate: 3 })
+      }
+      const key = (id: string) => eventKey('demo', 'calls', '', id)
+      expect(await usage.isRecorded([key('a0'), key('none'), key('a7')])).toEqual([true, false, true])
+      const { quotas } = opened[0]!
+      const admission = anAdmission('x', [])
+      await quotas.admit(admission, NOW)
+      expect(await quotas.isAdmitted([key('a0'), admission.key])).toEqual([false, true])
     })
 
     it('knows an id again, whenever it comes, and says what is left', async () => {
@@ -452,7 +510,10 @@ const HELD_MS = 6_000
 
 function aModel(max: number) {
   const admitted = new Map<number, number>()
-  const held = new Map<number, { quantity: number; until: number; state: 'held' | 'ended' | 'expired' }>()
+  const held = new Map<
+    number,
+    { quantity: number; until: number; state: 'held' | 'settled' | 'released' | 'expired' }
+  >()
   let used = 0
   let leased = 0
   const holding = () =>
@@ -508,7 +569,8 @@ async function play(
       const reservation = { id: `rsv_${id}`, product: 'demo', createdAt: now, expiresAt: now + HELD_MS }
       const { status } = await quotas.reserve(anAdmission(`r${id}`, limits, { quantity }), reservation)
       model.expire(now)
-      if (one !== undefined) expect(status).toBe(one.quantity === quantity ? 'repeated' : 'conflict')
+      if (one?.state === 'held' || one?.state === 'settled')
+        expect(status).toBe(one.quantity === quantity ? 'repeated' : 'conflict')
       else if (quantity > model.room()) expect(status).toBe('exceeded')
       else {
         expect(status).toBe('admitted')
@@ -527,22 +589,22 @@ async function play(
       const wasHeld = one?.state === 'held' && now < one.until
       model.expire(now)
       if (one === undefined) return expect(outcome).toBeUndefined()
-      if (one.state === 'ended') return
+      if (one.state === 'settled' || one.state === 'released') return
       if (!wasHeld && used > model.room()) return expect(outcome).toMatchObject({ status: 'exceeded' })
       expect(outcome).toMatchObject({ status: 'settled' })
-      one.state = 'ended'
+      one.state = 'settled'
       model.use(used)
       return
     }
     case 'release': {
       await quotas.release(`rsv_${id}`, now)
-      if (one?.state === 'held') one.state = 'ended'
+      if (one?.state === 'held') one.state = 'released'
       model.expire(now)
       return
     }
     case 'take': {
       const { granted } = await quotas.exchange(
-        { key: DAILY, end: DAY.end, want: quantity, giveBack: 0, max },
+        { key: DAILY, end: DAY.end, want: quantity, least: 1, giveBack: 0, max },
         now,
       )
       model.expire(now)
@@ -552,7 +614,7 @@ async function play(
     }
     case 'giveBack': {
       const giveBack = Math.min(quantity, model.leased())
-      await quotas.exchange({ key: DAILY, end: DAY.end, want: 0, giveBack, max }, now)
+      await quotas.exchange({ key: DAILY, end: DAY.end, want: 0, least: 0, giveBack, max }, now)
       model.expire(now)
       model.lease(-giveBack)
     }

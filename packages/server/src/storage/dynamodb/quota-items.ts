@@ -79,11 +79,12 @@ async function findDue(reader: Reader, holder: string, dimension: string, now: n
 /** Over items that this step has read, and new ones. */
 export function writeGates(tx: Transaction, { counters, reservations }: GateChanges): void {
   for (const { key, now } of counters) tx.put(counterItem(key, now))
-  for (const one of reservations) {
-    const held = heldItem(one)
-    if (one.state === 'held') tx.put(held)
-    else tx.delete(held)
-    tx.put(reservationItem(one))
+  for (const { before, now } of reservations) {
+    const isHeld = now.state === 'held'
+    const isListed = before?.state === 'held'
+    if (isListed && !(isHeld && before.expiresAt === now.expiresAt)) tx.delete(heldItem(before))
+    if (isHeld) tx.put(heldItem(now))
+    tx.put(reservationItem(now))
   }
 }
 

@@ -2,9 +2,10 @@ import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
 import type { Admission, AdmissionOutcome, QuotaStore } from '../../domain/quotas/quota-store.ts'
 import { groupWrites } from '../ingest/group-calls.ts'
 import type { Asked } from '../quota/counters.ts'
-import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
+import { createGateBook, type GateBook, judgeAdmissions } from '../quota/gate-book.ts'
+import { quotaSteps } from '../quota/quota-steps.ts'
 import { text } from './fields.ts'
-import { heldList, padded, reservationKey } from './keys.ts'
+import { admissionKey, heldList, padded, reservationKey } from './keys.ts'
 import { refuseWhileWaiting } from './ledger-guard.ts'
 import {
   admissionItem,
@@ -77,26 +78,14 @@ export function createDynamoQuotaStore(table: Table): QuotaStore {
       const items = await table.getMany(keys.map(keyOf))
       return items.map((item) => (item === undefined ? EMPTY_COUNTER : toCounter(item)))
     },
+    isAdmitted: async (keys) =>
+      (await table.getMany(keys.map(admissionKey))).map((item) => item !== undefined),
     admit: (admission, now) => laneOf(admission)({ admission, now }),
-    exchange({ key: { holder, dimension, window, start }, giveBack, want, max, end }, now) {
-      const asked = { gate: { holder, limits: [{ window, start, end, max, blocks: true }] }, dimension }
-      return step([asked], now, [], (book) => {
-        book.giveBack(asked, giveBack)
-        const granted = book.take(asked, want, now)
-        return { granted, counter: book.counters(asked)[0]! }
-      })
-    },
-    reserve: (admission, reservation) =>
-      step([admission], reservation.createdAt, [reservation.id], (book) =>
-        judgeReservation(book, admission, reservation),
-      ),
     async findReservation(id) {
       const item = await table.get(reservationKey(id))
       return item && toReservation(item)
     },
-    settle: (id, used, { gate, dimension }, now) =>
-      step([{ gate, dimension }], now, [id], (book) => book.settle(id, used, gate, now)),
-    release: (id, now) => step([], now, [id], (book) => book.letGo(id, 'released')),
+    ...quotaSteps(step),
     async expire(now, limit) {
       const due = await table.queryIndex('ListIndex', { pk: heldList, to: `${padded(now)}#\uFFFF`, limit })
       for (const item of due) {

@@ -176,8 +176,9 @@ export function planIngest<Meter>(
     do placeNext(place)
     while (place.state !== UNBILLABLE && !takes(meter, place.counted))
     if (isGated(routed)) {
-      // What nobody can be billed for is not let through.
-      const refused = place.state === UNBILLABLE ? UNBILLABLE_OUTCOME : passEvent(gates, routed, call.now)
+      // What nobody can be billed for is not let through; what was let through before is kept and shown.
+      const isLost = place.state === UNBILLABLE && routed.gate.reservation === undefined
+      const refused = isLost ? UNBILLABLE_OUTCOME : passEvent(gates, routed, call.now)
       if (refused !== undefined) return refused
     }
     byId.set(id, place)

@@ -1,4 +1,4 @@
-import { type Counter, type CounterKey, type Gate, hasRoom } from '../../domain/quotas/quota.ts'
+import { COUNTER_MAX, type Counter, type CounterKey, type Gate, hasRoom } from '../../domain/quotas/quota.ts'
 import type {
   Admission,
   AdmissionOutcome,
@@ -20,8 +20,13 @@ export interface GateSource {
 /** What a step has counted, to be written with what it was counted for. */
 export interface GateChanges {
   readonly counters: readonly CounterChange[]
-  /** As they are now; new ones among them. */
-  readonly reservations: readonly Reservation[]
+  readonly reservations: readonly ReservationChange[]
+}
+
+export interface ReservationChange {
+  /** Undefined: it is new. */
+  readonly before: Reservation | undefined
+  readonly now: Reservation
 }
 
 /** Judges one step, in order, by what is stored and by what it has counted so far. */
@@ -29,8 +34,8 @@ export interface GateBook {
   counters(asked: Asked): readonly Counter[]
   /** @returns whether there is room for it; then it is counted */
   admit(asked: Asked, quantity: number, now: number): boolean
-  /** Takes as much as there is room for. @returns base units */
-  take(asked: Asked, want: number, now: number): number
+  /** Takes as much as there is room for, if that is no less than the least. @returns base units */
+  take(asked: Asked, want: number, least: number, now: number): number
   giveBack(asked: Asked, quantity: number): void
   reserve(asked: Asked, reservation: Reservation, now: number): boolean
   reservation(id: string): Reservation | undefined
@@ -84,13 +89,14 @@ export function createGateBook(source: GateSource): GateBook {
   return {
     counters: sheet.read,
     admit: (asked, quantity, now) => count(asked, quantity, 'used', now),
-    take(asked, want, now) {
+    take(asked, want, least, now) {
       expireDue(asked, now)
       const counters = sheet.read(asked)
       const room = asked.gate.limits.map(
-        ({ max = want }, index) => max - counters[index]!.used - counters[index]!.held,
+        ({ max = COUNTER_MAX }, index) => max - counters[index]!.used - counters[index]!.held,
       )
-      const granted = Math.max(0, Math.min(want, ...room))
+      const most = Math.min(want, ...room)
+      const granted = most < least ? 0 : Math.max(0, most)
       sheet.add(asked, { used: granted })
       return granted
     },
@@ -118,7 +124,10 @@ export function createGateBook(source: GateSource): GateBook {
       return { status: 'settled', reservation: settled }
     },
     letGo,
-    changes: () => ({ counters: sheet.changes(), reservations: [...changed.values()] }),
+    changes: () => ({
+      counters: sheet.changes(),
+      reservations: [...changed.values()].map((now) => ({ before: source.reservation(now.id), now })),
+    }),
   }
 }
 
@@ -192,7 +201,8 @@ export function judgeReservation(
 ): AdmissionOutcome & { readonly reservation: Reservation | undefined } {
   const { gate, dimension, quantity } = admission
   const known = book.reservation(values.id)
-  if (known !== undefined) {
+  const isHeld = known?.state === 'held' && values.createdAt < known.expiresAt
+  if (known !== undefined && (isHeld || known.state === 'settled')) {
     const isSame = known.quantity === quantity && known.dimension === dimension
     return {
       status: isSame ? 'repeated' : 'conflict',
@@ -200,6 +210,8 @@ export function judgeReservation(
       reservation: known,
     }
   }
+  // What was let go of is not there to be used: it is held anew, or refused.
+  if (known !== undefined) book.letGo(known.id, 'expired')
   const reservation: Reservation = {
     ...values,
     holder: gate.holder,
@@ -209,10 +221,10 @@ export function judgeReservation(
     state: 'held',
     used: undefined,
   }
-  const isHeld = book.reserve(admission, reservation, values.createdAt)
+  const isReserved = book.reserve(admission, reservation, values.createdAt)
   return {
-    status: isHeld ? 'admitted' : 'exceeded',
+    status: isReserved ? 'admitted' : 'exceeded',
     counters: book.counters(admission),
-    reservation: isHeld ? reservation : undefined,
+    reservation: isReserved ? reservation : undefined,
   }
 }

@@ -189,8 +189,9 @@ export function createSqliteEventWriter(database: SqliteDatabase): EventWriter {
         continue
       }
       if (isGated(routed)) {
-        // What nobody can be billed for is not let through.
-        const refused = routed.hours.length === 0 ? UNBILLABLE_OUTCOME : passEvent(batch.gates, routed, now)
+        // What nobody can be billed for is not let through; what was let through before is kept and shown.
+        const isLost = routed.hours.length === 0 && routed.gate.reservation === undefined
+        const refused = isLost ? UNBILLABLE_OUTCOME : passEvent(batch.gates, routed, now)
         if (refused !== undefined) {
           result[index] = refused
           continue

@@ -99,9 +99,8 @@ function createLane(database: PostgresDatabase): { readonly write: WriteGroup; c
     calls: readonly IngestCall[],
     obstacles: Obstacles,
   ): Promise<Outcomes | undefined> {
-    const found = await begin(client, calls)
+    const { gates, ...found } = await begin(client, calls)
     const ledger = await loader.load(client, found, eventsToLoad(calls, found))
-    const gates = await loadEventGates(client, calls)
     const isFull = (meter: number, hour: Hour) => obstacles.full.has(`${meter} ${hour}`)
     const plan = planIngest(calls, { ...ledger, gates, isFull })
     markOverflow(plan.placed, obstacles)
@@ -194,12 +193,24 @@ function lastHours(placed: readonly Placed<number>[]): ReadonlyMap<string, Hour>
   return hours
 }
 
-async function begin(client: pg.Client, calls: readonly IngestCall[]): Promise<Found> {
+async function begin(
+  client: pg.Client,
+  calls: readonly IngestCall[],
+): Promise<Found & { readonly gates: GateSource | undefined }> {
   const keys = new Map<string, Uint8Array>()
   for (const { events } of calls) for (const { key } of events) keys.set(keyText(key), key)
-  const [began, { rows }] = await Promise.all([
-    client.query(statements.BEGIN_INGEST) as unknown as Promise<readonly pg.QueryResult<Row>[]>,
-    client.query<Row>(statements.findEvents([...keys.values()])),
+  const find = () => client.query<Row>(statements.findEvents([...keys.values()]))
+  const beginning = client.query(statements.BEGIN_INGEST) as unknown as Promise<
+    readonly pg.QueryResult<Row>[]
+  >
+  // Ids are looked up once the counters are locked: whoever had an id counted before has told so by then, and its repeat is
+  // not refused for its own use.
+  const isGuarded = calls.some(({ events }) => events.some(isGated))
+  const gates = isGuarded ? beginning.then(() => loadEventGates(client, calls)) : undefined
+  const [began, loaded, { rows }] = await Promise.all([
+    beginning,
+    gates,
+    gates === undefined ? find() : gates.then(find),
   ])
   const state = new Map(began[2]!.rows.map(({ name, value }) => [text(name), Number(value)]))
   const seen = new Map<string, SeenEvent<number>>()
@@ -214,7 +225,7 @@ async function begin(client: pg.Client, calls: readonly IngestCall[]): Promise<F
       receivedAt: int(row.received_at),
     })
   }
-  return { epoch: state.get('epoch')!, horizon: state.get('horizon')!, seen }
+  return { epoch: state.get('epoch')!, horizon: state.get('horizon')!, seen, gates: loaded }
 }
 
 /** Late usage that is billed in another month than its own, or under a later agreement, is for a person to see. */

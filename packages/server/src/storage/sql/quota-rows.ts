@@ -143,9 +143,11 @@ export async function writeGates(sql: Sql, { counters, reservations }: GateChang
        ON CONFLICT (holder, dimension, per, start) DO UPDATE SET used = excluded.used, held = excluded.held`,
       ...values,
     )
-  for (const [list, values] of valuesOf(reservations.map(reservationValues)))
+  for (const [list, values] of valuesOf(reservations.map(({ now }) => reservationValues(now))))
     await sql.run(
-      `INSERT INTO quota_reservation (${RESERVATION}) VALUES ${list} ON CONFLICT (id) DO UPDATE SET state = excluded.state, used = excluded.used`,
+      `INSERT INTO quota_reservation (${RESERVATION}) VALUES ${list} ON CONFLICT (id) DO UPDATE SET
+       holder = excluded.holder, quantity = excluded.quantity, windows = excluded.windows, created_at = excluded.created_at,
+       expires_at = excluded.expires_at, state = excluded.state, used = excluded.used`,
       ...values,
     )
 }

@@ -1,8 +1,10 @@
 import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
 import type { Admission, Exchange, QuotaStore } from '../../domain/quotas/quota-store.ts'
 import { groupWrites } from '../ingest/group-calls.ts'
+import { keyText } from '../ingest/key-text.ts'
 import { type Asked, counterName } from '../quota/counters.ts'
-import { createGateBook, type GateBook, judgeAdmissions, judgeReservation } from '../quota/gate-book.ts'
+import { createGateBook, type GateBook, judgeAdmissions } from '../quota/gate-book.ts'
+import { askedBy, exchangeOn, quotaSteps } from '../quota/quota-steps.ts'
 import type { Sql, SqlDatabase } from './database.ts'
 import { refuseWhileWaiting } from './ledger-guard.ts'
 import {
@@ -67,12 +69,7 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
         calls.map(({ asked }) => asked),
         Math.max(...calls.map((call) => call.now)),
         [],
-        (book) =>
-          calls.map(({ asked, exchange: { giveBack, want }, now }) => {
-            book.giveBack(asked, giveBack)
-            const granted = book.take(asked, want, now)
-            return { granted, counter: book.counters(asked)[0]! }
-          }),
+        (book) => calls.map(({ asked, exchange: exchanged, now }) => exchangeOn(book, asked, exchanged, now)),
       ),
   )
   return {
@@ -81,25 +78,19 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
         const found = await readCounters(sql, keys)
         return keys.map((key) => found.get(counterName(key)) ?? EMPTY_COUNTER)
       }),
+    isAdmitted: (keys) =>
+      database.read(async (sql) => {
+        const found = await readAdmissions(sql, keys)
+        return keys.map((key) => found.has(keyText(key)))
+      }),
     admit: (admission, now) => admit({ admission, now }),
-    exchange(wanted, now) {
-      const { holder, dimension, window, start } = wanted.key
-      const { max, end } = wanted
-      const asked = { gate: { holder, limits: [{ window, start, end, max, blocks: true }] }, dimension }
-      return exchange({ exchange: wanted, asked, now })
-    },
-    reserve: (admission, reservation) =>
-      step([admission], reservation.createdAt, [reservation.id], (book) =>
-        judgeReservation(book, admission, reservation),
-      ),
     findReservation: (id) =>
       database.read(async (sql) => {
         const [row] = await findReservations(sql, [id])
         return row && toReservation(row)
       }),
-    settle: (id, used, { gate, dimension }, now) =>
-      step([{ gate, dimension }], now, [id], (book) => book.settle(id, used, gate, now)),
-    release: (id, now) => step([], now, [id], (book) => book.letGo(id, 'released')),
+    ...quotaSteps(step),
+    exchange: (exchanged, now) => exchange({ exchange: exchanged, asked: askedBy(exchanged), now }),
     async expire(now, limit) {
       const ids = await database.read((sql) =>
         sql.all(

@@ -33,7 +33,8 @@ export function createSqliteGates(handle: Database.Database): SqliteGates {
     write({ counters, reservations }) {
       for (const { key, now } of counters)
         setCounter.run(key.holder, key.dimension, key.window, key.start, key.end ?? null, now.used, now.held)
-      for (const { id, state, used } of reservations) setReservation.run(state, used ?? null, id)
+      // By an event a reservation is only ended.
+      for (const { now } of reservations) setReservation.run(now.state, now.used ?? null, now.id)
     },
   }
 }

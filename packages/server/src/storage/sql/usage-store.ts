@@ -33,6 +33,12 @@ import {
 
 const AUDIT_PAGE = 500
 
+/** On SQLite a key is found within its hour only. */
+const FIND_EVENT = {
+  sqlite: 'SELECT 1 AS one FROM event_hour h CROSS JOIN usage_event e WHERE e.hour = h.hour AND e.key = ?',
+  postgres: 'SELECT 1 AS one FROM usage_event WHERE key = ?',
+} as const
+
 /** Takes usage events in: the one part of the ledger that each engine does in its own way. */
 export interface EventWriter {
   record: UsageStore['record']
@@ -48,6 +54,15 @@ export function createSqlUsageStore(database: SqlDatabase, writer: EventWriter):
     Number((await database.get('SELECT value FROM ledger WHERE name = ?', name))!.value)
   return {
     record: (events, now, epoch) => writer.record(events, now, epoch),
+    isRecorded: (keys) =>
+      database.read(async (sql) => {
+        const found: boolean[] = []
+        for (const key of keys) {
+          const row = await sql.get(FIND_EVENT[database.engine], key)
+          found.push(row !== undefined)
+        }
+        return found
+      }),
     async epoch() {
       const row = await database.get(
         `SELECT e.value AS epoch, w.value AS wait FROM ledger e LEFT JOIN ledger w ON w.name = 'waiting' WHERE e.name = 'epoch'`,

@@ -6,17 +6,9 @@ import {
   OVERLAP_MS,
   OVERLAP_MS_MAX,
 } from '../../../domain/keys/change-api-key.ts'
+import { REFERENCES } from '../../buyer-reference.ts'
 import { Name, ref, Time } from '../../schemas.ts'
 import { timeText } from '../subscriptions/subscription-body.ts'
-
-export const REFERENCES = [
-  'subscriptionId',
-  'buyerId',
-  'tenantId',
-  'licenseArn',
-  'customerAWSAccountId',
-  'customerIdentifier',
-] as const
 
 const Expiry = Type.String({
   format: 'date-time',

@@ -1,6 +1,7 @@
 import { shareLooks } from '../../../domain/share-looks.ts'
 import type { BucketKey, UsageStore } from '../../../domain/usage/usage-store.ts'
 import { inParallel } from '../in-parallel.ts'
+import { eventItemKey } from '../keys.ts'
 import type { Table } from '../table.ts'
 import { createBucketLists } from './bucket-lists.ts'
 import { closeBucket } from './closer.ts'
@@ -20,6 +21,7 @@ type Closed = Awaited<ReturnType<UsageStore['close']>>[number]
 export type BucketStore = Pick<
   UsageStore,
   | 'record'
+  | 'isRecorded'
   | 'epoch'
   | 'horizon'
   | 'listOpen'
@@ -37,6 +39,8 @@ export function createBucketStore(table: Table): BucketStore {
   const lookAtEpoch = shareLooks(() => readRunningEpoch(table))
   return {
     record: createEventWriter(table),
+    isRecorded: async (keys) =>
+      (await table.getMany(keys.map(eventItemKey))).map((item) => item !== undefined),
     epoch: lookAtEpoch,
     horizon: async () => (await readLedgerState(table)).horizon,
     ...createBucketLists(table),

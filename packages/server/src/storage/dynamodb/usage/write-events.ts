@@ -37,10 +37,11 @@ export async function writeEvents(
   const events = calls.flatMap((call) => call.events)
   if (isCareful && changedAt(await tx.get(meterKey(meter.subscription, meter.dimension))) > BigInt(epoch))
     return calls.map((call) => call.events.map(() => STALE))
+  // Before ids are looked up: who finds another's use counted must find its id as well.
+  const gates = await loadEventGates(tx, events, calls)
   const known = isCareful ? await readKnown(tx, context.table, order, events, facts) : NOTHING_KNOWN
   const fresh = events.filter(({ key }) => !known.events.has(keyText(key)))
   const counters = await loadCounters(tx, fresh, facts.kin)
-  const gates = await loadEventGates(tx, events, calls)
   const hours = isCareful ? createHours((hour) => readBucket(tx, meter, hour)) : undefined
   const plan = await planWithHours(hours, (isClosed) =>
     planIngest(calls, {
@@ -90,7 +91,9 @@ async function readKnown(
   facts: MeterFacts,
 ): Promise<Known> {
   const keys = new Map(routed.map(({ key }) => [keyText(key), eventItemKey(key)]))
-  const items = await table.getMany([...keys.values()])
+  const items = await (routed.some(isGated)
+    ? table.getSettled([...keys.values()])
+    : table.getMany([...keys.values()]))
   const events = new Map<string, SeenEvent<string>>()
   const same = new Set<string>(facts.kin)
   for (const [index, id] of [...keys.keys()].entries()) {
