@@ -25,4 +25,5 @@ const port = typeof address === 'object' && address !== null ? address.port : 0
 process.stdout.write(`${JSON.stringify({ url: urlOf('127.0.0.1', port), node: engine.node })}\n`)
 engine.jobs.start()
 engine.poller.start()
+if (!isWorker) engine.leasedQuota.start()
 await runUntilStopped(engine, app, async () => clock.stop())

@@ -62,12 +62,19 @@ export async function sellProduct(buyers: number, { runs }: { runs: boolean }): 
  * The seller's side: one configuration for all nodes.
  *
  * @param more - YAML that is added
+ * @param plan - of all buyers: YAML of the product's one plan `load`
+ * @param meteredByGate - dimensions that the product does not report
  */
-export function aSeller({ endpoint, buyers }: SoldProduct, storeUrl: string, more = '') {
+export function aSeller(
+  { endpoint, buyers }: SoldProduct,
+  storeUrl: string,
+  more = '',
+  { plan, meteredByGate = [] }: { plan?: string; meteredByGate?: readonly string[] } = {},
+) {
   const cwd = aFolder()
   const subscriptions = buyers.map(
     ({ licenseArn, accountId, startAt }) =>
-      `  - { product: demo, licenseArn: "${licenseArn}", customerAwsAccountId: "${accountId}", accessStart: "${new Date(startAt).toISOString()}" }\n`,
+      `  - { product: demo, licenseArn: "${licenseArn}", customerAwsAccountId: "${accountId}", accessStart: "${new Date(startAt).toISOString()}"${plan === undefined ? '' : ', plan: load'} }\n`,
   )
   writeFileSync(
     join(cwd, 'tollkeeper.yaml'),
@@ -81,7 +88,7 @@ products:
     productCode: ${PRODUCT_CODE}
     graceMinutes: 5
     dimensions:
-${DIMENSIONS.map((key) => `      - { key: ${key} }\n`).join('')}subscriptions:
+${DIMENSIONS.map((key) => `      - { key: ${key}${meteredByGate.includes(key) ? ', meteredBy: gate' : ''} }\n`).join('')}${plan ?? ''}subscriptions:
 ${subscriptions.join('')}${more}`,
   )
   const place = { cwd }
