@@ -85,6 +85,8 @@ export function aConfig(options: {
   return {
     ...base,
     log: { level: 'silent' },
+    // They count, and refuse nothing: one client is all the world here.
+    server: { ...base.server, rateLimits: { ...base.server.rateLimits, usageAndGate: 1_000_000 } },
     store,
     products: options.products,
     ...(options.endpoint !== undefined && { aws: { ...base.aws, endpoint: options.endpoint } }),

@@ -776,9 +776,11 @@ export async function composeServer(
   options: { storefrontUrl?: string; overloadDelayMs?: number } = {},
 ): Promise<FastifyInstance> {
   const { createHttpApp } = await import('./http/app.ts')
+  const { createRequestLimits } = await import('./http/limits/request-limits.ts')
   const { ledger, clock, ingest, metering, notifications, checkAccess, refreshSoon, jobs, logger } = engine
   const { usage, subscriptions, buyers, cases, entitlements, catalog, keys, audit, config } = ledger
   const { outbox, sinks, mailbox } = ledger
+  const limits = createRequestLimits(config.server.rateLimits)
   const closed = config.deployment?.listings.filter(({ enabled }) => !enabled) ?? []
   ledger.watchCatalog((error) =>
     logger.warn({ err: error }, 'changes of products and plans could not be read; they are read again soon'),
@@ -809,6 +811,7 @@ export async function composeServer(
     sinks,
     mailbox,
     keys,
+    limits,
     apiKeys: engine.manageApiKeys,
     quota: engine.quota,
     visitors: engine.visitors,
@@ -826,6 +829,7 @@ export async function composeServer(
         jobs,
         apiKeys: engine.apiKeyVerifier,
         visitors: engine.visitors,
+        limits,
         node: engine.node,
         mode: config.mode,
       }),

@@ -51,7 +51,20 @@ describe('a configuration', () => {
         file: undefined,
         mode: 'simulated',
         log: { level: 'info' },
-        server: { host: '127.0.0.1', port: 4000, publicUrl: undefined, trustProxy: [], drainMs: 0 },
+        server: {
+          host: '127.0.0.1',
+          port: 4000,
+          publicUrl: undefined,
+          trustProxy: [],
+          rateLimits: {
+            usageAndGate: 6_000,
+            otherRoutes: 1_000,
+            perAddress: 50,
+            unknownKeys: 30,
+            unknownApiKeys: 600,
+          },
+          drainMs: 0,
+        },
         store: {
           kind: 'sqlite',
           url: 'sqlite:/etc/toll/tollkeeper.db',
@@ -377,7 +390,7 @@ describe('a mistake', () => {
 describe('the environment', () => {
   it('is read within text, with and without a default', () => {
     const text = 'server: {port: "${PORT}", publicUrl: "https://${HOST:-a.example}/x/"}\n'
-    expect(parse(text, { PORT: '5000' }).server).toEqual({
+    expect(parse(text, { PORT: '5000' }).server).toMatchObject({
       host: '127.0.0.1',
       port: 5000,
       publicUrl: 'https://a.example/x',

@@ -33,6 +33,8 @@ export interface Config {
     readonly publicUrl: string | undefined
     /** Addresses or ranges of proxies whose word about the caller's address is believed. */
     readonly trustProxy: readonly string[]
+    /** How much one caller may ask of this process; 0: any number. */
+    readonly rateLimits: Readonly<ConfigFile['server']['rateLimits']>
     /** From being told to stop until it listens no more: it still answers, and `/ready` says 503. */
     readonly drainMs: number
   }
@@ -127,6 +129,15 @@ export interface Deployment {
 
 export const CONFIG_FILE = 'tollkeeper.yaml'
 export const MARKETPLACE_FILE = 'marketplace-config.json'
+/** Where a server is asked by nobody but ourselves. */
+export const NO_RATE_LIMITS: Config['server']['rateLimits'] = {
+  usageAndGate: 0,
+  otherRoutes: 0,
+  perAddress: 0,
+  unknownKeys: 0,
+  unknownApiKeys: 0,
+}
+
 /** The metering service that simulated mode talks to unless told otherwise. */
 export const SIMULATOR_ENDPOINT = 'http://127.0.0.1:4010'
 
@@ -238,6 +249,7 @@ export function parseConfig(
       port: file.server.port,
       publicUrl: file.server.publicUrl?.replace(/\/+$/, ''),
       trustProxy: file.server.trustProxy,
+      rateLimits: file.server.rateLimits,
       drainMs: (file.server.drainSeconds ?? (store.kind === 'sqlite' ? 0 : DRAIN_SECONDS)) * 1000,
     },
     store,

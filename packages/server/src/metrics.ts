@@ -23,6 +23,11 @@ export function createMetrics(deps: {
   /** Of this process. */
   apiKeys: Pick<ApiKeyVerifier, 'counts'>
   visitors: Pick<VisitorGate, 'counts'>
+  /** Of requests, by this process. */
+  limits: {
+    refusals(): readonly { readonly scope: string; readonly route: string; readonly count: number }[]
+    tracked(): readonly { readonly scope: string; readonly count: number }[]
+  }
   mode: string
   /** This process among those that share the ledger. */
   node: string
@@ -66,6 +71,17 @@ export function createMetrics(deps: {
     labelNames: ['result'],
     registers: [registry],
   })
+  const rateLimited = new Counter({
+    name: 'tollkeeper_rate_limited_total',
+    help: 'Requests that this process refused as too many, by whom the limit is about and by route',
+    labelNames: ['scope', 'route'],
+    registers: [registry],
+  })
+  const limitedCallers = gauge(
+    'tollkeeper_rate_limit_callers',
+    'Callers whose requests this process counts, by whom the limit is about',
+    ['scope'],
+  )
   gauge('tollkeeper_mode', 'Always 1; the label says whether the ledger is simulated, shadow or live', [
     'mode',
   ]).set({ mode: deps.mode }, 1)
@@ -98,6 +114,9 @@ export function createMetrics(deps: {
     for (const [result, count] of Object.entries(deps.apiKeys.counts())) keyChecks.inc({ result }, count)
     visitorChecks.reset()
     for (const [result, count] of Object.entries(deps.visitors.counts())) visitorChecks.inc({ result }, count)
+    rateLimited.reset()
+    for (const { scope, route, count } of deps.limits.refusals()) rateLimited.inc({ scope, route }, count)
+    for (const { scope, count } of deps.limits.tracked()) limitedCallers.set({ scope }, count)
     const at = deps.jobs?.lastRunAt()
     if (at !== undefined) lastRun.set(at / 1000)
   }

@@ -708,8 +708,8 @@ export interface Upgrade {
 
 export interface QuotaAnswer {
   readonly allowed: boolean
-  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first */
-  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | undefined
+  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first · rate_limited: the API key is not known, and too many such were tried lately; one that is good is never answered so */
+  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | 'rate_limited' | undefined
   /** The reason in a sentence, for people. */
   readonly message?: string | undefined
   readonly dimension: string
@@ -745,8 +745,8 @@ export interface QuotaAnswer {
 
 export interface ReservationAnswer {
   readonly allowed: boolean
-  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first */
-  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | undefined
+  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first · rate_limited: the API key is not known, and too many such were tried lately; one that is good is never answered so */
+  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | 'rate_limited' | undefined
   /** The reason in a sentence, for people. */
   readonly message?: string | undefined
   readonly dimension: string
@@ -799,8 +799,8 @@ export interface Reservation {
 
 export interface QuotaOverview {
   readonly allowed: boolean
-  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first */
-  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | undefined
+  /** key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first · rate_limited: the API key is not known, and too many such were tried lately; one that is good is never answered so */
+  readonly reason?: 'key_unknown' | 'key_revoked' | 'key_expired' | 'key_scope' | 'pending' | 'suspended' | 'cancelling' | 'ended' | 'not_entitled' | 'quota_exceeded' | 'trial_ended' | 'challenge_required' | 'rate_limited' | undefined
   readonly plan?: string | undefined
   readonly product?: string | undefined
   readonly subscription?: string | undefined

@@ -52,6 +52,10 @@ const PRODUCT_CODE = {
   errorMessage: "AWS Marketplace's product code: 1 to 255 letters, digits or `-/=:_.@`, without spaces",
 } as const
 
+const perSecond = (requests: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 1_000_000, default: requests, description })
+const perMinute = perSecond
+
 const HoldAboveSchema = Type.Object(
   {
     units: Type.Optional(
@@ -619,6 +623,33 @@ export const ConfigSchema = Type.Object(
             default: [],
             description:
               'Proxies before this server whose `X-Forwarded-For` is believed. Behind a proxy that is not named here, all buyers share one rate limit.',
+          },
+        ),
+        rateLimits: Type.Object(
+          {
+            usageAndGate: perSecond(
+              6_000,
+              'Requests a second of one service key that report usage or ask what a caller may do. `tollkeeper key create --rate` says otherwise for one key.',
+            ),
+            otherRoutes: perSecond(1_000, 'Requests a second of one service key to all other routes.'),
+            perAddress: perSecond(
+              50,
+              'Requests a second of one address to routes that take no key. Registration and the webhook have limits of their own.',
+            ),
+            unknownKeys: perMinute(
+              30,
+              'Requests of one address in a minute without a valid service key. More are told to wait, each time longer; a valid key always works.',
+            ),
+            unknownApiKeys: perMinute(
+              600,
+              'API keys that are nobody’s, in a minute, that one service key asks about. More are answered `rate_limited`; a good key always works.',
+            ),
+          },
+          {
+            ...CLOSED,
+            default: {},
+            description:
+              'How much one caller may ask of one process, which counts in its memory; an IPv6 address counts as its /64. Five seconds’ worth may come at once. 0: no limit.',
           },
         ),
         drainSeconds: Type.Optional(

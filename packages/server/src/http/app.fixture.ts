@@ -45,10 +45,20 @@ import { createSqlUsageAccounts } from '../storage/sql/usage-accounts.ts'
 import { createSqlVisitorStore } from '../storage/sql/visitor-store.ts'
 import { createHttpApp } from './app.ts'
 import type { HttpDeps } from './deps.ts'
+import { createRequestLimits, type RateLimits } from './limits/request-limits.ts'
 import { LOGGER_OPTIONS } from './logging.ts'
 
 export const NOW = utc('2026-11-21T07:30')
 export const AN_HOUR = '2026-11-21T07:00:00Z'
+
+/** As the configuration has them by default. */
+export const RATE_LIMITS: RateLimits = {
+  usageAndGate: 6_000,
+  otherRoutes: 1_000,
+  perAddress: 50,
+  unknownKeys: 30,
+  unknownApiKeys: 600,
+}
 
 /** Two products, so that a key of one can be a stranger to the other. The first is seed 000's, with seed 001's metrics. */
 export const PRODUCTS = [
@@ -97,6 +107,8 @@ export async function anApp({
   gate = { verify: nobodyVouches, confirm: nobodyVouches },
   topics = [],
   newPerAddress = 20,
+  rateLimits = RATE_LIMITS,
+  elapsed,
   ...given
 }: Partial<HttpDeps> & {
   readonly resolve?: (token: string) => ResolvedCustomer
@@ -107,6 +119,9 @@ export async function anApp({
   readonly topics?: readonly string[]
   /** New visitors of one address in an hour without a challenge. */
   readonly newPerAddress?: number | 'off'
+  readonly rateLimits?: RateLimits
+  /** What rates are limited by, ms; by default the machine's time. */
+  readonly elapsed?: (() => number) | undefined
 } = {}) {
   const database = openSqlite(':memory:')
   await migrate(database)
@@ -207,6 +222,7 @@ export async function anApp({
     sinks: [],
     mailbox: createSqlMailbox(database),
     keys,
+    limits: createRequestLimits(rateLimits, elapsed),
     apiKeys: createManageApiKeys({ apiKeys, subscriptions, clock, verifier }),
     audit,
     catalog,
@@ -234,8 +250,8 @@ export async function anApp({
   const subscription = aSubscription({ product: 'acme', tenantId: 'tenant-a' })
   await subscriptions.create(subscription, 'system')
 
-  const aKey = async (scopes: readonly KeyScope[], product?: string) =>
-    issueServiceKey(deps, { name: 'test', scopes, product }, 'cli:test')
+  const aKey = async (scopes: readonly KeyScope[], product?: string, ratePerSecond?: number) =>
+    issueServiceKey(deps, { name: 'test', scopes, product, ratePerSecond }, 'cli:test')
   const { secret } = await aKey(['usage:write', 'usage:read', 'admin'])
   return {
     app,

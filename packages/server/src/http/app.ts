@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import underPressure from '@fastify/under-pressure'
@@ -12,7 +11,7 @@ import {
   type RawServerDefault,
 } from 'fastify'
 import { createServiceKeyVerifier } from '../domain/keys/verify-service-key.ts'
-import { type Access, authorize, type CountFailure, requireKey } from './authenticate.ts'
+import { type Access, authorize, requireKey } from './authenticate.ts'
 import { type HttpDeps, OVERLOAD_DELAY_MS } from './deps.ts'
 import { describeWebhooks, EVENT_SCHEMAS } from './describe-webhooks.ts'
 import { answerError, DoorError, sendProblem, toProblem } from './problem.ts'
@@ -37,7 +36,7 @@ import { SUBSCRIPTION_SCHEMAS } from './routes/subscriptions/subscription-body.t
 import { subscriptionRoutes } from './routes/subscriptions.ts'
 import { usageRoutes } from './routes/usage.ts'
 import { webhookRoutes } from './routes/webhook.ts'
-import { CloudEventBody, Problem, UsageEventBody, UsageOutcome } from './schemas.ts'
+import { CloudEventBody, Problem, problems, UsageEventBody, UsageOutcome } from './schemas.ts'
 
 export type HttpApp = FastifyInstance<
   RawServerDefault,
@@ -47,8 +46,6 @@ export type HttpApp = FastifyInstance<
   TypeBoxTypeProvider
 >
 
-/** Requests without a valid key that one address may make in a minute before it is told to wait. */
-const FAILURES_PER_MINUTE_MAX = 30
 /** Bodies are at most this large: a batch of usage. */
 const BODY_BYTES_MAX = 1_048_576
 /** So often the event loop's delay is looked at, ms. */
@@ -103,13 +100,9 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
       sampleInterval: Math.max(SAMPLE_MS, overloadDelayMs),
       retryAfter: 5,
     })
-  await app.register(rateLimit, {
-    global: false,
-    errorResponseBuilder: () => new DoorError('request.too_many', 'too many requests; see Retry-After'),
-  })
-  const countFailure = failureCounter(app)
-  app.decorate('requireKey', (request, scope) => requireKey(request, scope, verifier, countFailure))
-  app.addHook('onRequest', (request) => authorize(request, verifier, countFailure))
+  const { limits } = deps
+  app.decorate('requireKey', (request, scope) => requireKey(request, scope, verifier, limits))
+  app.addHook('onRequest', (request, reply) => authorize(request, reply, verifier, limits))
   if (deps.logRequests) logRequests(app)
 
   app.setErrorHandler(answerError)
@@ -198,7 +191,8 @@ export function collectRoutes(app: FastifyInstance): void {
       throw new Error(`${String(route.method)} ${route.url} does not say who may call it`)
     for (const method of [route.method].flat()) table.push({ method, url: route.url, access })
     if (route.schema !== undefined && access !== 'public' && access !== 'loopback') {
-      route.schema = { ...route.schema, security: [{ serviceKey: [access] }] }
+      const response = { ...problems(429), ...(route.schema.response as object | undefined) }
+      route.schema = { ...route.schema, response, security: [{ serviceKey: [access] }] }
     }
   })
 }
@@ -214,14 +208,6 @@ function askBeforeChanges(app: HttpApp, mayChange: HttpDeps['mayChange']): void 
     if (isReading || asksItself) return
     route.preValidation = [async () => mayChange(), ...[route.preValidation ?? []].flat()]
   })
-}
-
-function failureCounter(app: HttpApp): CountFailure {
-  const check = app.createRateLimit({ max: FAILURES_PER_MINUTE_MAX, timeWindow: '1 minute' })
-  return async (request) => {
-    const counted = await check(request)
-    return !counted.isAllowed && counted.isExceeded ? Math.max(1, counted.ttlInSeconds) : undefined
-  }
 }
 
 function allowedMethods(app: HttpApp, url: string): readonly string[] {

@@ -1,6 +1,7 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyScope, ServiceKey } from '../domain/keys/service-key.ts'
 import type { ServiceKeyVerifier } from '../domain/keys/verify-service-key.ts'
+import type { RequestLimits } from './limits/request-limits.ts'
 import { DoorError } from './problem.ts'
 
 /**
@@ -47,24 +48,26 @@ const FORWARDED = [
 ] as const
 const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/
 
-/** Counts one more failed attempt of the request's address; seconds to wait where there were too many. */
-export type CountFailure = (request: FastifyRequest) => Promise<number | undefined>
-
 /**
- * Lets a request in, or throws. A valid key always works: only failures are slowed, since behind a proxy or a
- * company's gateway one address is many callers.
+ * Lets a request in, or throws. Whoever shows a key is limited by the key alone, and by no failures of others: behind a
+ * proxy or a company's gateway one address is many callers.
  *
  * @throws {DoorError} `key.unknown`, `key.scope_missing`, `request.too_many`, `request.loopback_only`
  */
 export async function authorize(
   request: FastifyRequest,
+  reply: FastifyReply,
   verifier: ServiceKeyVerifier,
-  countFailure: CountFailure,
+  limits: RequestLimits,
 ): Promise<void> {
   const { access } = request.routeOptions.config
-  if (access === undefined || access === 'public') return // undefined: no such route
-  if (access === 'loopback') return checkLoopback(request)
-  request.serviceKey = await requireKey(request, access, verifier, countFailure)
+  if (access === undefined || access === 'public' || access === 'loopback') {
+    if (access === 'loopback') checkLoopback(request)
+    limits.admitAddress(request, reply) // undefined: no such route
+    return
+  }
+  request.serviceKey = await requireKey(request, access, verifier, limits)
+  limits.admitKey(request, reply, request.serviceKey)
 }
 
 /**
@@ -76,17 +79,13 @@ export async function requireKey(
   request: FastifyRequest,
   scope: KeyScope,
   verifier: ServiceKeyVerifier,
-  countFailure: CountFailure,
+  limits: RequestLimits,
 ): Promise<ServiceKey> {
   const secret = BEARER.exec(request.headers.authorization ?? '')?.[1]
-  const key = secret === undefined ? undefined : await verifier.verify(secret)
+  const key =
+    secret === undefined ? undefined : await verifier.verify(secret, () => limits.mayLookUp(request))
   if (key === undefined) {
-    const retryAfter = await countFailure(request)
-    if (retryAfter !== undefined) {
-      throw new DoorError('request.too_many', 'too many attempts without a valid key', {
-        'retry-after': String(retryAfter),
-      })
-    }
+    limits.noteFailure(request)
     throw new DoorError(
       'key.unknown',
       secret === undefined

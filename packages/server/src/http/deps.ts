@@ -26,6 +26,7 @@ import type { IngestUsage } from '../domain/usage/ingest-usage.ts'
 import type { UsageAccounts } from '../domain/usage/usage-accounts.ts'
 import type { UsageStore } from '../domain/usage/usage-store.ts'
 import type { VisitorGate } from '../domain/visitors/visitor-gate.ts'
+import type { RequestLimits } from './limits/request-limits.ts'
 
 /** May this process be sent requests? */
 export interface Readiness {
@@ -66,6 +67,8 @@ export interface HttpDeps {
   readonly sinks: readonly SinkSpec[]
   readonly mailbox: Mailbox
   readonly keys: ServiceKeyStore
+  /** How much one caller may ask. */
+  readonly limits: RequestLimits
   /** Of end users. */
   readonly apiKeys: ManageApiKeys
   readonly audit: AuditTrail

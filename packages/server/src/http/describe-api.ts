@@ -28,6 +28,7 @@ export async function describeApi(version: string): Promise<unknown> {
     sinks: [],
     mailbox: unreachable(),
     keys: unreachable(),
+    limits: unreachable(),
     apiKeys: unreachable(),
     audit: unreachable(),
     catalog: unreachable(),

@@ -189,7 +189,7 @@ const PROBLEM_TEXT: Readonly<Record<number, string>> = {
   413: 'Too large.',
   415: 'A content type that this route does not take.',
   422: 'The request is well formed, but names something that does not exist here.',
-  429: 'Too many attempts; see `Retry-After`.',
+  429: 'Too many requests; see `Retry-After`.',
   503: 'Overloaded, or not to be reached now; see `Retry-After`. What was accepted is kept.',
 }
 

@@ -4,6 +4,8 @@ import { KEY_SCOPES, type KeyScope } from '../../domain/keys/service-key.ts'
 import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
 
+const RATE_MAX = 1_000_000
+
 export function keyCommand(): Command {
   const command = new Command('key').description('service keys: what a product shows to report its usage')
   command
@@ -12,30 +14,48 @@ export function keyCommand(): Command {
     .requiredOption('--name <name>', 'what it is for')
     .option('--scope <scope...>', `what it may do: ${KEY_SCOPES.join(', ')}`, ['usage:write'])
     .option('--product <id>', 'bind it to one product')
+    .option('--rate <requests>', 'a second, to report usage and ask the gate; 0: any number', readRate)
     .option('--config <file>', 'configuration file')
     .option('--json', 'print JSON')
     .action(
-      guarded(async (options: CommonOptions & { name: string; scope: string[]; product?: string }) => {
-        const wrong = options.scope.find((scope) => !(KEY_SCOPES as readonly string[]).includes(scope))
-        if (wrong !== undefined) throw new CliError(`--scope ${wrong} is none: use ${KEY_SCOPES.join(', ')}`)
-        await changeLedger(options, async (ledger, clock) => {
-          const product = options.product === undefined ? undefined : ledger.catalog.find(options.product)
-          if (options.product !== undefined && product === undefined)
-            throw new CliError(`no product ${options.product} in the configuration`)
-          const request = { name: options.name, scopes: options.scope as KeyScope[], product: product?.id }
-          const { key, secret } = await issueServiceKey({ keys: ledger.keys, clock }, request, cliActor())
-          print(
-            options.json,
-            { id: key.id, name: key.name, scopes: key.scopes, product: key.product, secret },
-            () =>
-              [
-                `${secret}`,
-                '',
-                `Key ${key.id} (${key.scopes.join(', ')}${key.product ? `, product ${key.product}` : ''}). Keep the secret: it is not shown again.`,
-              ].join('\n'),
-          )
-        })
-      }),
+      guarded(
+        async (
+          options: CommonOptions & { name: string; scope: string[]; product?: string; rate?: number },
+        ) => {
+          const wrong = options.scope.find((scope) => !(KEY_SCOPES as readonly string[]).includes(scope))
+          if (wrong !== undefined)
+            throw new CliError(`--scope ${wrong} is none: use ${KEY_SCOPES.join(', ')}`)
+          await changeLedger(options, async (ledger, clock) => {
+            const product = options.product === undefined ? undefined : ledger.catalog.find(options.product)
+            if (options.product !== undefined && product === undefined)
+              throw new CliError(`no product ${options.product} in the configuration`)
+            const request = {
+              name: options.name,
+              scopes: options.scope as KeyScope[],
+              product: product?.id,
+              ratePerSecond: options.rate,
+            }
+            const { key, secret } = await issueServiceKey({ keys: ledger.keys, clock }, request, cliActor())
+            print(
+              options.json,
+              {
+                id: key.id,
+                name: key.name,
+                scopes: key.scopes,
+                product: key.product,
+                ratePerSecond: key.ratePerSecond,
+                secret,
+              },
+              () =>
+                [
+                  `${secret}`,
+                  '',
+                  `Key ${key.id} (${key.scopes.join(', ')}${key.product ? `, product ${key.product}` : ''}). Keep the secret: it is not shown again.`,
+                ].join('\n'),
+            )
+          })
+        },
+      ),
     )
   command
     .command('list')
@@ -74,6 +94,13 @@ export function keyCommand(): Command {
       }),
     )
   return command
+}
+
+/** As the configuration's own limits. */
+function readRate(text: string): number {
+  if (!/^[0-9]{1,7}$/.test(text) || Number(text) > RATE_MAX)
+    throw new CliError(`--rate ${text} is none: use a whole number of requests a second, at most ${RATE_MAX}`)
+  return Number(text)
 }
 
 function day(time: number): string {

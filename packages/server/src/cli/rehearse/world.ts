@@ -20,7 +20,7 @@ import {
   type StoreConfig,
   sqliteStore,
 } from '../../config/store.ts'
-import { type Config, demoConfig } from '../../config.ts'
+import { type Config, demoConfig, NO_RATE_LIMITS } from '../../config.ts'
 import type { Clock } from '../../domain/clock.ts'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
 import { type Dimension, type Product, USAGE_PRODUCT } from '../../domain/products/product.ts'
@@ -198,6 +198,7 @@ function configOf(product: Product, endpoint: string, store: StoreConfig): Confi
     ...base,
     mode: 'simulated',
     log: { level: 'silent' },
+    server: { ...base.server, rateLimits: NO_RATE_LIMITS },
     store,
     aws: { ...base.aws, endpoint, timeoutMs: CALL_TIMEOUT_MS },
     products: [product],

@@ -6,7 +6,7 @@ import { generateSecret, type KeyScope, type ServiceKey, type ServiceKeyStore } 
 /**
  * Makes a service key and stores its hash.
  *
- * @param request - `product` binds the key to one product; undefined: all of them
+ * @param request - `product` binds the key to one product; undefined: all of them. `ratePerSecond`: see `ServiceKey`
  * @param actor - who asked, for the audit trail
  * @returns the secret too: it is shown once and cannot be read again
  */
@@ -16,6 +16,7 @@ export async function issueServiceKey(
     readonly name: string
     readonly scopes: readonly KeyScope[]
     readonly product: string | undefined
+    readonly ratePerSecond?: number | undefined
   },
   actor: string,
 ): Promise<{ readonly key: ServiceKey; readonly secret: string }> {
@@ -25,6 +26,7 @@ export async function issueServiceKey(
     name: request.name,
     scopes: request.scopes,
     product: request.product,
+    ratePerSecond: request.ratePerSecond,
     hash: hashSecret(secret),
     createdAt: deps.clock.now(),
     revokedAt: undefined,

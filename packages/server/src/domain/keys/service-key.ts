@@ -31,6 +31,8 @@ export interface ServiceKey {
   readonly product: string | undefined
   /** SHA-256 of the secret, hex. */
   readonly hash: string
+  /** Requests a second that it may report usage or ask the gate with; undefined: as the configuration says, 0: any number. */
+  readonly ratePerSecond: number | undefined
   readonly createdAt: number
   readonly revokedAt: number | undefined
 }

@@ -9,8 +9,11 @@ export const KEYS_CACHED_MAX = 1_000
 
 /** Tells whose a secret is. */
 export interface ServiceKeyVerifier {
-  /** @returns undefined for what is malformed, unknown or revoked: a caller is not told which */
-  verify(secret: string): Promise<ServiceKey | undefined>
+  /**
+   * @param mayLookUp - asked where this node has not seen the key: `false` takes it for unknown without a look at the ledger
+   * @returns undefined for what is malformed, unknown or revoked: a caller is not told which
+   */
+  verify(secret: string, mayLookUp?: () => boolean): Promise<ServiceKey | undefined>
   /** Forgets what is cached: call it after a revocation, which then holds at once on this node. */
   invalidate(): void
 }
@@ -23,13 +26,14 @@ export function createServiceKeyVerifier(deps: {
   const cached = new Map<string, { readonly key: ServiceKey; readonly readAt: number }>()
   let generation = 0
   return {
-    async verify(secret) {
+    async verify(secret, mayLookUp) {
       const hash = hashSecret(secret)
       const now = deps.clock.now()
       const hit = cached.get(hash)
       // A clock that went back (a rehearsal's may) must not make an entry live longer.
       if (hit !== undefined && now >= hit.readAt && now - hit.readAt < KEY_CACHE_MS) return hit.key
       if (!isWellFormedSecret(secret)) return undefined
+      if (hit === undefined && mayLookUp?.() === false) return undefined
       const before = generation
       const key = await deps.keys.findByHash(hash)
       cached.delete(hash)

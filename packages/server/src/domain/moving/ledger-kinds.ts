@@ -370,6 +370,7 @@ const KINDS = {
       scopes: 'text',
       product: 'text?',
       hash: 'text',
+      ratePerSecond: 'integer?',
       createdAt: 'integer',
       revokedAt: 'integer?',
     },

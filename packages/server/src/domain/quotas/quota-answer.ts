@@ -14,6 +14,7 @@ import type { Window } from './window.ts'
  * - `quota_exceeded`: a limit that blocks has no room for it
  * - `trial_ended`: the plan's trial is over
  * - `challenge_required`: a visitor has to solve a challenge first
+ * - `rate_limited`: an unknown key where many were tried
  */
 export type QuotaRefusal =
   | ApiKeyRefusal
@@ -21,6 +22,7 @@ export type QuotaRefusal =
   | 'quota_exceeded'
   | 'trial_ended'
   | 'challenge_required'
+  | 'rate_limited'
 
 /** Whose quota counts: one of a buyer's subscriptions, or a visitor. */
 export interface Holder {
@@ -66,6 +68,8 @@ export interface QuotaAnswer {
   readonly limits: readonly LimitState[]
   /** Its id was let through before: this is the same answer, and nothing was counted now. */
   readonly isRepeat: boolean
+  /** Of `rate_limited`: when to ask again, ms. */
+  readonly retryAt?: number | undefined
   /** Of the usage event that it became; only of what the gate meters. */
   readonly recordId: string | undefined
   /** Of `challenge_required`. */

@@ -10,7 +10,7 @@ export interface QuotaSummary {
   readonly retryAt: number | undefined
 }
 
-export function summaryOf({ limits, quantity, reason }: QuotaAnswer): QuotaSummary {
+export function summaryOf({ limits, quantity, reason, retryAt: askAgainAt }: QuotaAnswer): QuotaSummary {
   let tightest: LimitState | undefined
   for (const limit of limits)
     if (limit.remaining !== undefined && limit.remaining < (tightest?.remaining ?? Number.POSITIVE_INFINITY))
@@ -18,7 +18,7 @@ export function summaryOf({ limits, quantity, reason }: QuotaAnswer): QuotaSumma
   return {
     remaining: tightest?.remaining,
     resetAt: tightest?.resetAt,
-    retryAt: reason === 'quota_exceeded' ? retryAt(limits, quantity) : undefined,
+    retryAt: reason === 'quota_exceeded' ? retryAt(limits, quantity) : askAgainAt,
   }
 }
 

@@ -14,4 +14,5 @@ export const EXPLANATIONS: Readonly<Record<QuotaRefusal, string>> = {
   quota_exceeded: 'The plan’s limit is used up.',
   trial_ended: 'The trial has ended.',
   challenge_required: 'Please confirm that you are no robot.',
+  rate_limited: 'Too many unknown API keys were tried. Please wait.',
 }

@@ -15,10 +15,11 @@ const Reason = Type.Enum(
     'quota_exceeded',
     'trial_ended',
     'challenge_required',
+    'rate_limited',
   ],
   {
     description:
-      'key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first',
+      'key_…: the API key is no good, or lacks the scope · pending: registered, access has not started · suspended: the seller holds it · cancelling, ended: it is over · not_entitled: the plan does not include it · quota_exceeded: a limit that blocks has no room · trial_ended · challenge_required: a visitor has to solve `challenge` first · rate_limited: the API key is not known, and too many such were tried lately; one that is good is never answered so',
   },
 )
 

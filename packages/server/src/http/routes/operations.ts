@@ -7,6 +7,8 @@ import { problems } from '../schemas.ts'
 
 /** Answered under load too: whoever watches us must see that we live. */
 const evenUnderPressure = { pressureHandler: () => undefined }
+/** And however often: behind one address there may be a balancer and a flood. */
+const probe = { ...evenUnderPressure, isProbe: true }
 
 /** Health, readiness, metrics, the API's description and the front page. */
 export function operationsRoutes(
@@ -16,7 +18,7 @@ export function operationsRoutes(
     app.get(
       '/health',
       {
-        config: { access: 'public', ...evenUnderPressure },
+        config: { access: 'public', ...probe },
         schema: {
           operationId: 'getHealth',
           summary: 'This process runs',
@@ -33,11 +35,12 @@ export function operationsRoutes(
       async () => ({ status: 'ok' as const, mode: deps.mode, version: deps.version }),
     )
 
+    const isReady = oneAtATime(deps.ready)
     const Ready = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) })
     app.get(
       '/ready',
       {
-        config: { access: 'public', ...evenUnderPressure },
+        config: { access: 'public', ...probe },
         schema: {
           operationId: 'getReadiness',
           summary: 'It can take requests now',
@@ -46,7 +49,7 @@ export function operationsRoutes(
         },
       },
       async (_request, reply) => {
-        const { ready, checks } = await deps.ready()
+        const { ready, checks } = await isReady()
         return reply.code(ready ? 200 : 503).send({ ready, checks: { ...checks } })
       },
     )
@@ -88,6 +91,17 @@ export function operationsRoutes(
           : reply.redirect('/docs', 302),
       )
     })
+  }
+}
+
+/** Whoever asks while it is found out gets that answer too. */
+function oneAtATime<T>(find: () => Promise<T>): () => Promise<T> {
+  let finding: Promise<T> | undefined
+  return () => {
+    finding ??= find().finally(() => {
+      finding = undefined
+    })
+    return finding
   }
 }
 

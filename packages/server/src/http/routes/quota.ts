@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { DomainError } from '../../domain/error.ts'
+import { API_SECRET } from '../../domain/keys/api-key.ts'
 import type { ServiceKey } from '../../domain/keys/service-key.ts'
 import type { QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
 import type { Reservation } from '../../domain/quotas/quota-store.ts'
@@ -29,8 +30,10 @@ import { Name, problems, ref } from '../schemas.ts'
 type Asking = Referring & { readonly key?: string; readonly visitor?: VisitorClaim }
 
 /** The gate: may this caller do this now? */
-export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>): FastifyPluginAsyncTypebox {
-  const { catalog, clock, quota } = deps
+export function quotaRoutes(
+  deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock' | 'limits'>,
+): FastifyPluginAsyncTypebox {
+  const { catalog, clock, limits, quota } = deps
 
   /** A key says its product, and must not open another one's door: where there are several, the caller says which door it is. */
   const productOf = (serviceKey: ServiceKey | undefined, body: { product?: string; key?: string }) => {
@@ -40,11 +43,20 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
     return product
   }
 
-  const send = (reply: FastifyReply, answer: QuotaAnswer) => {
+  const send = (reply: FastifyReply, decided: QuotaAnswer) => {
+    const answer = decided.reason === 'key_unknown' ? slowed(reply.request, decided) : decided
     const [summary, now] = [summaryOf(answer), clock.now()]
     const headers = rateLimitHeaders(answer, summary, now)
-    for (const name in headers) reply.header(name, headers[name])
+    for (const name in headers) reply.header(name, besideOwn(reply, name, headers[name]!))
     return answerView(answer, summary, now)
+  }
+
+  /** Those who guess are slowed, and nobody else: what is said here is said of keys that were looked up and are nobody's. */
+  function slowed(request: FastifyRequest, answer: QuotaAnswer): QuotaAnswer {
+    const { key = '' } = request.body as Asking
+    if (!API_SECRET.fits(key)) return answer // a typing error, and no look-up
+    const wait = limits.noteUnknownApiKey(request)
+    return wait === 0 ? answer : { ...answer, reason: 'rate_limited', retryAt: clock.now() + wait }
   }
 
   return async (app) => {
@@ -188,6 +200,12 @@ export function quotaRoutes(deps: Pick<HttpDeps, 'quota' | 'catalog' | 'clock'>)
       },
     )
   }
+}
+
+/** The caller's own limit may stand there already: each is an item of the same list. */
+function besideOwn(reply: FastifyReply, name: string, value: string): string {
+  const own = reply.getHeader(name)
+  return own === undefined ? value : `${own}, ${value}`
 }
 
 /** @throws {DomainError} `request.invalid` unless exactly one way names the caller */

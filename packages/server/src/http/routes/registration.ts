@@ -6,11 +6,13 @@ import { Type } from 'typebox'
 import type { Product } from '../../domain/products/product.ts'
 import type { HttpDeps } from '../deps.ts'
 import { PAGE_POLICY } from '../html.ts'
+import { createRateLimiter } from '../limits/rate-limiter.ts'
+import { toSeconds } from '../limits/request-limits.ts'
 import { withoutSecret } from '../logging.ts'
 import { type Brand, createBrand } from '../pages/brand.ts'
 import { donePage, type FormView, formPage, welcomePage } from '../pages/landing.ts'
 import { closedPage, failurePage, unknownPage } from '../pages/registration-notices.ts'
-import { toProblem } from '../problem.ts'
+import { sendProblem, toProblem } from '../problem.ts'
 import { Name } from '../schemas.ts'
 import {
   findRegistration,
@@ -29,6 +31,9 @@ const REGISTRATIONS_PER_MINUTE_MAX = 60
 const FORMS_PER_MINUTE_MAX = 60
 /** Contacts that one registration may add in an hour: each may be sent a mail. */
 const CONTACTS_PER_HOUR_MAX = 10
+const HOUR_MS = 3_600_000
+/** Registrations whose contacts are counted. */
+const CONTACT_LIMITS_MAX = 10_000
 
 const TOKEN_FIELD = 'x-amzn-marketplace-token'
 /** AWS's hint. Anybody can send it: it chooses words, nothing else. */
@@ -44,6 +49,7 @@ type Deps = Pick<
   | 'tickets'
   | 'catalog'
   | 'clock'
+  | 'limits'
   | 'closedListings'
   | 'publicUrl'
 >
@@ -93,12 +99,14 @@ export function registrationRoutes(deps: Deps): FastifyPluginAsyncTypebox {
       )
 
     app.setErrorHandler((error, request, reply) => {
-      const { status, code } = toProblem(error, request.id)
+      const problem = toProblem(error, request.id)
+      const { status, code } = problem
       if (status >= 500 && code !== 'server.overloaded')
         request.log.error({ err: error, reqId: request.id }, 'registration failed')
       const { listing = '' } = request.params as { listing?: string }
       const shop = findShop(listing)
-      if (shop === undefined) return sendNoShop(reply, listing)
+      if (shop === undefined)
+        return code === 'request.too_many' ? sendProblem(reply, problem) : sendNoShop(reply, listing)
       return sendPage(reply, status, shop.brand, failurePage(shop.brand, code, request.id))
     })
     const sendFailure = (
@@ -115,12 +123,7 @@ export function registrationRoutes(deps: Deps): FastifyPluginAsyncTypebox {
     }
     // What a browser sends is looked at field by field, so that a person gets a page about it.
     const validatorCompiler = () => () => true
-    const sendersOf = new WeakMap<FastifyRequest, string>()
-    const countContact = app.createRateLimit({
-      max: CONTACTS_PER_HOUR_MAX,
-      timeWindow: '1 hour',
-      keyGenerator: (request) => sendersOf.get(request) ?? '',
-    })
+    const contacts = createRateLimiter({ windowMs: HOUR_MS, callersMax: CONTACT_LIMITS_MAX })
 
     app.get<{ Params: { listing: string } }>(
       '/marketplace/register/:listing',
@@ -145,7 +148,7 @@ export function registrationRoutes(deps: Deps): FastifyPluginAsyncTypebox {
       {
         config: {
           access: 'public',
-          rateLimit: { max: REGISTRATIONS_PER_MINUTE_MAX, timeWindow: '1 minute' },
+          perAddressAndMinute: REGISTRATIONS_PER_MINUTE_MAX,
         },
         validatorCompiler,
         schema: {
@@ -228,7 +231,7 @@ export function registrationRoutes(deps: Deps): FastifyPluginAsyncTypebox {
     app.post<{ Params: { listing: string }; Body: Form | null | undefined }>(
       '/l/:listing',
       {
-        config: { access: 'public', rateLimit: { max: FORMS_PER_MINUTE_MAX, timeWindow: '1 minute' } },
+        config: { access: 'public', perAddressAndMinute: FORMS_PER_MINUTE_MAX },
         validatorCompiler,
         schema: {
           ...schema,
@@ -268,10 +271,9 @@ export function registrationRoutes(deps: Deps): FastifyPluginAsyncTypebox {
           return sendPage(reply, status, shop.brand, formPage(shop.brand, view))
         }
         if (contact === undefined) return sendForm(422)
-        sendersOf.set(request, found.subscription.id)
-        const counted = await countContact(request)
-        if (!counted.isAllowed && counted.isExceeded) {
-          reply.header('retry-after', String(Math.max(1, counted.ttlInSeconds)))
+        const wait = deps.limits.take(contacts, found.subscription.id, CONTACTS_PER_HOUR_MAX, request)
+        if (wait > 0) {
+          reply.header('retry-after', String(toSeconds(wait)))
           return sendFailure(shop, request, reply, 429, 'registration.too_many')
         }
         try {

@@ -36,7 +36,7 @@ export function webhookRoutes(
     app.post<{ Body: Buffer | null | undefined }>(
       '/marketplace/webhook',
       {
-        config: { access: 'public', rateLimit: { max: MESSAGES_PER_MINUTE_MAX, timeWindow: '1 minute' } },
+        config: { access: 'public', perAddressAndMinute: MESSAGES_PER_MINUTE_MAX },
         bodyLimit: MESSAGE_BYTES_MAX,
         validatorCompiler: () => () => true,
         schema: {

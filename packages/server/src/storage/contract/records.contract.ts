@@ -16,6 +16,7 @@ export function recordsContract(name: string, open: OpenStores): void {
       scopes: ['usage:write', 'usage:read'],
       product: undefined,
       hash: hashSecret('one'),
+      ratePerSecond: undefined,
       createdAt: NOW,
       revokedAt: undefined,
       ...values,
@@ -23,7 +24,13 @@ export function recordsContract(name: string, open: OpenStores): void {
 
     it('finds a key by its hash alone, and says since when it is revoked', async () => {
       const { keys, audit } = await open()
-      const other = aKey({ id: 'key_2', product: 'demo', hash: hashSecret('two'), createdAt: NOW + 1 })
+      const other = aKey({
+        id: 'key_2',
+        product: 'demo',
+        hash: hashSecret('two'),
+        ratePerSecond: 20_000,
+        createdAt: NOW + 1,
+      })
       await keys.create(aKey(), 'cli:test')
       await keys.create(other, 'cli:test')
       expect(await keys.findByHash(hashSecret('two'))).toEqual(other)

@@ -122,7 +122,13 @@ export async function fillLedger(stores: Stores, now = utc('2026-11-21T10:30')) 
   })
   const key = { id: 'key_1', name: 'tests', scopes: ['usage:write'] as const, product: 'demo' }
   await stores.keys.create(
-    { ...key, hash: hashSecret(generateSecret()), createdAt: now, revokedAt: undefined },
+    {
+      ...key,
+      hash: hashSecret(generateSecret()),
+      ratePerSecond: 9_000,
+      createdAt: now,
+      revokedAt: undefined,
+    },
     'test',
   )
   const manageKeys = createManageApiKeys({ ...stores, clock })

@@ -46,6 +46,7 @@ describeOnDynamo('a ledger on DynamoDB', () => {
       scopes: ['usage:write', 'admin'] as const,
       product: undefined,
       hash: `hash-${id}`,
+      ratePerSecond: undefined,
       createdAt,
       revokedAt: undefined,
     })

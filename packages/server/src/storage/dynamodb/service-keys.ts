@@ -9,9 +9,9 @@ export function createDynamoServiceKeyStore(table: Table): ServiceKeyStore {
   return {
     create: (key, actor) =>
       table.transaction(async (tx) => {
-        const { id, name, scopes, product, hash, createdAt } = key
+        const { id, name, scopes, product, hash, ratePerSecond, createdAt } = key
         tx.put({ ...serviceKeyIdKey(id), hash })
-        tx.put({ ...serviceKeyKey(hash), id, name, scopes, product, hash, createdAt })
+        tx.put({ ...serviceKeyKey(hash), id, name, scopes, product, hash, ratePerSecond, createdAt })
         await appendAudit(tx, {
           at: createdAt,
           actor,
@@ -59,6 +59,7 @@ function toKey(item: Item): ServiceKey {
     scopes: item.scopes as readonly KeyScope[],
     product: optionalText(item.product),
     hash: text(item.hash),
+    ratePerSecond: optionalInt(item.ratePerSecond),
     createdAt: int(item.createdAt),
     revokedAt: optionalInt(item.revokedAt),
   }
@@ -66,5 +67,6 @@ function toKey(item: Item): ServiceKey {
 
 /** What of a key may stand in the audit trail: its hash may not. */
 function shown(key: ServiceKey) {
-  return { name: key.name, scopes: key.scopes, product: key.product }
+  const { name, scopes, product, ratePerSecond } = key
+  return { name, scopes, product, ratePerSecond }
 }

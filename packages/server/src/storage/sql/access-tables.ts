@@ -18,6 +18,7 @@ CREATE INDEX quota_reservation_due ON quota_reservation (expires_at) WHERE state
 CREATE INDEX quota_reservation_ended ON quota_reservation (expires_at) WHERE state <> 'held';
 
 -- keys
+ALTER TABLE service_key ADD COLUMN rate_per_second INTEGER;
 CREATE TABLE api_key (
   id TEXT PRIMARY KEY, product TEXT NOT NULL, buyer TEXT NOT NULL, subscription TEXT, user_id TEXT, name TEXT, scopes TEXT NOT NULL,
   hash TEXT NOT NULL UNIQUE, hint TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER, replaced_by TEXT,

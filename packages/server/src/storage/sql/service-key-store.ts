@@ -9,12 +9,13 @@ export function createSqlServiceKeyStore(database: SqlDatabase): ServiceKeyStore
     create: (key, actor) =>
       database.transaction(async (sql) => {
         await sql.run(
-          'INSERT INTO service_key (id, name, scopes, product, hash, created_at) VALUES (?, ?, ?, ?, ?, ?)',
+          'INSERT INTO service_key (id, name, scopes, product, hash, rate_per_second, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
           key.id,
           key.name,
           key.scopes.join(' '),
           key.product ?? null,
           key.hash,
+          key.ratePerSecond ?? null,
           key.createdAt,
         )
         await appendAudit(sql, {
@@ -59,6 +60,7 @@ function toKey(row: Row): ServiceKey {
     scopes: text(row.scopes).split(' ') as KeyScope[],
     product: optionalText(row.product),
     hash: text(row.hash),
+    ratePerSecond: optionalInt(row.rate_per_second),
     createdAt: int(row.created_at),
     revokedAt: optionalInt(row.revoked_at),
   }
@@ -66,5 +68,6 @@ function toKey(row: Row): ServiceKey {
 
 /** What of a key may stand in the audit trail: its hash may not. */
 function shown(key: ServiceKey) {
-  return { name: key.name, scopes: key.scopes, product: key.product }
+  const { name, scopes, product, ratePerSecond } = key
+  return { name, scopes, product, ratePerSecond }
 }

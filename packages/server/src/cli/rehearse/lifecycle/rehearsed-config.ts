@@ -1,5 +1,5 @@
 import { sqliteStore } from '../../../config/store.ts'
-import type { Config, Email } from '../../../config.ts'
+import { type Config, type Email, NO_RATE_LIMITS } from '../../../config.ts'
 import type { Product } from '../../../domain/products/product.ts'
 import { MINUTE_MS } from '../../../domain/usage/hour.ts'
 import { CALL_TIMEOUT_MS } from '../faults.ts'
@@ -25,7 +25,14 @@ export function rehearsedConfig(config: Config, product: Product, stage: Stage):
   return {
     ...config,
     mode: 'simulated',
-    server: { host: '127.0.0.1', port: 0, publicUrl: undefined, trustProxy: ['127.0.0.1'], drainMs: 0 },
+    server: {
+      host: '127.0.0.1',
+      port: 0,
+      publicUrl: undefined,
+      trustProxy: ['127.0.0.1'],
+      rateLimits: NO_RATE_LIMITS,
+      drainMs: 0,
+    },
     store: sqliteStore(file),
     aws: { ...config.aws, accountId: undefined, endpoint, timeoutMs: CALL_TIMEOUT_MS, assumeRole: undefined },
     notifications: {

@@ -415,7 +415,7 @@ export const KIND_READERS: Readonly<Record<LedgerKindName, KindReader>> = {
     where: { pkPrefix: 'KEY#', sk: 'K' },
     rows: (item) => [
       {
-        ...fields(item, 'id', 'name', 'product', 'hash', 'createdAt', 'revokedAt'),
+        ...fields(item, 'id', 'name', 'product', 'hash', 'ratePerSecond', 'createdAt', 'revokedAt'),
         scopes: texts(item.scopes).join(' '),
       },
     ],

@@ -62,6 +62,9 @@ import {
   putPeriod,
   putSubscription,
 } from './write-subscribers.ts'
+
+const SERVICE_KEY_FIELDS = ['id', 'name', 'product', 'hash', 'ratePerSecond', 'createdAt', 'revokedAt']
+
 import {
   putAttempt,
   putAttemptRecord,
@@ -197,7 +200,7 @@ const EACH: Readonly<Partial<Record<LedgerKindName, Write>>> = {
   serviceKey: (row, { batch }) => {
     batch.put({ ...serviceKeyIdKey(str(row.id)), hash: str(row.hash) })
     batch.put({
-      ...item(serviceKeyKey(str(row.hash)), row, 'id', 'name', 'product', 'hash', 'createdAt', 'revokedAt'),
+      ...item(serviceKeyKey(str(row.hash)), row, ...SERVICE_KEY_FIELDS),
       scopes: str(row.scopes).split(' '),
     })
   },
