@@ -286,6 +286,9 @@ async function play(turns: readonly Turn[]): Promise<{ lets: number; refusals: n
       quantity,
       state: reservation === undefined ? 'used' : 'held',
     }
+    // One that was let go of is held anew under its id.
+    const before = lets.findIndex(({ reservation: id }) => id !== undefined && id === added.reservation)
+    if (before >= 0) lets.splice(before, 1)
     lets.push(added)
     return added
   }
