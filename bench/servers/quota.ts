@@ -3,7 +3,8 @@
  * that decides by @fastify/rate-limit.
  */
 import assert from 'node:assert/strict'
-import type { FastifyRequest } from 'fastify'
+import rateLimit from '@fastify/rate-limit'
+import { type FastifyRequest, fastify } from 'fastify'
 import { composeEngine, composeServer, type Engine, openLedger } from '../../packages/server/src/compose.ts'
 import { issueServiceKey } from '../../packages/server/src/domain/keys/issue-service-key.ts'
 import { type Limit, PLAIN_PLAN } from '../../packages/server/src/domain/plans/plan.ts'
@@ -121,7 +122,9 @@ async function listen(): Promise<QuotaDoor> {
     const nothing: ValidateQuota = async () => answer
     decision.by = nothing
     if (kind === 'library') {
-      const check = app.createRateLimit({
+      const library = fastify()
+      await library.register(rateLimit, { global: false })
+      const check = library.createRateLimit({
         max: LARGE_MAX,
         timeWindow: DAY_MS,
         keyGenerator: ({ body }) => (body as { key: string }).key,
