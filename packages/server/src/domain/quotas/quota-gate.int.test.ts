@@ -146,8 +146,10 @@ interface Let {
   readonly holder: string
   readonly dimension: string
   readonly at: number
+  /** What it was asked by. */
+  readonly name: string
   /** Of a reservation; what is held counts until it is settled, released or over. */
-  readonly reservation: string | undefined
+  reservation: string | undefined
   readonly expiresAt: number
   quantity: number
   state: 'used' | 'held' | 'released'
@@ -239,12 +241,24 @@ async function play(turns: readonly Turn[]): Promise<{ lets: number; refusals: n
     }
   }
 
-  async function take(one: Step): Promise<Let | undefined> {
+  const nameOf = ({ holder, dimension, id }: Use) => `${ids[holder]} ${dimension} ${id}`
+  /** Whose turn it is: of one reservation only one thing is asked at once, so that it is known what came of it. */
+  function targetsOf(steps: readonly Step[]): readonly (Let | undefined)[] {
+    const reserved = lets.filter(({ reservation }) => reservation !== undefined)
+    const taken = new Set(steps.flatMap((one) => (one.kind === 'reserve' ? [nameOf(one)] : [])))
+    return steps.map((one) => {
+      if (one.kind !== 'settle' && one.kind !== 'release') return undefined
+      const known = reserved[one.pick % Math.max(1, reserved.length)]
+      if (known === undefined || taken.has(known.name)) return undefined
+      taken.add(known.name)
+      return known
+    })
+  }
+
+  async function take(one: Step, known: Let | undefined): Promise<Let | undefined> {
     const gate = gates[one.node]!
     const now = clock.now()
     if (one.kind === 'settle' || one.kind === 'release') {
-      const reserved = lets.filter(({ reservation }) => reservation !== undefined)
-      const known = reserved[one.pick % Math.max(1, reserved.length)]
       if (known === undefined) return undefined
       const id = known.reservation!
       if (one.kind === 'release') {
@@ -277,9 +291,17 @@ async function play(turns: readonly Turn[]): Promise<{ lets: number; refusals: n
     if (answer?.allowed === false) refusals++
     if (answer?.allowed !== true || answer.isRepeat) return undefined
     const { reservation } = answer
+    const name = nameOf(one)
+    // What was let go of is held anew.
+    for (const before of lets)
+      if (reservation !== undefined && before.reservation === reservation.id) {
+        before.reservation = undefined
+        before.state = 'released'
+      }
     const added: Let = {
       holder: ids[one.holder]!,
       dimension,
+      name,
       at: now,
       reservation: reservation?.id,
       expiresAt: reservation?.expiresAt ?? Number.POSITIVE_INFINITY,
@@ -295,7 +317,8 @@ async function play(turns: readonly Turn[]): Promise<{ lets: number; refusals: n
 
   for (const turn of turns) {
     if (turn.kind === 'steps') {
-      const taken = await Promise.all(turn.steps.map(take))
+      const targets = targetsOf(turn.steps)
+      const taken = await Promise.all(turn.steps.map((one, index) => take(one, targets[index])))
       for (const one of taken) if (one !== undefined) check(one)
     } else if (turn.kind === 'plan') {
       const id = ids[turn.holder]!
