@@ -67,6 +67,7 @@ const READS = [
   'event list',
   'key list',
   'plan history',
+  'product health',
   'product list',
   'product plans',
   'product show',
