@@ -221,10 +221,10 @@ export function catalogStoreContract(name: string, open: OpenStores): void {
       const [node] = nodes
       await node.start()
       for (const refused of [
-        node.put('pro', { title: 'Mine' }),
-        node.manage.retirePlan('demo', 'pro', 'test'),
+        () => node.put('pro', { title: 'Mine' }),
+        () => node.manage.retirePlan('demo', 'pro', 'test'),
       ])
-        await expect(refused).rejects.toMatchObject({
+        await expect(refused()).rejects.toMatchObject({
           code: 'plan.declared',
           message: 'plan pro of demo is declared in tollkeeper.yaml: change it there',
         })

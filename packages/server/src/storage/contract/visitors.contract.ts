@@ -169,12 +169,12 @@ export function visitorsContract(name: string, open: OpenStores, runs: number): 
     }
     const conversion = { buyer: 'buy_1', subscription: 'sub_1', at: NOW }
     const refused = [
-      visitors.see(seen(1)),
-      visitors.convert(hashes(1), conversion, traceOf),
-      visitors.salts(NOW + LIFE, LIFE),
+      () => visitors.see(seen(1)),
+      () => visitors.convert(hashes(1), conversion, traceOf),
+      () => visitors.salts(NOW + LIFE, LIFE),
     ]
     for (const attempt of refused)
-      await expect(attempt).rejects.toMatchObject({ code: 'ledger.waiting_for_release' })
+      await expect(attempt()).rejects.toMatchObject({ code: 'ledger.waiting_for_release' })
     expect(await visitors.salts(NOW, LIFE)).toHaveLength(1)
     await guard.release('test', NOW)
     expect(await visitors.see(seen(1))).toMatchObject({ status: 'new' })
