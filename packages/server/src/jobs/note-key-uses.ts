@@ -1,5 +1,6 @@
 import type { ApiKeyStore } from '../domain/keys/api-key.ts'
 import type { ApiKeyVerifier } from '../domain/keys/verify-api-key.ts'
+import { createRounds } from './rounds.ts'
 
 /** A use is written down within this time, and of one key once in it at most. */
 const NOTE_EVERY_MS = 60_000
@@ -22,7 +23,6 @@ export function createKeyUseNotes(deps: {
   readonly everyMs?: number
 }): KeyUseNotes {
   const { verifier, apiKeys } = deps
-  let timer: NodeJS.Timeout | undefined
   let flushing: Promise<void> | undefined
 
   async function write(): Promise<void> {
@@ -44,16 +44,15 @@ export function createKeyUseNotes(deps: {
     return flushing
   }
 
-  return {
-    start() {
-      timer ??= setInterval(() => void flush(), deps.everyMs ?? NOTE_EVERY_MS).unref()
-    },
-    flush,
-    async stop() {
-      clearInterval(timer)
+  const rounds = createRounds({
+    everyMs: deps.everyMs ?? NOTE_EVERY_MS,
+    round: flush,
+    last: async () => {
       // What is under way may have begun before the last use.
       await flushing
       await flush()
     },
-  }
+    onError: deps.onError,
+  })
+  return { start: rounds.start, flush, stop: rounds.stop }
 }

@@ -1,14 +1,13 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import {
-  type Conversion,
-  type ForgetVisitors,
-  isLivingSalt,
-  SALT_BYTES,
-  type UsedSolution,
-  type Visitor,
-  type VisitorHash,
-  type VisitorSalt,
-  type VisitorStore,
+import { randomUUID } from 'node:crypto'
+import { isRotated, rotateSalts } from '../../domain/visitors/rotate-salts.ts'
+import type {
+  Conversion,
+  ForgetVisitors,
+  UsedSolution,
+  Visitor,
+  VisitorHash,
+  VisitorSalt,
+  VisitorStore,
 } from '../../domain/visitors/visitor.ts'
 import { appendAudit } from './audit-trail.ts'
 import { appendDomainEvent, transactionThatTells } from './domain-events.ts'
@@ -35,8 +34,7 @@ export function createDynamoVisitorStore(table: Table): VisitorStore {
   return {
     async salts(now, lifeMs) {
       const known = await readSalts(table)
-      const isDone =
-        isCurrent(known[0], now, lifeMs) && known.every((salt) => isLivingSalt(salt, now, lifeMs))
+      const isDone = isRotated(known, rotateSalts(known, now, lifeMs))
       return isDone ? known : table.transaction((tx) => nextSalt(tx, now, lifeMs))
     },
     find: (hashes) => findVisitor(table, hashes),
@@ -88,10 +86,6 @@ export function createDynamoVisitorStore(table: Table): VisitorStore {
   }
 }
 
-function isCurrent(salt: VisitorSalt | undefined, now: number, lifeMs: number): boolean {
-  return salt !== undefined && now < salt.since + lifeMs
-}
-
 async function readSalts(reader: Reader): Promise<readonly VisitorSalt[]> {
   const items = await reader.query({ pk: saltPartition, reverse: true })
   return items.map(({ number, secret, since }) => ({
@@ -105,20 +99,8 @@ async function readSalts(reader: Reader): Promise<readonly VisitorSalt[]> {
 async function nextSalt(tx: Transaction, now: number, lifeMs: number): Promise<readonly VisitorSalt[]> {
   await refuseWhileWaiting(tx)
   const known = await readSalts(tx)
-  const [newest] = known
-  const made: VisitorSalt[] = []
-  if (!isCurrent(newest, now, lifeMs)) {
-    const salt = {
-      number: (newest?.number ?? 0) + 1,
-      secret: Uint8Array.from(randomBytes(SALT_BYTES)),
-      since: now,
-    }
-    tx.put(saltItem(salt))
-    made.push(salt)
-  }
-  const living = [...made, ...known].filter(
-    (salt, index) => index === 0 || (index === 1 && isLivingSalt(salt, now, lifeMs)),
-  )
+  const { made, living } = rotateSalts(known, now, lifeMs)
+  if (made !== undefined) tx.put(saltItem(made))
   const oldest = living.at(-1)!.number
   for (const { number } of known) {
     if (number >= oldest) continue

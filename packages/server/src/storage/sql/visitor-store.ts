@@ -1,12 +1,6 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import {
-  isLivingSalt,
-  SALT_BYTES,
-  type Visitor,
-  type VisitorHash,
-  type VisitorSalt,
-  type VisitorStore,
-} from '../../domain/visitors/visitor.ts'
+import { randomUUID } from 'node:crypto'
+import { isRotated, rotateSalts } from '../../domain/visitors/rotate-salts.ts'
+import type { Visitor, VisitorHash, VisitorSalt, VisitorStore } from '../../domain/visitors/visitor.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Row, Sql, SqlDatabase } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
@@ -17,8 +11,7 @@ export function createSqlVisitorStore(database: SqlDatabase): VisitorStore {
   return {
     async salts(now, lifeMs) {
       const known = await database.read(readSalts)
-      const isDone =
-        isCurrent(known[0], now, lifeMs) && known.every((salt) => isLivingSalt(salt, now, lifeMs))
+      const isDone = isRotated(known, rotateSalts(known, now, lifeMs))
       return isDone ? known : database.transaction((sql) => nextSalt(sql, now, lifeMs))
     },
     find: (hashes) => database.read((sql) => findVisitor(sql, hashes)),
@@ -101,10 +94,6 @@ export function createSqlVisitorStore(database: SqlDatabase): VisitorStore {
   }
 }
 
-function isCurrent(salt: VisitorSalt | undefined, now: number, lifeMs: number): boolean {
-  return salt !== undefined && now < salt.since + lifeMs
-}
-
 async function readSalts(sql: Sql): Promise<readonly VisitorSalt[]> {
   const rows = await sql.all('SELECT number, secret, since FROM visitor_salt ORDER BY number DESC')
   return rows.map(({ number, secret, since }) => ({
@@ -117,25 +106,14 @@ async function readSalts(sql: Sql): Promise<readonly VisitorSalt[]> {
 async function nextSalt(sql: Sql, now: number, lifeMs: number): Promise<readonly VisitorSalt[]> {
   await refuseWhileWaiting(sql)
   const known = await readSalts(sql)
-  const [newest] = known
-  const made: VisitorSalt[] = []
-  if (!isCurrent(newest, now, lifeMs)) {
-    const salt = {
-      number: (newest?.number ?? 0) + 1,
-      secret: Uint8Array.from(randomBytes(SALT_BYTES)),
-      since: now,
-    }
+  const { made, living } = rotateSalts(known, now, lifeMs)
+  if (made !== undefined)
     await sql.run(
       'INSERT INTO visitor_salt (number, secret, since) VALUES (?, ?, ?)',
-      salt.number,
-      salt.secret,
-      salt.since,
+      made.number,
+      made.secret,
+      made.since,
     )
-    made.push(salt)
-  }
-  const living = [...made, ...known].filter(
-    (salt, index) => index === 0 || (index === 1 && isLivingSalt(salt, now, lifeMs)),
-  )
   await sql.run('DELETE FROM visitor_salt WHERE number < ?', living.at(-1)!.number)
   return living
 }
