@@ -120,6 +120,12 @@ function best(all: readonly Access[]): Access {
   )[0]!
 }
 
+interface Found {
+  /** The one that was asked for. */
+  readonly product: string | undefined
+  readonly subjects: readonly AccessSubject[]
+}
+
 /** Who is meant, and what AWS granted them, kept until any subscription changes or AWS says something new. */
 function createMemory(deps: {
   readonly subscriptions: Pick<SubscriptionStore, 'findMatching' | 'get'>
@@ -130,6 +136,8 @@ function createMemory(deps: {
   /** Another list as soon as any product or plan is another. */
   let products: readonly Product[] | undefined
   let subjects = new Map<string, readonly AccessSubject[]>()
+  /** By the very object that asks, where it is kept from one question to the next: no name has to be made of it. */
+  let byReference = new WeakMap<SubscriptionReference, Found>()
   return {
     async find(
       product: string | undefined,
@@ -145,10 +153,16 @@ function createMemory(deps: {
         known = epochs
         products = sold
         subjects = new Map()
+        byReference = new WeakMap()
       }
+      const asked = byReference.get(reference)
+      if (asked !== undefined && asked.product === product) return asked.subjects
       const name = nameOf(product, reference)
       const found = subjects.get(name)
-      if (found !== undefined) return found
+      if (found !== undefined) {
+        byReference.set(reference, { product, subjects: found })
+        return found
+      }
       // Read later than the epochs it is kept under: it is newer than they say, and read again when they move.
       const kept = subjects
       const fresh = await findSubjects(deps, product, reference)

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { CheckAccess } from '../entitlements/check-access.ts'
 import { type AccessRefusal, type AccessSubject, planOf } from '../entitlements/decide-access.ts'
 import { DomainError } from '../error.ts'
+import type { ApiKey } from '../keys/api-key.ts'
 import type { ApiKeyRefusal, ApiKeyVerifier } from '../keys/verify-api-key.ts'
 import type { Plan } from '../plans/plan.ts'
 import type { ProductCatalog } from '../products/product.ts'
@@ -58,13 +59,9 @@ export function createFindHolders(deps: {
   return async ({ key: secret, reference, visitor, product, scope, feature }, mode = 'look') => {
     if (visitor !== undefined) return byVisit(visitor, product, feature, mode)
     if (secret === undefined) return byAccess(reference ?? {}, product, feature, undefined)
-    const verdict = await deps.verifyKey(secret, { product, scope })
-    const key = verdict.key && { id: verdict.key.id, user: verdict.key.user }
-    if (verdict.refusal !== undefined)
-      return { holders: [], refused: { reason: verdict.refusal, holder: undefined }, key }
-    const { buyer, subscription } = verdict.key
-    const bound = subscription === undefined ? { buyerId: buyer } : { subscriptionId: subscription }
-    return byAccess(bound, verdict.key.product, feature, key)
+    const { key, refusal } = await deps.verifyKey(secret, { product, scope })
+    if (refusal !== undefined) return { holders: [], refused: { reason: refusal, holder: undefined }, key }
+    return byAccess(boundTo(key), key.product, feature, key)
   }
 
   async function byVisit(
@@ -104,10 +101,24 @@ export function createFindHolders(deps: {
     const first = holderOf(access.subject)
     if (access.refusal !== undefined)
       return { holders: [], refused: { reason: access.refusal, holder: first }, key }
+    if (all.length === 1) return { holders: [first], refused: undefined, key }
     // `access` is the best of them; what it has no room for, another of the buyer's may have.
     const others = all.filter((one) => one !== access && one.refusal === undefined)
     return { holders: [first, ...others.map(({ subject }) => holderOf(subject))], refused: undefined, key }
   }
+}
+
+const bounds = new WeakMap<ApiKey, SubscriptionReference>()
+
+/** What a key opens. The same object for as long as the key is: it is looked up by it. */
+function boundTo(key: ApiKey): SubscriptionReference {
+  let bound = bounds.get(key)
+  if (bound === undefined) {
+    const { buyer, subscription } = key
+    bound = subscription === undefined ? { buyerId: buyer } : { subscriptionId: subscription }
+    bounds.set(key, bound)
+  }
+  return bound
 }
 
 /** Zero and an empty text are "no" as well. */

@@ -55,10 +55,30 @@ interface Slice {
   pending: Promise<void> | undefined
   /** How many wait for it. */
   waiting: number
+  /** Nothing was left of it, and it was forgotten. */
+  isGone: boolean
+}
+
+/** The slices of one question. */
+interface Asked {
+  readonly holder: string
+  readonly dimension: string
+  readonly slices: readonly Slice[]
 }
 
 export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
   const slices = new Map<string, Slice>()
+  /** Limits stay the same object from one question to the next: no names have to be made of them. */
+  const known = new WeakMap<readonly CountedLimit[], Asked>()
+
+  function slicesOf(holder: string, dimension: string, limits: readonly CountedLimit[]): readonly Slice[] {
+    const asked = known.get(limits)
+    if (asked?.holder === holder && asked.dimension === dimension && asked.slices.every(isKept))
+      return asked.slices
+    const found = limits.map((limit) => sliceOf(holder, dimension, limit))
+    known.set(limits, { holder, dimension, slices: found })
+    return found
+  }
 
   function sliceOf(holder: string, dimension: string, limit: CountedLimit): Slice {
     const { window, start, end } = limit
@@ -78,6 +98,7 @@ export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
         exhaustedUntil: 0,
         pending: undefined,
         waiting: 0,
+        isGone: false,
       }
       slices.set(name, slice)
     }
@@ -188,7 +209,7 @@ export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
 
   return {
     consume({ holder, dimension, limits }, quantity, unit, now) {
-      const of = limits.map((limit) => sliceOf(holder, dimension, limit))
+      const of = slicesOf(holder, dimension, limits)
       return of.every((slice) => slice.pending === undefined && isGood(slice, quantity, now))
         ? take(of, quantity)
         : consumeSlowly(of, quantity, unit, now)
@@ -205,12 +226,18 @@ export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
         )
       } finally {
         for (const [name, slice] of over)
-          if (slice.left === 0 && slice.waiting === 0 && slice.pending === undefined && !isLive(slice, now))
+          if (slice.left === 0 && slice.waiting === 0 && slice.pending === undefined && !isLive(slice, now)) {
             slices.delete(name)
+            slice.isGone = true
+          }
       }
     },
     close: (now) => giveBack([...slices.values()], now, () => false),
   }
+}
+
+function isKept({ isGone }: Slice): boolean {
+  return !isGone
 }
 
 /** Nothing was written: the ledger waits for a person. */

@@ -62,13 +62,40 @@ function toBase(quantity: number, scale: number): number {
   return Math.min(Number.MAX_SAFE_INTEGER, Math.round(quantity * 10 ** scale))
 }
 
+interface Kept {
+  readonly limits: readonly CountedLimit[]
+  /** It is these limits from here on, ms, */
+  readonly from: number
+  /** and not any more from here on. */
+  readonly until: number
+}
+
+/** Windows stay the same for a minute at least: they are worked out once. */
+const counted = new WeakMap<object, Map<string, Kept>>()
+
+/** The same object for the same holder for as long as none of its windows ends: it is looked up by it. */
 export function limitsOf(
   holder: Pick<Holder, 'plan' | 'anchor' | 'subscription'>,
   dimension: CountedDimension,
   now: number,
 ): readonly CountedLimit[] | undefined {
-  const limits = planLimits(holder, dimension)
-  return limits && limitsAt(limits, now, holder.anchor)
+  let byDimension = counted.get(holder)
+  const kept = byDimension?.get(dimension.key)
+  if (kept !== undefined && now >= kept.from && now < kept.until) return kept.limits
+  const ofPlan = planLimits(holder, dimension)
+  if (ofPlan === undefined) return undefined
+  const limits = limitsAt(ofPlan, now, holder.anchor)
+  if (byDimension === undefined) {
+    byDimension = new Map()
+    counted.set(holder, byDimension)
+  }
+  byDimension.set(dimension.key, {
+    limits,
+    // A time before the start of a first month is in it as well: nothing is kept for it.
+    from: Math.max(...limits.map(({ start }) => start)),
+    until: Math.min(...limits.map(({ end }) => end ?? Number.POSITIVE_INFINITY)),
+  })
+  return limits
 }
 
 export function limitStates(

@@ -5,7 +5,7 @@ import { eventKey, type IngestUsage } from '../usage/ingest-usage.ts'
 import { parseQuantity } from '../usage/quantity.ts'
 import type { UsageStore } from '../usage/usage-store.ts'
 import type { FindHolders, FoundHolders, WhoAsks } from './find-holders.ts'
-import { LEASED_FROM, type Leases } from './leases.ts'
+import { LEASED_FROM, type Leased, type Leases } from './leases.ts'
 import { type CountedDimension, countedDimension, limitStates, limitsOf } from './plan-limits.ts'
 import { type CountedLimit, type Counter, hasRoom } from './quota.ts'
 import type { Holder, QuotaAnswer, QuotaRefusal } from './quota-answer.ts'
@@ -55,9 +55,8 @@ interface Use {
   readonly limits: readonly CountedLimit[]
   /** Base units. */
   readonly quantity: number
-  readonly id: string
-  /** Nobody else knows it: it never comes again. */
-  readonly isOwnId: boolean
+  /** Undefined: the caller has none, and it never comes again. */
+  readonly id: string | undefined
   readonly now: number
 }
 
@@ -69,9 +68,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
     const [first] = found.holders
     if (first === undefined) return refusedAnswer(question, found)
     let answer: QuotaAnswer | undefined
-    for (const holder of await knownFirst(deps, found.holders, question, (holder, dimension) =>
-      recent.has(nameOf(holder.id, dimension, question.id!)),
-    )) {
+    for (const holder of await inOrder(found.holders, question)) {
       const dimension = countedDimension(holder.product, question.dimension)
       const quantity = quantityOf(question, dimension)
       const decision = await decide(holder, dimension, quantity, question, now)
@@ -80,6 +77,14 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
       answer ??= own
     }
     return answer!
+  }
+
+  /** A wait less where there is nothing to put in order. */
+  function inOrder(holders: readonly Holder[], question: QuotaQuestion) {
+    if (holders.length === 1) return holders
+    return knownFirst(deps, holders, question, (holder, dimension) =>
+      recent.has(nameOf(holder.id, dimension, question.id!)),
+    )
   }
 
   async function decide(
@@ -97,9 +102,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
       const counters = await look(holder, dimension, limits)
       return { reason: hasRoom(limits, counters, quantity) ? undefined : 'quota_exceeded', limits, counters }
     }
-    const isOwnId = question.id === undefined
-    const id = question.id ?? `use_${randomUUID()}`
-    const use: Use = { holder, dimension, limits, quantity, id, isOwnId, now }
+    const use: Use = { holder, dimension, limits, quantity, id: question.id, now }
     if (dimension.isMetered && holder.subscription !== undefined) return meter(use)
     return isLeased(limits, dimension) ? lease(use) : admit(use)
   }
@@ -119,7 +122,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
   }
 
   /** The use is a usage event: it is counted by its quota and for its bill in one step, or not at all. */
-  async function meter({ holder, dimension, limits, quantity, id, now }: Use): Promise<Decision> {
+  async function meter({ holder, dimension, limits, quantity, id = newId(), now }: Use): Promise<Decision> {
     const [outcome] = await deps.ingest([
       {
         product: holder.product.id,
@@ -148,7 +151,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
     throw new DomainError('request.invalid', reason ?? 'this cannot be metered')
   }
 
-  async function admit({ holder, dimension, limits, quantity, id, now }: Use): Promise<Decision> {
+  async function admit({ holder, dimension, limits, quantity, id = newId(), now }: Use): Promise<Decision> {
     const key = useKey(holder, dimension.key, id)
     const gate = { holder: holder.id, limits }
     const outcome = await deps.quotas.admit({ key, dimension: dimension.key, quantity, gate }, now)
@@ -156,17 +159,23 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
   }
 
   /** Many uses of a large limit: counted in memory, by a slice of it. An id is known again by this node only. */
-  async function lease({ holder, dimension, limits, quantity, id, isOwnId, now }: Use): Promise<Decision> {
-    const unit = 10 ** dimension.scale
-    const consume = async (): Promise<AdmissionOutcome> => {
-      const asked = { holder: holder.id, dimension: dimension.key, limits }
-      const { isAllowed, counters } = await deps.leases.consume(asked, quantity, unit, now)
-      return { status: isAllowed ? 'admitted' : 'exceeded', counters }
-    }
-    if (isOwnId) return fromAdmission(await consume(), limits, id)
-    const outcome = await recent.once(nameOf(holder.id, dimension.key, id), quantity, now, consume)
+  async function lease({ holder, dimension, limits, quantity, id, now }: Use): Promise<Decision> {
+    const asked = { holder: holder.id, dimension: dimension.key, limits }
+    const consume = () => deps.leases.consume(asked, quantity, 10 ** dimension.scale, now)
+    if (id === undefined) return fromAdmission(admissionOf(await consume()), limits, '')
+    const outcome = await recent.once(nameOf(holder.id, dimension.key, id), quantity, now, async () =>
+      admissionOf(await consume()),
+    )
     return fromAdmission(outcome, limits, id)
   }
+}
+
+function newId(): string {
+  return `use_${randomUUID()}`
+}
+
+function admissionOf({ isAllowed, counters }: Leased): AdmissionOutcome {
+  return { status: isAllowed ? 'admitted' : 'exceeded', counters }
 }
 
 /** Ids of what nodes let through by themselves. */
