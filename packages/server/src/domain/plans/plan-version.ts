@@ -28,13 +28,36 @@ export interface PlanVersion extends Version {
 export interface Plans {
   /** As they are now, lowest first. */
   readonly plans: readonly Plan[]
-  /** As they were, are and are going to be, each in order of its versions. A plan that has none never changed. */
+  /**
+   * As they were, are and are going to be, each in order of its versions, and so of time; without what never came (see
+   * `versionsThatHold`). A plan that has none never changed.
+   */
   readonly planVersions: readonly PlanVersion[]
 }
 
 /**
- * A plan as it was, is, or is going to be. What was decided last counts: a later version takes the place of one that was
- * dated ahead and has not come.
+ * The versions that hold at some time. What was decided last counts: a later version takes the place of one that was dated
+ * ahead and had not come when it was written, whatever it is dated to itself.
+ *
+ * @param versions - of any products and plans, each plan's in order
+ */
+export function versionsThatHold(versions: readonly PlanVersion[]): readonly PlanVersion[] {
+  /** When something later was first written of a plan, ms. */
+  const decidedAgain = new Map<string, number>()
+  const held: PlanVersion[] = []
+  for (const version of versions.toReversed()) {
+    const { product, body, at, from } = version
+    const name = JSON.stringify([product, body.id])
+    const again = decidedAgain.get(name) ?? Number.POSITIVE_INFINITY
+    // What holds from when it was written has come, though the clock that wrote the next one be a little behind.
+    if (from <= Math.max(at, again)) held.push(version)
+    decidedAgain.set(name, Math.min(at, again))
+  }
+  return held.reverse()
+}
+
+/**
+ * A plan as it was, is, or is going to be.
  *
  * @returns undefined where there was none yet; a retired one still is, for those who are on it
  */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { AuditEntry } from '../audit/audit-trail.ts'
 import type { Plan } from '../plans/plan.ts'
-import type { CatalogOrigin, PlanVersion } from '../plans/plan-version.ts'
+import { type CatalogOrigin, type PlanVersion, versionsThatHold } from '../plans/plan-version.ts'
 import { planToJson, productToJson } from './catalog-json.ts'
 import type { CatalogChanges } from './catalog-store.ts'
 import {
@@ -74,10 +74,11 @@ export function draftCatalog(
     setProduct: (body) => addProduct(body, false),
     setPlan: addPlan,
     retirePlan(product, plan) {
-      const before = planVersions(versions, product, plan).at(-1)
+      const written = planVersions(versions, product, plan)
+      const before = written.at(-1)
       if (before === undefined || before.body.isRetired) return
       // What was dated ahead and never came is not what anybody is on.
-      const held = planVersions(versions, product, plan).findLast(({ from }) => from <= now) ?? before
+      const held = versionsThatHold(written).findLast(({ from }) => from <= now) ?? before
       addPlan(product, { ...held.body, isRetired: true }, { position: before.position, from: now })
     },
     retireProduct(product) {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
 import type { Plan } from '../plans/plan.ts'
-import type { PlanVersion } from '../plans/plan-version.ts'
+import { type PlanVersion, versionsThatHold } from '../plans/plan-version.ts'
 import type { CatalogStore } from './catalog-store.ts'
 import {
   type CatalogVersions,
@@ -36,7 +36,7 @@ export function createLiveCatalog(deps: {
   function rebuild(): void {
     const now = clock.now()
     catalog = createProductCatalog(productsAt(declared, known.versions, now))
-    changesAt = nextChange(known.versions.plans, now)
+    changesAt = nextChange(catalog.list(), now)
   }
   const current = (): ProductCatalog => {
     if (clock.now() >= changesAt) rebuild()
@@ -100,7 +100,7 @@ function withPlans(
   all: readonly PlanVersion[],
   time: number,
 ): Product {
-  const planVersions = all.filter((version) => version.product === product.id)
+  const planVersions = versionsThatHold(all.filter((version) => version.product === product.id))
   if (planVersions.length === 0) return product
   const places = new Map<string, { readonly plan: Plan; readonly position: number }>()
   for (const { body, from, position } of planVersions)
@@ -117,11 +117,9 @@ function withPlans(
   return { ...product, plans, planVersions }
 }
 
-function nextChange(versions: readonly PlanVersion[], now: number): number {
-  return versions.reduce(
-    (next, { from }) => (from > now && from < next ? from : next),
-    Number.POSITIVE_INFINITY,
-  )
+function nextChange(products: readonly Product[], now: number): number {
+  const times = products.flatMap(({ planVersions }) => planVersions.map(({ from }) => from))
+  return times.reduce((next, from) => (from > now && from < next ? from : next), Number.POSITIVE_INFINITY)
 }
 
 /**

@@ -198,6 +198,39 @@ export function catalogStoreContract(name: string, open: OpenStores): void {
       expect((await node.put('team', { title: 'One' })).version.version).toBe(3)
     })
 
+    it('change on the day that a change was put off to, and on no other', async () => {
+      const { clock, nodes } = await start([aProduct()], [aProduct()])
+      const [one, two] = nodes as [ReturnType<typeof aNode>, ReturnType<typeof aNode>]
+      await one.put('team', limited(10))
+      await one.put('team', limited(20), NOW + HOUR)
+      clock.set(NOW + 60_000)
+      await one.put('team', limited(30), NOW + 3 * HOUR)
+      await two.catalog.refresh()
+      const limit = (node: typeof one) => node.catalog.find('demo')?.plans[0]?.limits[0]?.quantity
+      const seen = [0, HOUR, 2 * HOUR, 3 * HOUR].map((passed) => {
+        clock.set(NOW + Math.max(60_000, passed))
+        return [limit(one), limit(two), two.catalog.planAt('demo', 'team', clock.now())?.limits[0]?.quantity]
+      })
+      expect(seen).toEqual([
+        [10, 10, 10],
+        [10, 10, 10],
+        [10, 10, 10],
+        [30, 30, 30],
+      ])
+    })
+
+    it('are retired as what they are, and not as what was put off', async () => {
+      const { nodes } = await start([aProduct()])
+      const [node] = nodes
+      await node.put('team', { title: 'One' })
+      await node.put('team', { title: 'Two' }, NOW + HOUR)
+      node.clock.set(NOW + 60_000)
+      await node.put('team', { title: 'Three' }, NOW + 3 * HOUR)
+      node.clock.set(NOW + 2 * HOUR)
+      await node.manage.retirePlan('demo', 'team', 'test')
+      expect(node.catalog.find('demo')?.plans).toMatchObject([{ title: 'One', isRetired: true }])
+    })
+
     it('are changed by many at once without losing a change', async () => {
       const { nodes } = await start([aProduct()], [aProduct()], [aProduct()])
       await Promise.all(
