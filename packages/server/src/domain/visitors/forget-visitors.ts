@@ -1,6 +1,5 @@
 import type { ProductCatalog } from '../products/product.ts'
 import type { VisitorStore } from './visitor.ts'
-import { anonymousPlan } from './visitor-holder.ts'
 
 const DAY_MS = 86_400_000
 /** In one step. */
@@ -23,7 +22,10 @@ export async function forgetVisitors(
 ): Promise<number> {
   const { saltMs } = deps.settings
   await deps.visitors.salts(now, saltMs)
-  const plans = deps.catalog.list().flatMap((product) => anonymousPlan(product) ?? [])
+  // Of retired plans, too: who came while one was given may still be in its trial, should it come back.
+  const plans = deps.catalog
+    .list()
+    .flatMap((product) => product.plans.filter(({ audience }) => audience === 'anonymous'))
   const trialMs = Math.max(0, ...plans.map(({ trial }) => (trial?.days ?? 0) * DAY_MS))
   const keepMs = Math.max(deps.settings.keepMs, trialMs + saltMs)
   // Of plans that were, too: what they limited.

@@ -1,5 +1,6 @@
 import { DomainError } from '../error.ts'
 import type { Plan } from '../plans/plan.ts'
+import { choosablePlans } from '../plans/plan-version.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
 import type { Holder } from '../quotas/quota-answer.ts'
 import type { Visitor } from './visitor.ts'
@@ -15,9 +16,9 @@ export function isVisitorId(holder: string): boolean {
   return holder.startsWith(PREFIX)
 }
 
-/** Undefined: the product is for nobody without a key. */
-export function anonymousPlan({ plans }: Pick<Product, 'plans'>): Plan | undefined {
-  return plans.find(({ audience }) => audience === 'anonymous')
+/** Nobody is on a retired one: a visitor gets what visitors get now. Undefined: the product is for nobody without a key. */
+function anonymousPlan(product: Pick<Product, 'plans'>): Plan | undefined {
+  return choosablePlans(product).find(({ audience }) => audience === 'anonymous')
 }
 
 /** @param visitor - undefined: one who has not been seen. @param now - the first day of such a one, ms */

@@ -273,11 +273,13 @@ export function visitorsContract(name: string, open: OpenStores, runs: number): 
 
     it('are kept while their salt lives and their trial runs, whatever is configured; salts end by themselves', async () => {
       const { visitors } = await open()
-      const plan = { audience: 'anonymous', trial: { days: 60 }, limits: [] } as const
-      const product = aProduct()
-      const catalog = createProductCatalog([
-        { ...product, plans: [{ ...PLAIN_PLAN, id: 'anonymous', title: 'Anonymous', ...plan }] },
-      ])
+      const plan = { ...PLAIN_PLAN, audience: 'anonymous', title: 'Anonymous' } as const
+      // A visitor who came on a plan that was retired since is in its trial all the same.
+      const plans = [
+        { ...plan, id: 'generous', trial: { days: 60 }, isRetired: true },
+        { ...plan, id: 'anonymous', trial: { days: 1 } },
+      ]
+      const catalog = createProductCatalog([aProduct({ plans })])
       const settings = { saltMs: LIFE, keepMs: DAY }
       await visitors.salts(NOW, LIFE)
       await visitors.see(seen(2, 1))
