@@ -157,19 +157,22 @@ function patchOf(
 }
 
 /**
- * The last plan of the list that a contract grants.
+ * The last plan of the list that a contract grants. Whoever has a plan keeps it beside another one that the same entitlement
+ * grants: AWS says nothing of which of the two it is, and a plan that was retired or was added since moves nobody.
  *
- * @param held - the plan until now: it is kept though it be retired
+ * @param held - the plan until now
  */
 export function grantedPlan(
   { plans }: Pick<Product, 'plans'>,
   entitlements: readonly Entitlement[],
   held: string | undefined,
 ): string | undefined {
-  return plans.findLast(
+  const last = plans.findLast(
     ({ id, grantedBy, isRetired }) =>
       grantedBy !== undefined && isEntitledTo(entitlements, grantedBy) && (!isRetired || id === held),
-  )?.id
+  )
+  const isKept = last !== undefined && plans.find(({ id }) => id === held)?.grantedBy === last.grantedBy
+  return isKept ? held : last?.id
 }
 
 /** The same whatever order AWS lists them in. */
