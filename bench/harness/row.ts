@@ -7,7 +7,8 @@ export interface Row {
   readonly limit: string
   /** The median of the rounds. */
   readonly ratio: number
-  readonly aim: Aim
+  /** Undefined: a figure to know, and nothing to reach. */
+  readonly aim?: Aim
   readonly figure: string
   /** Server CPU for one request, µs. */
   readonly cpuUs?: number | undefined
@@ -23,6 +24,7 @@ export type Aim =
   | { readonly exactly: number }
 
 export function isReached({ ratio, aim }: Row): boolean {
+  if (aim === undefined) return true
   if ('atLeast' in aim) return ratio >= aim.atLeast
   return 'atMost' in aim ? ratio <= aim.atMost : ratio === aim.exactly
 }

@@ -28,11 +28,11 @@ export function renderTable(rows: readonly Row[]): string {
 
 function toCells(row: Row): string[] {
   return [
-    isReached(row) ? 'ok' : 'no',
+    row.aim === undefined ? '' : isReached(row) ? 'ok' : 'no',
     row.what,
     row.limit,
     short(row.ratio),
-    aimText(row.aim),
+    row.aim === undefined ? '' : aimText(row.aim),
     row.figure,
     row.cpuUs === undefined ? '' : row.cpuUs.toFixed(1),
     row.latency === undefined ? '' : count(row.latency.p50Us),

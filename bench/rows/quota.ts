@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Child, startChild } from '../harness/child.ts'
+import { startRedis } from '../harness/redis.ts'
 import { median, ROUNDS, rounds, spread } from '../harness/rounds.ts'
 import type { Benchmark, Row } from '../harness/row.ts'
 import { count } from '../harness/table.ts'
@@ -24,11 +25,11 @@ type Side = QuotaKind | 'meter' | 'plugin' | 'flexible'
 
 /** What takes turns. A slice of a limit is counted for 5 seconds: what is leased runs for as long at a time, so that it is taken as often as in use. */
 const GROUPS: readonly { readonly sides: readonly Side[]; readonly slices: number; readonly ms: number }[] = [
-  { sides: ['leased', 'nothing', 'library', 'plugin'], slices: 1, ms: 5_000 },
+  { sides: ['leased', 'nothing', 'library', 'redis', 'plugin'], slices: 1, ms: 5_000 },
   { sides: ['exact', 'metered', 'meter', 'flexible'], slices: 4, ms: 400 },
 ]
 
-const OWN: readonly QuotaKind[] = ['leased', 'nothing', 'exact', 'metered', 'library']
+const OWN: readonly QuotaKind[] = ['leased', 'nothing', 'exact', 'metered', 'library', 'redis']
 
 /** Like beside like: from memory beside from memory, from disk beside from disk. */
 const PAIRS: readonly {
@@ -36,7 +37,8 @@ const PAIRS: readonly {
   readonly beside: Side
   readonly what: string
   readonly limit: string
-  readonly aim: number
+  /** Undefined: it does less than ours, and is a figure to know. */
+  readonly aim?: number
 }[] = [
   {
     own: 'leased',
@@ -51,15 +53,21 @@ const PAIRS: readonly {
     own: 'leased',
     beside: 'library',
     what: 'a large limit, leased',
-    limit: 'the same door and answer, deciding by @fastify/rate-limit in memory',
+    limit: 'the same door and answer behind @fastify/rate-limit in memory',
+    aim: 1,
+  },
+  {
+    own: 'leased',
+    beside: 'redis',
+    what: 'a large limit, leased',
+    limit: 'the same door and answer behind @fastify/rate-limit on Redis',
     aim: 1,
   },
   {
     own: 'leased',
     beside: 'plugin',
     what: 'a large limit, leased',
-    limit: '@fastify/rate-limit in memory before a bare route: no service key, no schema',
-    aim: 1,
+    limit: '@fastify/rate-limit in memory before a bare route: no service key, no API key, no schema',
   },
   {
     own: 'exact',
@@ -77,6 +85,10 @@ export const quota: Benchmark = {
   byDefault: true,
   async run({ directory, progress }) {
     const children: Child[] = []
+    const redis = await startRedis()
+    if (redis === undefined)
+      progress('no redis-server on this machine: @fastify/rate-limit on Redis is left out')
+    const own = OWN.filter((kind) => kind !== 'redis' || redis !== undefined)
     const begin = async (script: string, core: 'server' | 'client', given: unknown) => {
       const child = await startChild(script, core, given)
       children.push(child)
@@ -93,8 +105,13 @@ export const quota: Benchmark = {
         client.ask('open', { name, target: { url, connections: CONNECTIONS, load } })
       const sides = new Map<Side, Child>()
       let answer = ''
-      for (const kind of OWN) {
-        const options: QuotaOptions = { directory: place(kind), buyers: BUYERS, kind }
+      for (const kind of own) {
+        const options: QuotaOptions = {
+          directory: place(kind),
+          buyers: BUYERS,
+          kind,
+          ...(redis !== undefined && kind === 'redis' && { redisPort: redis.port }),
+        }
         const child = await begin('servers/quota.ts', 'server', options)
         sides.set(kind, child)
         const door = await child.ask<QuotaDoor>('listen')
@@ -131,7 +148,7 @@ export const quota: Benchmark = {
         )
         for (const { sides: group, slices, ms } of GROUPS)
           for (let slice = 0; slice < slices; slice++)
-            for (const side of group) {
+            for (const side of group.filter((one) => sides.has(one))) {
               const child = sides.get(side)!
               const name = side === 'meter' ? 'usage' : 'cpu'
               const before = await child.ask<{ cpuUs: number }>(name)
@@ -149,7 +166,7 @@ export const quota: Benchmark = {
         return { spent, latencies }
       })
 
-      for (const side of ['leased', 'exact', 'metered'] as const) {
+      for (const side of (['leased', 'exact', 'metered', 'redis'] as const).filter((one) => sides.has(one))) {
         const { used, events } = await sides.get(side)!.ask<{ used: number; events: number }>('check')
         assert.equal(
           used,
@@ -163,7 +180,7 @@ export const quota: Benchmark = {
       const { used } = await sides.get('flexible')!.ask<{ used: number }>('check')
       assert.equal(used, answered.get('flexible'), 'rate-limiter-flexible counts each request once')
 
-      return PAIRS.map(({ own, beside, what, limit, aim }): Row => {
+      return PAIRS.filter(({ beside }) => sides.has(beside)).map(({ own, beside, what, limit, aim }): Row => {
         const rateOf = (side: Side) => median(measured.map(({ spent }) => perSecond(spent.get(side)!)))
         const ratios = measured.map(({ spent }) => perSecond(spent.get(own)!) / perSecond(spent.get(beside)!))
         return {
@@ -171,7 +188,7 @@ export const quota: Benchmark = {
           what: `POST ${PATH}, ${what}, ${CONNECTIONS} connections, ${BUYERS} API keys`,
           limit: `${count(rateOf(beside))} answers/s: ${limit}`,
           ratio: median(ratios),
-          aim: { atLeast: aim },
+          ...(aim !== undefined && { aim: { atLeast: aim } }),
           figure: `${count(rateOf(own))} answers/s`,
           cpuUs: median(measured.map(({ spent }) => spent.get(own)!.cpuUs / spent.get(own)!.answered)),
           latency: medianLatency(measured.map(({ latencies }) => latencies.get(own)!)),
@@ -180,6 +197,7 @@ export const quota: Benchmark = {
       })
     } finally {
       for (const child of children) await child.stop()
+      await redis?.stop()
     }
   },
 }

@@ -1,10 +1,12 @@
 /**
  * The product's server with end users who have API keys and limits; or the same one with a gate that decides nothing, or
- * that decides by @fastify/rate-limit.
+ * with @fastify/rate-limit before such a gate.
  */
 import assert from 'node:assert/strict'
+import { subscribe } from 'node:diagnostics_channel'
 import rateLimit from '@fastify/rate-limit'
-import { type FastifyRequest, fastify } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { Redis } from 'ioredis'
 import { composeEngine, composeServer, type Engine, openLedger } from '../../packages/server/src/compose.ts'
 import { issueServiceKey } from '../../packages/server/src/domain/keys/issue-service-key.ts'
 import { type Limit, PLAIN_PLAN } from '../../packages/server/src/domain/plans/plan.ts'
@@ -21,14 +23,17 @@ import { watchStore } from './watch-store.ts'
  * - `exact`: a small limit, counted on disk before the answer
  * - `metered`: each use is a usage event, on disk before the answer
  * - `nothing`: the same door and the same answer, and no thought
- * - `library`: the same door and answer; what decides is @fastify/rate-limit, in memory
+ * - `library`: the same door, answer and no thought, behind @fastify/rate-limit that counts each API key in memory
+ * - `redis`: behind the same that counts on Redis
  */
-export type QuotaKind = 'leased' | 'exact' | 'metered' | 'nothing' | 'library'
+export type QuotaKind = 'leased' | 'exact' | 'metered' | 'nothing' | 'library' | 'redis'
 
 export interface QuotaOptions {
   readonly directory: string
   readonly buyers: number
   readonly kind: QuotaKind
+  /** Of `redis`. */
+  readonly redisPort?: number
 }
 
 export interface QuotaDoor {
@@ -52,9 +57,12 @@ let subscriptions: string[] = []
 let accessStart = 0
 let kind: QuotaKind
 let max = LARGE_MAX
+let redisPort: number | undefined
+let redis: Redis | undefined
 
 async function start(options: QuotaOptions): Promise<void> {
   kind = options.kind
+  redisPort = options.redisPort
   if (kind === 'exact') max = EXACT_MAX
   const product = soldProduct(kind)
   const config = aConfig({ directory: options.directory, products: [product] })
@@ -110,34 +118,34 @@ async function listen(): Promise<QuotaDoor> {
     { name: 'bench', scopes: ['access:check'], product: undefined },
     'bench',
   )
-  const decided = engine.quota.validate
-  const decision = { by: decided }
-  const app = await composeServer({
-    ...engine,
-    quota: { ...engine.quota, validate: (question) => decision.by(question) },
-  })
-  if (kind === 'nothing' || kind === 'library') {
-    const answer = await decided({ key: apiKeys[0]!, dimension: COUNTED, mode: 'look' })
-    assert(answer.allowed)
-    const nothing: ValidateQuota = async () => answer
-    decision.by = nothing
-    if (kind === 'library') {
-      const library = fastify()
-      await library.register(rateLimit, { global: false })
-      const check = library.createRateLimit({
-        max: LARGE_MAX,
-        timeWindow: DAY_MS,
-        keyGenerator: ({ body }) => (body as { key: string }).key,
-      })
-      decision.by = async ({ key }) => {
-        // All that it reads of a request.
-        const counted = await check({ body: { key }, routeOptions: {} } as FastifyRequest)
-        assert(!counted.isAllowed && !counted.isExceeded)
-        return answer
-      }
-    }
-  }
+  if (kind === 'library' || kind === 'redis') putLibraryBeforeRoutes()
+  const app = await composeServer(DECIDING.includes(kind) ? engine : await decidingNothing(engine))
   return { url: await app.listen({ host: '127.0.0.1', port: 0 }), secret, apiKeys }
+}
+
+const DECIDING: readonly QuotaKind[] = ['leased', 'exact', 'metered']
+
+async function decidingNothing(engine: Engine): Promise<Engine> {
+  const answer = await engine.quota.validate({ key: apiKeys[0]!, dimension: COUNTED, mode: 'look' })
+  assert(answer.allowed)
+  const nothing: ValidateQuota = async () => answer
+  return { ...engine, quota: { ...engine.quota, validate: nothing } }
+}
+
+/** As its documentation says, on the very server of the product: the first plugin of the app that is made next. */
+function putLibraryBeforeRoutes(): void {
+  if (redisPort !== undefined) redis = new Redis({ port: redisPort, host: '127.0.0.1' })
+  subscribe('fastify.initialization', (message) => {
+    const { fastify } = message as { fastify: FastifyInstance }
+    void fastify.register(rateLimit, {
+      max: LARGE_MAX,
+      timeWindow: DAY_MS,
+      // The key is in the body.
+      hook: 'preHandler',
+      keyGenerator: ({ body }) => (body as { key: string }).key,
+      ...(redis !== undefined && { redis }),
+    })
+  })
 }
 
 function cpu(): { cpuUs: number } {
@@ -148,6 +156,7 @@ function cpu(): { cpuUs: number } {
 /** What is counted, once all slices are given back; and of what is metered, the events that it became. */
 async function check(): Promise<{ used: number; events: number }> {
   assert(engine !== undefined)
+  if (redis !== undefined) return { used: await countedByRedis(redis), events: 0 }
   const { ledger, quota } = engine
   await watch.assertDurable(ledger.config.store)
   await quota.close()
@@ -170,6 +179,11 @@ async function check(): Promise<{ used: number; events: number }> {
     cursor = page.next
   } while (cursor !== undefined)
   return { used, events }
+}
+
+async function countedByRedis(redis: Redis): Promise<number> {
+  const counts = await redis.mget(await redis.keys('fastify-rate-limit-*'))
+  return counts.reduce((sum, count) => sum + Number(count ?? 0), 0)
 }
 
 answerQuestions({ start, listen, cpu, check })
