@@ -244,13 +244,17 @@ describe('POST /quota/validate', () => {
       upgrade: { plan: 'pro' },
     })
     expect(await validate({ subscriptionId: suspended })).toMatchObject({ reason: 'suspended' })
-    // Of the product, without a limit in the plan.
-    expect(await validate({ subscriptionId: registered, dimension: 'reports', quantity: 1e9 })).toMatchObject(
-      {
-        allowed: true,
-        limits: [],
-      },
-    )
+    // Of the product, without a limit in the plan: for those who pay for what they use, and for nobody else.
+    const reports = { dimension: 'reports', quantity: 1e9 }
+    const { id: paying } = await subscribe('pro')
+    expect(await validate({ subscriptionId: paying, ...reports })).toMatchObject({
+      allowed: true,
+      limits: [],
+    })
+    expect(await validate({ subscriptionId: registered, ...reports })).toMatchObject({
+      allowed: false,
+      reason: 'not_entitled',
+    })
     clock.set(utc('2026-12-31T00:00'))
     expect(await validate({ subscriptionId: registered })).toMatchObject({
       allowed: false,

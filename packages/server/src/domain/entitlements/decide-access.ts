@@ -66,10 +66,27 @@ function hasFeature(subject: AccessSubject, feature: string): boolean {
   return isEntitledTo(subject.reading?.entitlements ?? [], feature)
 }
 
-/** A contract grants its own dimensions; what is paid by use may be used. */
-function mayUse({ product, subscription, reading }: AccessSubject, name: string): boolean {
+/** A contract grants its own dimensions, and a plan those that it limits; what is paid by use may be used. */
+function mayUse(subject: AccessSubject, name: string): boolean {
+  const { product, subscription, reading } = subject
   if (product === undefined) return false
-  const metered = findDimension(product, name)
-  if (isEntitledTo(reading?.entitlements ?? [], metered?.key ?? name)) return true
-  return metered !== undefined && (product.pricing !== 'contract' || subscription.channel !== 'aws')
+  const sold = findDimension(product, name)
+  const key = sold?.key ?? name
+  if (isEntitledTo(reading?.entitlements ?? [], key)) return true
+  if (sold !== undefined && canBeBilled(product, subscription)) return true
+  return (
+    planOf(subject)?.limits.some(({ dimension, quantity }) => dimension === key && quantity !== 0) ?? false
+  )
+}
+
+/**
+ * Does somebody pay for what is used beyond a plan? AWS bills by use unless all that it sells is the contract; off AWS the seller
+ * bills from the ledger; what is free stays so.
+ */
+export function canBeBilled(
+  { pricing }: Pick<Product, 'pricing'>,
+  { channel }: Pick<Subscription, 'channel'>,
+): boolean {
+  if (channel === 'free') return false
+  return channel !== 'aws' || pricing !== 'contract'
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { CheckAccess } from '../entitlements/check-access.ts'
-import { type AccessRefusal, type AccessSubject, planOf } from '../entitlements/decide-access.ts'
+import { type AccessRefusal, type AccessSubject, canBeBilled, planOf } from '../entitlements/decide-access.ts'
+import { isGranted } from '../entitlements/entitlement.ts'
 import { DomainError } from '../error.ts'
 import type { ApiKey } from '../keys/api-key.ts'
 import type { ApiKeyRefusal, ApiKeyVerifier } from '../keys/verify-api-key.ts'
@@ -132,7 +133,7 @@ const holders = new WeakMap<AccessSubject, Holder>()
 export function holderOf(subject: AccessSubject): Holder {
   let holder = holders.get(subject)
   if (holder === undefined) {
-    const { subscription, product } = subject
+    const { subscription, product, reading } = subject
     if (product === undefined)
       throw new DomainError('product.not_found', `product ${subscription.product} is not configured any more`)
     const plan = planOf(subject)
@@ -145,6 +146,10 @@ export function holderOf(subject: AccessSubject): Holder {
       anchor: start,
       trialEndsAt: plan?.trial && start + plan.trial.days * DAY_MS,
       subscription,
+      canBeBilled: canBeBilled(product, subscription),
+      granted: new Set(
+        reading?.entitlements.filter(({ value }) => isGranted(value)).map(({ dimension }) => dimension),
+      ),
     }
     holders.set(subject, holder)
   }

@@ -6,6 +6,7 @@ import { limitsOf } from './plan-limits.ts'
 const ANCHOR = utc('2026-11-21T10:30')
 const DAY_OF_ANCHOR = utc('2026-11-21T00:00')
 const MINUTE = 60_000
+const NOTHING: ReadonlySet<string> = new Set()
 const calls = { key: 'calls', scale: 0, isMetered: false, isSold: false }
 
 it('keeps limits for as long as none of their windows ends, and not a moment longer', () => {
@@ -19,7 +20,7 @@ it('keeps limits for as long as none of their windows ends, and not a moment lon
       { dimension: 'exports', quantity: 1, window: 'lifetime', onExceed: 'block' },
     ],
   } as const
-  const holder = { plan, anchor: ANCHOR, subscription: undefined }
+  const holder = { plan, anchor: ANCHOR, canBeBilled: true, granted: NOTHING }
   const at = (time: number, key = 'calls') => limitsOf(holder, { ...calls, key }, time)!
   const first = at(ANCHOR + 10)
   expect(first.map(({ start }) => start)).toEqual([ANCHOR, DAY_OF_ANCHOR])

@@ -10,9 +10,12 @@ export interface CountedDimension {
   readonly scale: number
   /** Each use is a usage event. */
   readonly isMetered: boolean
-  /** Of the product: it may be used without a limit. */
+  /** Of the product: whoever can be billed for it may use it without a limit. */
   readonly isSold: boolean
 }
+
+/** What of a holder its limits are worked out from. */
+export type LimitedHolder = Pick<Holder, 'plan' | 'canBeBilled' | 'granted'>
 
 /** @param name - a dimension's key, the platform's name for it, or a name that only plans know */
 export function countedDimension(product: Product, name: string): CountedDimension {
@@ -28,21 +31,19 @@ export function countedDimension(product: Product, name: string): CountedDimensi
 /** Limits of a plan stay the same objects while the plan does: they are worked out once. */
 const known = new WeakMap<object, Map<string, readonly PlanLimit[]>>()
 
-/** @returns undefined where the plan does not know the dimension */
+/** @returns undefined where the dimension may not be used: no plan names it, no contract grants it, and nobody would pay for it */
 export function planLimits(
-  { plan, subscription }: Pick<Holder, 'plan' | 'subscription'>,
+  { plan, canBeBilled, granted }: LimitedHolder,
   { key, scale, isSold }: CountedDimension,
 ): readonly PlanLimit[] | undefined {
-  // Nobody can be billed for what a visitor uses: their plan has to name it, and each of its limits blocks.
-  const isVisitor = subscription === undefined
-  const isFree = isSold && !isVisitor
+  const isFree = (isSold && canBeBilled) || granted.has(key)
   if (plan === undefined) return isFree ? [] : undefined
   let byDimension = known.get(plan)
   if (byDimension === undefined) {
     byDimension = new Map()
     known.set(plan, byDimension)
   }
-  const name = `${isVisitor} ${scale} ${key}`
+  const name = `${canBeBilled} ${scale} ${key}`
   let limits = byDimension.get(name)
   if (limits === undefined) {
     limits = plan.limits
@@ -50,7 +51,8 @@ export function planLimits(
       .map(({ window, quantity, onExceed }) => ({
         window,
         max: quantity === 'unlimited' ? undefined : toBase(quantity, scale),
-        blocks: isVisitor || onExceed === 'block',
+        // What nobody pays for is not let through, whatever the plan says.
+        blocks: !canBeBilled || onExceed === 'block',
       }))
     byDimension.set(name, limits)
   }
@@ -75,7 +77,7 @@ const counted = new WeakMap<object, Map<string, Kept>>()
 
 /** The same object for the same holder for as long as none of its windows ends: it is looked up by it. */
 export function limitsOf(
-  holder: Pick<Holder, 'plan' | 'anchor' | 'subscription'>,
+  holder: LimitedHolder & Pick<Holder, 'anchor'>,
   dimension: CountedDimension,
   now: number,
 ): readonly CountedLimit[] | undefined {

@@ -36,6 +36,10 @@ export interface Holder {
   readonly trialEndsAt: number | undefined
   /** Undefined: a visitor. */
   readonly subscription: Subscription | undefined
+  /** May what is used beyond a plan be charged to somebody? Else each limit blocks, and only what is granted may be used. */
+  readonly canBeBilled: boolean
+  /** Dimensions that the contract grants, whatever the plan says. */
+  readonly granted: ReadonlySet<string>
 }
 
 /** How a limit stands. Quantities are base units of the answer's dimension. */

@@ -8,6 +8,8 @@ import type { Visitor } from './visitor.ts'
 const DAY_MS = 86_400_000
 const PREFIX = 'vis_'
 
+const NOTHING: ReadonlySet<string> = new Set()
+
 /** Of a look at what a new visitor would have: nothing is ever counted for it. */
 const UNSEEN = `${PREFIX}unseen`
 
@@ -36,6 +38,8 @@ export function visitorHolder(
     anchor,
     trialEndsAt: plan?.trial && anchor + plan.trial.days * DAY_MS,
     subscription: undefined,
+    canBeBilled: false,
+    granted: NOTHING,
   }
 }
 
