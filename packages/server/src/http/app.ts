@@ -37,6 +37,7 @@ import { subscriptionRoutes } from './routes/subscriptions.ts'
 import { usageRoutes } from './routes/usage.ts'
 import { webhookRoutes } from './routes/webhook.ts'
 import { CloudEventBody, Problem, problems, UsageEventBody, UsageOutcome } from './schemas.ts'
+import { sharedSerializers } from './shared-serializers.ts'
 
 export type HttpApp = FastifyInstance<
   RawServerDefault,
@@ -71,6 +72,7 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     return503OnClosing: false,
     trustProxy: deps.trustProxy === undefined ? false : [...deps.trustProxy],
     routerOptions: { maxParamLength: 255 },
+    schemaController: { compilersFactory: { buildSerializer: sharedSerializers() } },
     ajv: {
       customOptions: {
         removeAdditional: false, // a misspelt filter must not answer with everything
