@@ -326,6 +326,48 @@ export function quotaStoreContract(name: string, open: OpenStores, runs: number)
     })
   })
 
+  describe(`${name}: reservations that are held anew`, () => {
+    const HOUR = 3_600_000
+    const IDS = Array.from({ length: 6 }, (_, index) => `a${index}`)
+    const hourly = (at: number) => [aLimit(100, { ...windowAt('hour', at, 0), window: 'hour' })]
+    const hourKey = (at: number) => {
+      const { start } = windowAt('hour', at, 0)
+      return { holder: 'sub_1', dimension: 'calls', window: 'hour', start } as const
+    }
+    const reserve = (quotas: QuotaStore, id: string, at: number) =>
+      quotas.reserve(anAdmission(id, hourly(at), { quantity: 2 }), {
+        id: `rsv_${id}`,
+        product: 'demo',
+        createdAt: at,
+        expiresAt: at + 60_000,
+      })
+
+    it('are not let go of by what saw them expire, in another window either, and by whatever else is asked', async () => {
+      const [one, two] = await startNodes(2)
+      for (const id of IDS) await reserve(one!.quotas, id, NOW)
+      const later = NOW + HOUR
+      const key = (id: string) => eventKey('demo', 'calls', 'sub_1', `beside-${id}`)
+      await Promise.all([
+        one!.quotas.expire(later, 100),
+        ...IDS.map((id) => reserve(two!.quotas, id, later)),
+        // In the window that they were held in before: it lets go of what it sees expired.
+        ...IDS.map((id) =>
+          one!.quotas.admit(anAdmission(id, hourly(NOW), { key: key(id), quantity: 1 }), later),
+        ),
+        one!.quotas.expire(later, 100),
+      ])
+      for (const id of IDS)
+        expect(await one!.quotas.findReservation(`rsv_${id}`)).toMatchObject({
+          state: 'held',
+          expiresAt: later + 60_000,
+        })
+      expect(await one!.quotas.read([hourKey(NOW), hourKey(later)])).toEqual([
+        { used: IDS.length, held: 0 },
+        { used: 0, held: 2 * IDS.length },
+      ])
+    })
+  })
+
   describe(`${name}: usage that the gate meters`, () => {
     const SUBSCRIPTION = aSubscription({ id: 'sub_1' })
     const startMetered = async (nodes = 1) => {

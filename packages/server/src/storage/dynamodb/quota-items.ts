@@ -2,7 +2,13 @@ import type { Counter, CounterKey } from '../../domain/quotas/quota.ts'
 import type { Reservation, ReservationState } from '../../domain/quotas/quota-store.ts'
 import { REMEMBERED_MS } from '../../domain/quotas/tidy-quotas.ts'
 import { keyText } from '../ingest/key-text.ts'
-import { type Asked, type CounterWindow, counterName, countersToLoad } from '../quota/counters.ts'
+import {
+  type Asked,
+  type CounterWindow,
+  counterName,
+  countersToLoad,
+  createLoadedCounters,
+} from '../quota/counters.ts'
 import { askedBy, type GateChanges, type GateSource } from '../quota/gate-book.ts'
 import { int, optionalInt, text } from './fields.ts'
 import {
@@ -16,6 +22,8 @@ import {
   reservationKey,
 } from './keys.ts'
 import type { Item, Reader, Transaction } from './table.ts'
+
+const NONE: ReadonlyMap<string, Counter> = new Map()
 
 /**
  * All that gates may ask for in this step, checked at its commit. Whoever holds or lets go of anything writes its counters: a
@@ -35,11 +43,11 @@ export async function loadGates(
     if (item !== undefined) reservations.set(id, toReservation(item))
   }
   for (const id of ids) await learn(id)
-  const counters = new Map<string, Counter>()
+  const counters = createLoadedCounters()
   const load = async (some: readonly Asked[]) => {
     for (const key of countersToLoad(some)) {
       const item = await tx.get(keyOf(key))
-      if (item !== undefined) counters.set(counterName(key), toCounter(item))
+      counters.add([key], item === undefined ? NONE : new Map([[counterName(key), toCounter(item)]]))
     }
   }
   await load([...asked, ...[...reservations.values()].map(askedBy)])
@@ -48,7 +56,7 @@ export async function loadGates(
     const { holder } = one.gate
     const owner = ownerOf(holder, one.dimension)
     if (due.has(owner)) continue
-    const isHolding = countersToLoad([one]).some((key) => (counters.get(counterName(key))?.held ?? 0) > 0)
+    const isHolding = countersToLoad([one]).some((key) => counters.get(key).held > 0)
     const found = isHolding ? await findDue(tx, holder, one.dimension, now) : []
     due.set(owner, found)
     for (const id of found) if (!reservations.has(id)) await learn(id)
@@ -56,7 +64,7 @@ export async function loadGates(
   // Windows that nobody asked for: what was held in them is let go of all the same.
   await load([...reservations.values()].map(askedBy))
   return {
-    counter: (key) => counters.get(counterName(key)),
+    counter: counters.get,
     reservation: (id) => reservations.get(id),
     due: (holder, dimension) =>
       (due.get(ownerOf(holder, dimension)) ?? []).map((id) => reservations.get(id)!),

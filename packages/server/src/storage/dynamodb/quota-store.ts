@@ -90,7 +90,7 @@ export function createDynamoQuotaStore(table: Table): QuotaStore {
       const due = await table.queryIndex('ListIndex', { pk: heldList, to: `${padded(now)}#\uFFFF`, limit })
       for (const item of due) {
         const id = text(item.id)
-        await step([], now, [id], (book) => book.letGo(id, 'expired'))
+        await step([], now, [id], (book) => book.expire(id, now))
       }
       return due.length
     },

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { Counter, CounterKey, Gate } from '../../domain/quotas/quota.ts'
 import { EMPTY_COUNTER } from '../../domain/quotas/quota.ts'
 
@@ -34,6 +35,30 @@ export function countersToLoad(asked: Iterable<Asked>): readonly CounterWindow[]
   return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, key]) => key)
 }
 
+/** Counters that one step has read, which nobody changes until it ends. No other may be counted in: it would be overwritten. */
+export interface LoadedCounters {
+  /** @param found - by `counterName`; what is not among them was never counted */
+  add(keys: readonly CounterKey[], found: ReadonlyMap<string, Counter>): void
+  has(key: CounterKey): boolean
+  /** @throws for what was not read */
+  get(key: CounterKey): Counter
+}
+
+export function createLoadedCounters(): LoadedCounters {
+  const loaded = new Map<string, Counter>()
+  return {
+    add(keys, found) {
+      for (const name of keys.map(counterName)) loaded.set(name, found.get(name) ?? EMPTY_COUNTER)
+    },
+    has: (key) => loaded.has(counterName(key)),
+    get(key) {
+      const counter = loaded.get(counterName(key))
+      assert(counter !== undefined, 'a counter that was not read must not be counted in')
+      return counter
+    },
+  }
+}
+
 /** Counters of one step: they begin with what was loaded, and keep what changes. */
 export interface CounterSheet {
   read(asked: Asked): readonly Counter[]
@@ -41,7 +66,7 @@ export interface CounterSheet {
   changes(): readonly CounterChange[]
 }
 
-/** @param load - undefined: never counted */
+/** @param load - undefined: never counted. It throws for what this step has not read */
 export function createCounterSheet(load: (key: CounterKey) => Counter | undefined): CounterSheet {
   const rows = new Map<string, { readonly key: CounterWindow; readonly before: Counter; now: Counter }>()
   const rowOf = (key: CounterWindow) => {

@@ -11,6 +11,7 @@ import { type Asked, type CounterChange, createCounterSheet } from './counters.t
 
 /** What a step is judged by; pure look-ups. */
 export interface GateSource {
+  /** Undefined: never counted. @throws for what the step has not read */
   counter(key: CounterKey): Counter | undefined
   reservation(id: string): Reservation | undefined
   /** What a holder has reserved of a dimension, and not settled in time. */
@@ -42,7 +43,9 @@ export interface GateBook {
   /** See `QuotaStore.settle`. */
   settle(id: string, used: number, gate: Gate, now: number): SettleOutcome | undefined
   /** Ends what is held; anything else stays as it is. */
-  letGo(id: string, as: 'released' | 'expired'): Reservation | undefined
+  release(id: string): Reservation | undefined
+  /** Ends what is held and over; anything else stays as it is: it may be held anew since it was found. */
+  expire(id: string, now: number): void
   changes(): GateChanges
 }
 
@@ -63,7 +66,7 @@ export function createGateBook(source: GateSource): GateBook {
   const changed = new Map<string, Reservation>()
   const reservation = (id: string) => changed.get(id) ?? source.reservation(id)
 
-  const letGo: GateBook['letGo'] = (id, as) => {
+  const letGo = (id: string, as: 'released' | 'expired'): Reservation | undefined => {
     const found = reservation(id)
     if (found?.state !== 'held') return found
     sheet.add(askedBy(found), { held: -found.quantity })
@@ -72,11 +75,15 @@ export function createGateBook(source: GateSource): GateBook {
     return ended
   }
 
+  const expire: GateBook['expire'] = (id, now) => {
+    const found = reservation(id)
+    if (found !== undefined && found.expiresAt <= now) letGo(id, 'expired')
+  }
+
   /** Whoever asks must not be refused for what is no longer reserved. */
   function expireDue(asked: Asked, now: number): void {
     if (!sheet.read(asked).some(({ held }) => held > 0)) return
-    for (const { id, expiresAt } of source.due(asked.gate.holder, asked.dimension, now))
-      if (expiresAt <= now) letGo(id, 'expired')
+    for (const { id } of source.due(asked.gate.holder, asked.dimension, now)) expire(id, now)
   }
 
   const count = (asked: Asked, quantity: number, as: 'used' | 'held', now: number) => {
@@ -123,7 +130,8 @@ export function createGateBook(source: GateSource): GateBook {
       changed.set(id, settled)
       return { status: 'settled', reservation: settled }
     },
-    letGo,
+    release: (id) => letGo(id, 'released'),
+    expire,
     changes: () => ({
       counters: sheet.changes(),
       reservations: [...changed.values()].map((now) => ({ before: source.reservation(now.id), now })),
@@ -211,7 +219,7 @@ export function judgeReservation(
     }
   }
   // What was let go of is not there to be used: it is held anew, or refused.
-  if (known !== undefined) book.letGo(known.id, 'expired')
+  if (known !== undefined) book.expire(known.id, values.createdAt)
   const reservation: Reservation = {
     ...values,
     holder: gate.holder,

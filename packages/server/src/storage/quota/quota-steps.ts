@@ -28,7 +28,7 @@ export function quotaSteps(step: QuotaStep): Pick<QuotaStore, 'exchange' | 'rese
       ),
     settle: (id, used, { gate, dimension }, now) =>
       step([{ gate, dimension }], now, [id], (book) => book.settle(id, used, gate, now)),
-    release: (id, now) => step([], now, [id], (book) => book.letGo(id, 'released')),
+    release: (id, now) => step([], now, [id], (book) => book.release(id)),
   }
 }
 

@@ -2,7 +2,14 @@ import type { Counter, CounterKey } from '../../domain/quotas/quota.ts'
 import type { Reservation, ReservationState } from '../../domain/quotas/quota-store.ts'
 import type { Window } from '../../domain/quotas/window.ts'
 import { keyText } from '../ingest/key-text.ts'
-import { type Asked, type CounterWindow, counterName, countersToLoad } from '../quota/counters.ts'
+import {
+  type Asked,
+  type CounterWindow,
+  counterName,
+  countersToLoad,
+  createLoadedCounters,
+  type LoadedCounters,
+} from '../quota/counters.ts'
 import { askedBy, type GateChanges, type GateSource } from '../quota/gate-book.ts'
 import type { Row, Sql, SqlDatabase, SqlValue } from './database.ts'
 import { int, optionalInt, text } from './rows.ts'
@@ -72,25 +79,33 @@ export async function loadGates(
   if (engine === 'postgres')
     for (const id of [...ids].sort())
       await sql.all('SELECT pg_advisory_xact_lock(hashtextextended(?, 0))', id)
-  // Their windows never change: they say what to lock.
+  // Their windows say what to lock; nobody else holds them anew meanwhile.
   const ending = learn(await findReservations(sql, ids))
-  const counters = await lockCounters(sql, engine, countersToLoad([...asked, ...ending.map(askedBy)]))
+  const counters = createLoadedCounters()
+  const lock = async (keys: readonly CounterWindow[]) =>
+    counters.add(keys, await lockCounters(sql, engine, keys))
+  await lock(countersToLoad([...asked, ...ending.map(askedBy)]))
   const holding = asked.filter((one) => isHolding(one, counters))
-  const due = learn(await findDue(sql, holding, now))
+  const due = learn(await findDue(sql, holding, now)).map(({ id }) => id)
   // Windows that nobody asked for: what was held in them is let go of all the same.
-  const others = countersToLoad(due.map(askedBy)).filter((key) => !counters.has(counterName(key)))
-  for (const [name, counter] of await lockCounters(sql, engine, others)) counters.set(name, counter)
+  const others = countersToLoad(due.map((id) => askedBy(reservations.get(id)!)))
+  await lock(others.filter((key) => !counters.has(key)))
   if (engine === 'postgres')
     learn(await findReservations(sql, [...reservations.keys()].sort(), ' ORDER BY id FOR UPDATE'))
+  /** Held anew before it was locked, one may have windows that are not: it is not this step's to end. */
+  const isLocked = (one: Reservation) => countersToLoad([askedBy(one)]).every(counters.has)
   return {
-    counter: (key) => counters.get(counterName(key)),
+    counter: counters.get,
     reservation: (id) => reservations.get(id),
-    due: (holder, dimension) => due.filter((one) => one.holder === holder && one.dimension === dimension),
+    due: (holder, dimension) =>
+      due
+        .map((id) => reservations.get(id)!)
+        .filter((one) => one.holder === holder && one.dimension === dimension && isLocked(one)),
   }
 }
 
-function isHolding(asked: Asked, counters: ReadonlyMap<string, Counter>): boolean {
-  return countersToLoad([asked]).some((key) => (counters.get(counterName(key))?.held ?? 0) > 0)
+function isHolding(asked: Asked, counters: LoadedCounters): boolean {
+  return countersToLoad([asked]).some((key) => counters.get(key).held > 0)
 }
 
 async function lockCounters(

@@ -102,7 +102,7 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
       const due = ids.map(({ id }) => id as string)
       if (due.length > 0)
         await step([], now, due, (book) => {
-          for (const id of due) book.letGo(id, 'expired')
+          for (const id of due) book.expire(id, now)
         })
       return due.length
     },
