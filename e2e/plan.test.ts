@@ -40,7 +40,7 @@ it('changes plans from the command line, which a server that runs follows within
   await eventually('the server knows it', async () =>
     (await plansThere()).items.some(({ id }) => id === 'team') ? true : undefined,
   )
-  expect(await says('product', 'plans', 'tiered-api')).toMatch(/team +Team +paid +500 api_calls\/month/)
+  expect(await says('plan', 'list', 'tiered-api')).toMatch(/team +Team +paid +500 api_calls\/month/)
   expect(await says('plan', 'retire', 'tiered-api', 'team')).toBe(
     'Retired plan team: nobody gets it any more.\n',
   )

@@ -69,7 +69,7 @@ const READS = [
   'plan history',
   'product health',
   'product list',
-  'product plans',
+  'plan list',
   'product show',
   'subscription history',
   'subscription list',

@@ -239,9 +239,14 @@ function fromValidation(error: Error): ProblemDetails {
     .slice(1)
     .replaceAll('/', '.')
   const params: Readonly<Record<string, unknown>> = first?.params ?? {}
-  const field = path || String(params.missingProperty ?? params.additionalProperty ?? '')
+  const inside = params.missingProperty ?? params.additionalProperty
+  const field = [path, inside].filter((name) => name !== undefined && name !== '').join('.')
   const reason =
-    params.additionalProperty !== undefined ? 'is not known here' : String(first?.message ?? 'is not valid')
+    params.missingProperty !== undefined
+      ? 'is missing'
+      : params.additionalProperty !== undefined
+        ? 'is not known here'
+        : String(first?.message ?? 'is not valid')
   return problem(400, 'request.invalid', `${part}: ${field} ${reason}`.trim(), {
     errors: [{ field, reason }],
   })

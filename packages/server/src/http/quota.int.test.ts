@@ -282,7 +282,10 @@ describe('POST /quota/validate', () => {
     [{ key: 'tka_x', buyerId: 'buy_1' }, 'exactly one'],
     [{ subscriptionId: 'sub_1', quantity: -1 }, 'quantity'],
     [{ subscriptionId: 'sub_1', mode: 'take' }, 'mode'],
-    [{ subscriptionId: 'sub_1', quantitty: 1 }, 'quantitty'],
+    [{ subscriptionId: 'sub_1', quantitty: 1 }, 'body: quantitty is not known here'],
+    [{ subscriptionId: 'sub_1', dimension: undefined }, 'body: dimension is missing'],
+    [{ visitor: { userAgent: 'a' } }, 'body: visitor.ip is missing'],
+    [{ visitor: { ip: '192.0.2.1', agent: 'a' } }, 'body: visitor.agent is not known here'],
   ])('says what is wrong with %j', async (payload, text) => {
     const { validate } = await start()
     const answer = await validate(payload)

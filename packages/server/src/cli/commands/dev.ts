@@ -18,6 +18,7 @@ import type { Product } from '../../domain/products/product.ts'
 import { type CommonOptions, configOf, DEV_DIRECTORY } from '../context.ts'
 import { CliError, guarded, integerOption } from '../output.ts'
 import { checkAddress, runUntilStopped, urlOf } from '../serving.ts'
+import { greetingOf, type Ready } from './dev-greeting.ts'
 
 /** Where the simulated EventBridge puts its events, and where we fetch them. */
 const QUEUE = 'tollkeeper'
@@ -173,39 +174,11 @@ async function devKey(ledger: Ledger, clock: Clock, directory: string): Promise<
   return secret
 }
 
-function greet(
-  options: DevOptions,
-  ready: {
-    url: string
-    storefront: string
-    mailbox: string | undefined
-    key: string
-    product: Product | undefined
-  },
-): void {
-  const { url, storefront, mailbox, key, product } = ready
+function greet(options: DevOptions, ready: Ready): void {
   if (options.json) {
+    const { url, storefront, mailbox, key } = ready
     process.stdout.write(`${JSON.stringify({ mode: 'simulated', url, storefront, mailbox, key })}\n`)
     return
   }
-  const dimension = product?.dimensions[0]
-  const body = `{"dimension":"${dimension?.key ?? 'requests'}",${dimension?.aggregation === 'count' ? '' : '"quantity":1,'}"usageTime":"'$(curl -s ${storefront}/_control/clock | grep -o '20[0-9T:.-]*Z')'","correlationId":"'$(date +%s%N)'"}`
-  process.stdout.write(`SIMULATED: nothing leaves this machine
-
-  Server      ${url}        docs at ${url}/docs
-  Storefront  ${storefront}
-${mailbox === undefined ? '' : `  Mailbox     ${mailbox}\n`}
-1. Open the storefront, press "Subscribe", then "Set up your account", and leave your e-mail address.
-   AWS says a minute later that access starts; "Advance one hour" does not wait.
-2. Report one use of it:
-
-   curl -s ${url}/meter \\
-     -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\
-     -d '${body}'
-
-3. Advance the hour on the storefront (or: tollkeeper simulator clock advance 2h).
-   The record is sealed, sent and accepted: tollkeeper usage status, and the storefront's usage page.
-
-Ctrl-C stops it; all is kept in ${options.data}/ for the next start.
-`)
+  process.stdout.write(greetingOf(ready, options.data))
 }

@@ -7,17 +7,33 @@ import { planVersions } from '../../domain/products/catalog-versions.ts'
 import { readTime } from '../../domain/usage/read-time.ts'
 import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
+import { limitsText, plansTable, priceText, trialText } from './plans-table.ts'
 import { productNamed } from './product-named.ts'
 
 /** Changes made here hold in servers that run within 5 seconds. */
 export function planCommand(): Command {
   const command = new Command('plan').description(
-    'plans that the configuration does not declare: features, limits and price of a product',
+    'plans of a product: features, limits, trials and price; those that the configuration does not declare are made here',
   )
+  command.addCommand(listCommand())
   command.addCommand(setCommand())
   command.addCommand(historyCommand())
   command.addCommand(retireCommand())
   return command
+}
+
+function listCommand(): Command {
+  return new Command('list')
+    .description('the plans of a product as they are now, lowest first')
+    .argument('<product>', 'its id, or AWS’s product code')
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print JSON')
+    .action(
+      guarded(async (name: string, options: CommonOptions) => {
+        const { plans } = await withLedger(options, async (ledger) => productNamed(ledger, name))
+        print(options.json, { plans }, () => plansTable(plans))
+      }),
+    )
 }
 
 function setCommand(): Command {
@@ -84,10 +100,10 @@ function toRow({ version, from, actor, body }: PlanVersion): (string | number)[]
     timeText(from),
     actor,
     title,
-    limits.map(({ dimension, quantity, window }) => `${quantity} ${dimension}/${window}`).join(', '),
+    limitsText(limits),
     included.map(({ dimension, units }) => `${units} ${dimension}`).join(', '),
-    trial === undefined ? '' : `${trial.days} days`,
-    price === undefined ? '' : price === 'custom' ? price : `${price.amount} ${price.currency}/${price.per}`,
+    trialText(trial),
+    priceText(price),
     isRetired ? 'retired' : '',
   ]
 }

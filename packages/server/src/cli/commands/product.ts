@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import type { Ledger } from '../../compose.ts'
-import type { Plan } from '../../domain/plans/plan.ts'
 import type { Product } from '../../domain/products/product.ts'
 import { type CommonOptions, withLedger } from '../context.ts'
 import { guarded, print, table } from '../output.ts'
+import { plansTable } from './plans-table.ts'
 import { healthCommand } from './product-health.ts'
 import { productNamed } from './product-named.ts'
 
@@ -11,7 +11,6 @@ export function productCommand(): Command {
   const command = new Command('product').description('what is sold, and on which plans')
   command.addCommand(listCommand())
   command.addCommand(showCommand())
-  command.addCommand(plansCommand())
   command.addCommand(healthCommand())
   return command
 }
@@ -77,44 +76,10 @@ function showCommand(): Command {
     )
 }
 
-function plansCommand(): Command {
-  return new Command('plans')
-    .description('the plans of a product as they are now, lowest first')
-    .argument('<product>', 'its id, or AWS’s product code')
-    .option('--config <file>', 'configuration file')
-    .option('--json', 'print JSON')
-    .action(
-      guarded(async (name: string, options: CommonOptions) => {
-        const { plans } = await withLedger(options, async (ledger) => productNamed(ledger, name))
-        print(options.json, { plans }, () => plansTable(plans))
-      }),
-    )
-}
-
 function originOf({ declared }: Ledger['catalog'], { id }: Product): 'config' | 'api' {
   return declared.some((product) => product.id === id) ? 'config' : 'api'
 }
 
 function shown({ planVersions: _, ...product }: Product) {
   return product
-}
-
-function plansTable(plans: readonly Plan[]): string {
-  return table(
-    ['plan', 'title', 'for', 'price', 'limits', 'trial', 'leads to', ''],
-    plans.map(({ id, title, audience, price, limits, trial, upgradeTo, isRetired }) => [
-      id,
-      title,
-      audience,
-      price === undefined
-        ? ''
-        : price === 'custom'
-          ? 'custom'
-          : `${price.amount} ${price.currency}/${price.per}`,
-      limits.map(({ dimension, quantity, window }) => `${quantity} ${dimension}/${window}`).join(', '),
-      trial === undefined ? '' : `${trial.days} days`,
-      upgradeTo ?? '',
-      isRetired ? 'retired' : '',
-    ]),
-  )
 }
