@@ -1323,7 +1323,7 @@ export interface ProductInput {
     readonly allowPrivate?: boolean | undefined
     readonly origin?: unknown | undefined
   }> | undefined
-  /** Of a product that is there: its plans from now on. Left out: they stay as they are. */
+  /** Of a product that is there: its plans from now on, in this order; others are retired, but for those that are not there yet. A plan that says `retired: true` is not asked for, and stays retired. Left out: they stay as they are. */
   readonly plans?: ReadonlyArray<{
     readonly id?: string | undefined
     readonly title?: string | undefined
@@ -2409,7 +2409,7 @@ export interface Operations {
   getProduct(params: GetProductParams, options?: CallOptions): Promise<Product>
   /** Change a product that the configuration does not declare.
    *
-   * All of it: what is left out gets its default, but plans stay as they are where there are none in the body. What a dimension is counted in (`scale`, `aggregation`, `per`) is fixed from its first day. */
+   * All of it: what is left out gets its default, but plans stay as they are where there are none in the body. What is read may be sent back: a plan that is given as it is stays as it is, with what is dated ahead of it. What a dimension is counted in (`scale`, `aggregation`, `per`) is fixed from its first day. A key that is bound to the product does not change `productCode`, `productId` and `listing`. */
   putProduct(params: PutProductParams, body: ProductInput, options?: CallOptions): Promise<Product>
   /** How a product came to be what it is, oldest first; without its plans. */
   getProductHistory(params: GetProductHistoryParams, options?: CallOptions): Promise<GetProductHistoryAnswer>

@@ -1,11 +1,12 @@
 import type { TSchema } from 'typebox'
 import { DomainError } from '../domain/error.ts'
+import { checkPlans } from '../domain/plans/check-plans.ts'
 import type { CatalogReader } from '../domain/products/manage-products.ts'
 import type { LedgerMode } from '../domain/stores.ts'
 import { checkSchema, problemAt } from './check-schema.ts'
 import { type ConfigProblem, problemText } from './config-error.ts'
 import { checkAddress, toEndpoint } from './endpoints.ts'
-import { checkPlans, toPlan } from './plans.ts'
+import { toPlan } from './plans.ts'
 import { toProduct } from './products.ts'
 import {
   EndpointSchema,
@@ -20,14 +21,14 @@ import { readSource, type Source } from './source.ts'
 /** Products, plans and endpoints that come by the API: in the words of `tollkeeper.yaml`, by the same rules. */
 export function createCatalogReader(region: string, mode: LedgerMode): CatalogReader {
   return {
-    product(given) {
+    product(given, otherPlans = []) {
       const { section, source } = read<ProductSection>(ProductSchema, 'product', given)
       const problems: ConfigProblem[] = []
       if (section.productCode === undefined)
         problems.push(problemAt(source, ['productCode'], "is missing: AWS's product code of the listing"))
       const product = toProduct(
         { section, source, pointer: [] },
-        { region, mode },
+        { region, mode, otherPlans },
         (where, pointer, message) => problems.push(problemAt(where, pointer, message)),
       )
       refuse(problems)

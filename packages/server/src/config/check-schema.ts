@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
-import { closestName } from './closest-name.ts'
+import { closestName } from '../domain/closest-name.ts'
 import { type ConfigProblem, shown } from './config-error.ts'
 import { asNode, type SchemaNode } from './schema.ts'
 import { type Pointer, pathText, type Source, type Tree, valueAt } from './source.ts'

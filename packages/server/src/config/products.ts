@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import Value from 'typebox/value'
+import { checkPlans } from '../domain/plans/check-plans.ts'
+import type { Plan } from '../domain/plans/plan.ts'
 import type { Dimension, LandingPage, Product } from '../domain/products/product.ts'
 import type { LedgerMode } from '../domain/stores.ts'
 import { MINUTE_MS } from '../domain/usage/hour.ts'
@@ -9,7 +11,7 @@ import type { ConfigProblem } from './config-error.ts'
 import { checkEndpoints, toEndpoint } from './endpoints.ts'
 import { ENVIRONMENT, type Environment, readEnvironment } from './environment.ts'
 import type { MarketplaceListings } from './marketplace-file.ts'
-import { checkPlans, toPlan } from './plans.ts'
+import { toPlan } from './plans.ts'
 import {
   asNode,
   type ConfigFile,
@@ -187,9 +189,15 @@ export interface Surroundings {
   /** Of products that name none. */
   readonly region: string
   readonly mode: LedgerMode
+  /** Plans that the product has and that are not said here. */
+  readonly otherPlans?: readonly Plan[]
 }
 
-export function toProduct(draft: Draft, { region, mode }: Surroundings, report: Report): Product {
+export function toProduct(
+  draft: Draft,
+  { region, mode, otherPlans = [] }: Surroundings,
+  report: Report,
+): Product {
   const { section, source, pointer } = draft
   const dimensions = section.dimensions.map((dimension, index) =>
     toDimension(dimension, (key, message) =>
@@ -199,9 +207,9 @@ export function toProduct(draft: Draft, { region, mode }: Surroundings, report: 
   checkDimensionNames(section, (path, message) => report(source, [...pointer, ...path], message))
   const plans = section.plans.map(toPlan)
   const { pricing } = section
-  checkPlans({ pricing, dimensions, plans }, (path, message) =>
-    report(source, [...pointer, ...path], message),
-  )
+  checkPlans({ pricing, dimensions, plans: [...plans, ...otherPlans] }, (path, message) => {
+    if (Number(path[1]) < plans.length) report(source, [...pointer, ...path], message)
+  })
   checkEndpoints(section, mode, (path, message) => report(source, [...pointer, ...path], message))
   return {
     id: section.id,

@@ -1,8 +1,8 @@
+import { notOneOf } from '../domain/not-one-of.ts'
 import type { Product } from '../domain/products/product.ts'
 import { licenseTail } from '../domain/subscriptions/subscription.ts'
 import { problemAt } from './check-schema.ts'
 import type { ConfigProblem } from './config-error.ts'
-import { notOneOf } from './not-one-of.ts'
 import type { SubscriptionSection } from './schema.ts'
 import type { Source } from './source.ts'
 

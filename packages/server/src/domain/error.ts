@@ -42,6 +42,8 @@ export type DomainErrorCode =
   | 'bucket.not_found'
   | 'bucket.not_held'
   | 'hold.quantity_too_large'
+  /** A service key of one product, for what concerns others. */
+  | 'key.bound_to_product'
   | 'key.not_found'
   /** It was revoked, has expired or was replaced already. */
   | 'key.not_active'

@@ -230,6 +230,85 @@ describe('a product of the API', () => {
     expect((await ask('GET', '/products/made/history')).body.items).toHaveLength(1)
   })
 
+  it('stays as it is where it is sent back as it is shown: what is retired, dated ahead, or not there yet', async () => {
+    const from = new Date(NOW + HOUR).toISOString()
+    const id = 'sent-back'
+    const plan = (name: string, values: object = {}) => ({ id: name, ...values })
+    await ask('POST', '/products', {
+      ...MADE,
+      id,
+      productCode: id,
+      plans: [plan('visitor', { audience: 'anonymous' }), plan('basic'), plan('old'), plan('pro')],
+    })
+    await ask('DELETE', `/products/${id}/plans/old`)
+    await ask('PUT', `/products/${id}/plans/later`, { title: 'Later', from })
+    await ask('PUT', `/products/${id}/plans/basic`, { features: { sso: true }, upgradeTo: 'later', from })
+    await ask('PUT', `/products/${id}/plans/pro`, { upgradeTo: 'later' })
+    const shown = (await ask('GET', `/products/${id}`)).body
+    expect(shown.plans).toMatchObject([
+      { id: 'old', retired: true },
+      { id: 'visitor' },
+      { id: 'basic', next: from },
+      { id: 'pro', upgradeTo: 'later' },
+    ])
+    expect(await ask('PUT', `/products/${id}`, shown)).toMatchObject({ status: 200, body: shown })
+    for (const [name, versions] of [
+      ['old', 2],
+      ['visitor', 1],
+      ['basic', 2],
+      ['pro', 2],
+      ['later', 1],
+    ] as const)
+      expect((await ask('GET', `/products/${id}/plans/${name}/history`)).body.items).toHaveLength(versions)
+
+    // In another order they are what they were, too.
+    const turned = { ...shown, plans: shown.plans.toReversed() }
+    expect((await ask('PUT', `/products/${id}`, turned)).body.plans).toMatchObject([
+      { id: 'old', retired: true },
+      { id: 'pro' },
+      { id: 'basic', next: from },
+      { id: 'visitor' },
+    ])
+    seller.clock.set(NOW + HOUR)
+    expect((await ask('GET', `/products/${id}/plans`)).body.items).toMatchObject([
+      { id: 'old', retired: true },
+      { id: 'pro' },
+      { id: 'basic', features: { sso: true }, upgradeTo: 'later' },
+      { id: 'visitor' },
+      { id: 'later' },
+    ])
+    seller.clock.set(NOW)
+    // One that is retired is given again by whoever says so, and not by chance.
+    const old = shown.plans[0]
+    expect(await ask('PUT', `/products/${id}/plans/old`, old)).toMatchObject({ status: 400 })
+    expect(await ask('PUT', `/products/${id}/plans/old`, { ...old, retired: false })).toMatchObject({
+      status: 200,
+      body: { version: 3, retired: false },
+    })
+  })
+
+  it('keeps its names from keys that are bound to it: buyers of another product may be waiting there', async () => {
+    await ask('POST', '/products', { ...MADE, id: 'bound', productCode: 'bound', productId: 'prod-bound' })
+    const { secret } = await seller.aKey(['products:write'], 'bound')
+    const shown = (await ask('GET', '/products/bound')).body
+    const put = async (values: object) => {
+      const headers = { authorization: `Bearer ${secret}` }
+      const payload = { ...shown, ...values }
+      const answer = await seller.app.inject({ method: 'PUT', url: '/products/bound', headers, payload })
+      return { status: answer.statusCode, body: answer.json() }
+    }
+    for (const values of [{ productCode: 'other' }, { productId: 'prod-other' }, { listing: 'other' }])
+      expect(await put(values)).toMatchObject({ status: 403, body: { code: 'key.bound_to_product' } })
+    const { productId: _, ...nameless } = shown
+    expect(await put({ productId: undefined })).toMatchObject({ status: 403 })
+    expect((await ask('GET', '/products/bound')).body).toEqual(shown)
+    expect(await put({ title: 'Ours', graceMinutes: 20 })).toMatchObject({
+      status: 200,
+      body: { title: 'Ours', graceMinutes: 20 },
+    })
+    expect(await ask('PUT', '/products/bound', nameless)).toMatchObject({ status: 200 })
+  })
+
   it('keeps its plans where a change has none, and retires those that a change leaves out', async () => {
     await ask('POST', '/products', MADE)
     const { plans: _, ...without } = MADE

@@ -1,4 +1,4 @@
-import type { PlanVersion, Version } from '../plans/plan-version.ts'
+import { type PlanVersion, type Version, versionsThatHold } from '../plans/plan-version.ts'
 import type { Product } from './product.ts'
 
 /** What a product is apart from its plans. */
@@ -29,4 +29,19 @@ export function planVersions(
   plan: string,
 ): readonly PlanVersion[] {
   return plans.filter((version) => version.product === product && version.body.id === plan)
+}
+
+/**
+ * Plans of a product as they are at a time, by id; without those that are not there yet, with retired ones.
+ *
+ * @param time - ms; endless: when all that is dated ahead has come
+ */
+export function plansAt(
+  { plans }: Pick<CatalogVersions, 'plans'>,
+  product: string,
+  time: number,
+): ReadonlyMap<string, PlanVersion> {
+  const ofProduct = plans.filter((version) => version.product === product)
+  const held = versionsThatHold(ofProduct).filter(({ from }) => from <= time)
+  return new Map(held.map((version) => [version.body.id, version]))
 }

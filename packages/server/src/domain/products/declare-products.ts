@@ -5,12 +5,14 @@ import { draftCatalog } from './draft-catalog.ts'
 import { joinEndpoints } from './endpoint.ts'
 import { checkNames } from './live-catalog.ts'
 import type { Product } from './product.ts'
+import { suitPlans } from './suit-plans.ts'
 
 /**
  * Writes down what configuration declares: a new version of whatever is another than before, and the retirement of what it
  * declares no longer. Nothing where nothing changed, however many processes start.
  *
- * @throws {DomainError} `product.exists` where the API made something of the same name
+ * @throws {DomainError} `product.exists` where the API made something of the same name; `request.invalid` where a plan that the
+ *   API made would stay and not suit what its product is declared as
  */
 export async function declareProducts(
   store: CatalogStore,
@@ -56,7 +58,12 @@ export function decideDeclaration(
     const isGone = origin === 'config' && !declared.some(({ id }) => id === product)
     if (isGone && isMeant(product)) draft.retireProduct(product)
   }
-  return draft.changes()
+  const changes = draft.changes()
+  const written = { ...versions, plans: [...versions.plans, ...changes.plans] }
+  const changed = new Set([...changes.products, ...changes.plans].map(({ product }) => product))
+  // What stays as it was written keeps nobody from starting.
+  for (const product of declared) if (changed.has(product.id)) suitPlans(product, written, now)
+  return changes
 }
 
 function newest<T extends PlanVersion | ProductVersion>(

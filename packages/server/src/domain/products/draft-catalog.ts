@@ -41,6 +41,11 @@ export function draftCatalog(
   const note = (action: string, subject: string, before: unknown, after: unknown) =>
     audit.push({ at: now, actor, action, subject, before, after })
   const common = { actor, at: now, origin }
+  /** With what is drafted: one plan may get two versions, one for now and one for later. */
+  const written = (product: string, plan: string) => [
+    ...planVersions(versions, product, plan),
+    ...plans.filter((version) => version.product === product && version.body.id === plan),
+  ]
 
   function addProduct(body: ProductBody, isRetired: boolean): void {
     const before = productVersions(versions, body.id).at(-1)
@@ -54,7 +59,7 @@ export function draftCatalog(
   }
 
   function addPlan(product: string, body: Plan, { position, from, first }: PlanPlace): void {
-    const before = planVersions(versions, product, body.id).at(-1)
+    const before = written(product, body.id).at(-1)
     const isSame =
       before?.origin === origin &&
       // Of what configuration declares, its own order counts.
@@ -74,11 +79,11 @@ export function draftCatalog(
     setProduct: (body) => addProduct(body, false),
     setPlan: addPlan,
     retirePlan(product, plan) {
-      const written = planVersions(versions, product, plan)
-      const before = written.at(-1)
+      const known = written(product, plan)
+      const before = known.at(-1)
       if (before === undefined || before.body.isRetired) return
       // What was dated ahead and never came is not what anybody is on.
-      const held = versionsThatHold(written).findLast(({ from }) => from <= now) ?? before
+      const held = versionsThatHold(known).findLast(({ from }) => from <= now) ?? before
       addPlan(product, { ...held.body, isRetired: true }, { position: before.position, from: now })
     },
     retireProduct(product) {

@@ -1,26 +1,29 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
-import { checkDimension } from '../ledger-identity.ts'
 import type { Plan } from '../plans/plan.ts'
 import type { PlanVersion } from '../plans/plan-version.ts'
-import { aggregatedPer } from '../usage/aggregation.ts'
 import { checkCount, VERSIONS_MAX } from './catalog-limits.ts'
 import type { CatalogStore } from './catalog-store.ts'
 import {
   type CatalogVersions,
   type ProductVersion,
+  plansAt,
   planVersions,
   productVersions,
 } from './catalog-versions.ts'
 import { draftCatalog } from './draft-catalog.ts'
 import type { Endpoint } from './endpoint.ts'
+import { checkUnique, fixed, keepNames, keepVersions } from './keep-product.ts'
 import { type LiveCatalog, madeProducts, productsAt } from './live-catalog.ts'
 import { createManageEndpoints, type ManageEndpoints } from './manage-endpoints.ts'
 import { createProductCatalog, type Product, type ProductCatalog } from './product.ts'
+import { retireOthers, setPlans } from './set-plans.ts'
+import { plansToCome, suitPlans } from './suit-plans.ts'
 
 /** Reads what somebody sent, by the rules of configuration. @throws {DomainError} `request.invalid` with each mistake */
 export interface CatalogReader {
-  product(given: unknown): Product
+  /** @param otherPlans - that it has besides those that are given */
+  product(given: unknown, otherPlans?: readonly Plan[]): Product
   /** @param product - with the plans that it is going to stand beside */
   plan(given: unknown, product: Product): Plan
   endpoint(given: unknown): Endpoint
@@ -65,11 +68,19 @@ export interface ManageProducts extends ManageEndpoints {
     actor: string,
   ): Promise<{ readonly product: Product; readonly created: boolean }>
   /**
-   * Its plans and endpoints stay as they are unless the body has some: then those are its.
+   * Its plans and endpoints stay as they are unless the body has some: then those are its. Plans stay also that are not there
+   * yet, and those that are given as they are, with what is dated ahead of them.
    *
-   * @throws {DomainError} `product.not_found`, `product.declared`, `product.exists`, `dimension.fixed`, `request.invalid`
+   * @param rights.mayRename - may it get another name at AWS, or another listing? By default it may
+   * @throws {DomainError} `product.not_found`, `product.declared`, `product.exists`, `dimension.fixed`, `request.invalid`,
+   *   `key.bound_to_product`
    */
-  putProduct(id: string, given: unknown, actor: string): Promise<Product>
+  putProduct(
+    id: string,
+    given: unknown,
+    actor: string,
+    rights?: { readonly mayRename?: boolean },
+  ): Promise<Product>
 }
 
 export function createManageProducts(deps: {
@@ -98,8 +109,24 @@ export function createManageProducts(deps: {
     if (declared === undefined) return
     const index = declared.plans.findIndex(({ id }) => id === plan)
     if (what === 'plan' && index === -1) return
+    throw declaredError(what, product, plan)
+  }
+
+  /**
+   * Another process may have it in its configuration, and this one not yet.
+   *
+   * @param newest - version that is written down of it
+   */
+  function refuseWritten(newest: PlanVersion | ProductVersion | undefined): void {
+    if (newest?.origin !== 'config') return
+    if ('position' in newest) {
+      if (!newest.body.isRetired) throw declaredError('plan', newest.product, newest.body.id)
+    } else if (!newest.isRetired) throw declaredError('product', newest.product)
+  }
+
+  function declaredError(what: 'product' | 'plan', product: string, plan?: string): DomainError {
     const name = what === 'plan' ? `plan ${plan} of ${product}` : `product ${product}`
-    throw new DomainError(`${what}.declared`, `${name} is declared in ${configuration}: change it there`, {
+    return new DomainError(`${what}.declared`, `${name} is declared in ${configuration}: change it there`, {
       details: { declaredIn: configuration },
     })
   }
@@ -115,13 +142,14 @@ export function createManageProducts(deps: {
     actor: string,
     check: (product: Product, versions: CatalogVersions) => void,
   ): Promise<{ product: Product; wasKnown: boolean }> {
-    const read = reader.product(given)
+    const read = reader.product(given, plansAhead(given, catalog.versions(), clock.now()))
     const product = { ...read, endpoints: read.endpoints.map(onlyPublic) }
     refuseDeclared('product', product.id)
     await keepDimensions(product)
     const now = clock.now()
     let wasKnown = false
     await change((versions) => {
+      refuseWritten(productVersions(versions, product.id).at(-1))
       check(product, versions)
       checkUnique(product, productsAt(catalog.declared, versions, Number.POSITIVE_INFINITY))
       keepVersions(product, versions)
@@ -134,11 +162,14 @@ export function createManageProducts(deps: {
         ? body.endpoints
         : (madeVersion(versions, product.id)?.body.endpoints ?? [])
       draft.setProduct({ ...body, endpoints })
-      if (wasKnown && !gives(given, 'plans')) return draft.changes()
-      for (const [position, plan] of plans.entries()) draft.setPlan(product.id, plan, { position, from: now })
-      for (const { body } of versions.plans.filter((version) => version.product === product.id))
-        if (!plans.some(({ id }) => id === body.id)) draft.retirePlan(product.id, body.id)
-      return draft.changes()
+      if (!wasKnown || gives(given, 'plans')) {
+        setPlans(draft, versions, product.id, plans, now)
+        retireOthers(draft, versions, product.id, plans, now)
+      }
+      const changes = draft.changes()
+      const written = { ...versions, plans: [...versions.plans, ...changes.plans] }
+      suitPlans({ ...body, plans: [] }, written, now)
+      return changes
     })
     const known = catalog.find(product.id)!
     await deps.adopt(known)
@@ -169,11 +200,14 @@ export function createManageProducts(deps: {
       checkDate(from, now)
       let created = false
       await change((versions) => {
+        const before = planVersions(versions, product.id, id).at(-1)
+        refuseWritten(before)
+        // As it is in this step: another one may just have taken a dimension away.
+        const sold = productsAt(catalog.declared, versions, now).find((one) => one.id === product.id)
         const others = plansToCome(product, versions).filter((plan) => plan.id !== id)
-        const plan = reader.plan(withId(body, id), { ...product, plans: others })
+        const plan = reader.plan(withId(body, id), { ...(sold ?? product), plans: others })
         checkCount(`plans of ${product.id}`, others.length + 1, PLANS_MAX)
         checkCount(`versions of plan ${id}`, planVersions(versions, product.id, id).length, VERSIONS_MAX)
-        const before = planVersions(versions, product.id, id).at(-1)
         created = before === undefined
         const places = versions.plans.filter((version) => version.product === product.id)
         const position =
@@ -189,8 +223,9 @@ export function createManageProducts(deps: {
       refuseDeclared('plan', product.id, id)
       const now = clock.now()
       await change((versions) => {
-        if (planVersions(versions, product.id, id).length === 0)
-          throw new DomainError('plan.not_found', `${product.id} has no plan ${id}`)
+        const before = planVersions(versions, product.id, id).at(-1)
+        if (before === undefined) throw new DomainError('plan.not_found', `${product.id} has no plan ${id}`)
+        refuseWritten(before)
         const lower = plansToCome(product, versions).find(({ upgradeTo }) => upgradeTo === id)
         if (lower !== undefined)
           throw new DomainError(
@@ -214,10 +249,14 @@ export function createManageProducts(deps: {
       })
       return { product, created: !wasKnown }
     },
-    async putProduct(name, given, actor) {
+    async putProduct(name, given, actor, { mayRename = true } = {}) {
       const { id } = await knownProduct(name)
       refuseDeclared('product', id)
-      return (await setProduct(withId(given, id), actor, () => {})).product
+      const check = (asked: Product, versions: CatalogVersions) => {
+        const known = madeVersion(versions, id)
+        if (!mayRename && known !== undefined) keepNames(asked, known.body)
+      }
+      return (await setProduct(withId(given, id), actor, check)).product
     },
   }
 }
@@ -232,6 +271,15 @@ function withId(given: unknown, id: string): unknown {
 
 function gives(given: unknown, name: 'plans' | 'endpoints'): boolean {
   return typeof given === 'object' && given !== null && name in given
+}
+
+/** Plans that are dated ahead and not there yet: they stay whatever plans are given, and may be led up to. */
+function plansAhead(given: unknown, versions: CatalogVersions, now: number): readonly Plan[] {
+  const id = typeof given === 'object' && given !== null && 'id' in given ? String(given.id) : ''
+  const held = plansAt(versions, id, now)
+  return [...plansAt(versions, id, Number.POSITIVE_INFINITY).values()]
+    .map(({ body }) => body)
+    .filter((plan) => !held.has(plan.id))
 }
 
 /** Whoever may change products may not make this server knock at the doors of its own network. */
@@ -251,13 +299,6 @@ function checkDate(from: number | undefined, now: number): void {
   if (from > now + AHEAD_MS_MAX) throw new DomainError('request.invalid', 'from must be within five years')
 }
 
-/** As they are going to be when all that is decided has come; without those that are retired. */
-function plansToCome({ id, plans }: Product, versions: CatalogVersions): readonly Plan[] {
-  const newest = new Map(plans.map((plan) => [plan.id, plan]))
-  for (const version of versions.plans) if (version.product === id) newest.set(version.body.id, version.body)
-  return [...newest.values()].filter(({ isRetired }) => !isRetired)
-}
-
 function madeVersion(versions: CatalogVersions, product: string): ProductVersion | undefined {
   const newest = productVersions(versions, product).at(-1)
   return newest?.origin === 'api' ? newest : undefined
@@ -268,50 +309,7 @@ function isSame(asked: Product, known: ProductVersion, versions: CatalogVersions
   const draft = draftCatalog(versions, { actor: '', origin: 'api', now: END_OF_TIME })
   const { plans, planVersions: _, ...body } = asked
   draft.setProduct(body)
-  for (const [position, plan] of plans.entries())
-    draft.setPlan(known.product, plan, { position, from: END_OF_TIME })
+  setPlans(draft, versions, known.product, plans, END_OF_TIME)
   const added = draft.changes()
   return added.products.length === 0 && added.plans.length === 0
-}
-
-function checkUnique(product: Product, others: readonly Product[]): void {
-  for (const other of others) {
-    if (other.id === product.id) continue
-    const names = [other.id, other.productCode]
-    const taken = names.includes(product.id)
-      ? `id ${product.id}`
-      : names.includes(product.productCode)
-        ? `product code ${product.productCode}`
-        : other.listing === product.listing
-          ? `listing ${product.listing}`
-          : undefined
-    if (taken !== undefined)
-      throw new DomainError(
-        'product.exists',
-        `the ${taken} is that of product ${other.id}: choose another one`,
-      )
-  }
-}
-
-/** Also of what was never counted yet: another node may be counting it this moment. */
-function keepVersions(product: Product, versions: CatalogVersions): void {
-  const catalog = createProductCatalog([product])
-  for (const { body } of productVersions(versions, product.id))
-    for (const dimension of body.dimensions) {
-      const { key, scale, aggregation } = dimension
-      try {
-        checkDimension(
-          { product: product.id, dimension: key, scale, aggregation, per: aggregatedPer(dimension) },
-          catalog,
-        )
-      } catch (error) {
-        throw fixed(error)
-      }
-    }
-}
-
-function fixed(error: unknown): unknown {
-  return error instanceof DomainError && error.code === 'ledger.dimension_changed'
-    ? new DomainError('dimension.fixed', error.message.replace('the configuration says', 'the request says'))
-    : error
 }

@@ -145,7 +145,7 @@ export function productRoutes(
           operationId: 'putProduct',
           summary: 'Change a product that the configuration does not declare',
           description:
-            'All of it: what is left out gets its default, but plans stay as they are where there are none in the body. What a dimension is counted in (`scale`, `aggregation`, `per`) is fixed from its first day.',
+            'All of it: what is left out gets its default, but plans stay as they are where there are none in the body. What is read may be sent back: a plan that is given as it is stays as it is, with what is dated ahead of it. What a dimension is counted in (`scale`, `aggregation`, `per`) is fixed from its first day. A key that is bound to the product does not change `productCode`, `productId` and `listing`.',
           tags: ['products'],
           params,
           body: ref(ProductInput),
@@ -154,7 +154,10 @@ export function productRoutes(
       },
       async ({ params, body, serviceKey }) => {
         const { id } = visible(serviceKey, params.product)
-        return show(await manageProducts.putProduct(id, productSection(body), actorOf(serviceKey)))
+        // Under another name it would take over what waits for another product.
+        const rights = { mayRename: serviceKey?.product === undefined }
+        const section = productSection(body)
+        return show(await manageProducts.putProduct(id, section, actorOf(serviceKey), rights))
       },
     )
 
@@ -194,6 +197,11 @@ export function productRoutes(
       },
       async ({ params, body, serviceKey }, reply) => {
         const { id } = visible(serviceKey, params.product)
+        if (body.retired === true)
+          throw new DomainError(
+            'request.invalid',
+            'retired: DELETE retires a plan; without this field it is given to people again',
+          )
         const from = body.from === undefined ? undefined : timeOf(body.from)
         const given = { id: params.plan, body: planSection(body), from }
         const { version, created } = await manageProducts.putPlan(id, given, actorOf(serviceKey))

@@ -266,6 +266,44 @@ export function catalogStoreContract(name: string, open: OpenStores): void {
       })
     })
 
+    it('are changed nowhere else either where only another process has that configuration yet', async () => {
+      const { nodes } = await start([aProduct({ plans: [aPlan('pro')] })], [], [aProduct()])
+      const [one, two, three] = nodes as [
+        ReturnType<typeof aNode>,
+        ReturnType<typeof aNode>,
+        ReturnType<typeof aNode>,
+      ]
+      const { productCode } = aProduct()
+      const ours = { ...MADE, id: 'demo', productCode, plans: [] }
+      await two.manage.createProduct(ours, 'test')
+      const { change } = two.catalogStore
+      /** It looked when the product was its own still. */
+      const late = aNode(
+        {
+          ...two,
+          catalogStore: {
+            ...two.catalogStore,
+            async change(decide) {
+              await one.start()
+              await change(decide)
+            },
+          },
+        },
+        [],
+        two.clock,
+      )
+      for (const refused of [
+        () => late.manage.putProduct('demo', { ...ours, title: 'Ours' }, 'test'),
+        () => two.manage.createProduct(ours, 'test'),
+      ])
+        await expect(refused()).rejects.toMatchObject({ code: 'product.declared' })
+      for (const refused of [
+        () => three.put('pro', { title: 'Mine' }),
+        () => three.manage.retirePlan('demo', 'pro', 'test'),
+      ])
+        await expect(refused()).rejects.toMatchObject({ code: 'plan.declared' })
+    })
+
     it('are checked as configuration is', async () => {
       const { nodes } = await start([aProduct()])
       const [node] = nodes
@@ -329,6 +367,68 @@ export function catalogStoreContract(name: string, open: OpenStores): void {
         await expect(put(taken)).rejects.toMatchObject({ code: 'product.exists' })
       const { items } = await node.audit.list({ limit: 10, subject: 'made' })
       expect(items.map(({ action }) => action)).toEqual(['product.change', 'product.create'])
+    })
+
+    it('a product of the API suits the plans that stay with it, now and when what is dated ahead has come', async () => {
+      const { clock, nodes } = await start([])
+      const [node] = nodes
+      const dimensions = [{ key: 'calls' }, { key: 'pages' }]
+      const contract = { ...MADE, pricing: 'contract-with-consumption', dimensions }
+      const pro = { id: 'pro', grantedBy: 'pro', included: [{ dimension: 'calls', units: 5 }] }
+      await node.manage.createProduct({ ...contract, plans: [pro] }, 'test')
+      const { plans: _, ...without } = contract
+      const put = (values: object) => node.manage.putProduct('made', { ...without, ...values }, 'test')
+      const refusal = (plan: string, path: string) => ({
+        code: 'request.invalid',
+        details: { problems: [{ plan, path }] },
+      })
+      // Else what a contract paid for would be billed.
+      await expect(put({ pricing: 'usage' })).rejects.toMatchObject(refusal('pro', 'grantedBy'))
+      const onlyPages = { dimensions: [{ key: 'pages' }] }
+      await expect(put(onlyPages)).rejects.toMatchObject(refusal('pro', 'included[0].dimension'))
+      await node.put('pro', { ...pro, included: [] }, NOW + HOUR)
+      await expect(put(onlyPages)).rejects.toMatchObject(refusal('pro', 'included[0].dimension'))
+      clock.set(NOW + HOUR)
+      await put(onlyPages)
+      await put({ dimensions })
+      const billed = { limits: [{ dimension: 'calls', quantity: 1, onExceed: 'bill' }] }
+      await node.put('pro', { ...pro, ...billed }, NOW + 2 * HOUR)
+      await node.put('team', billed, NOW + 2 * HOUR)
+      await expect(put(onlyPages)).rejects.toMatchObject({
+        details: {
+          problems: [{ plan: 'pro' }, { plan: 'pro' }, { plan: 'team', path: 'limits[0].onExceed' }],
+        },
+      })
+      expect(node.catalog.find('made')).toMatchObject({
+        pricing: 'contract-with-consumption',
+        dimensions: [{ key: 'calls' }, { key: 'pages' }],
+      })
+      // Who is on a retired plan is asked about by nobody here: to retire it was a decision of its own.
+      await node.manage.retirePlan('made', 'pro', 'test')
+      await node.manage.retirePlan('made', 'team', 'test')
+      await put({ ...onlyPages, pricing: 'usage' })
+    })
+
+    it('a product that is declared suits the plans that the API made for it, or nobody starts with it', async () => {
+      const gold = { dimensions: [aDimension({ key: 'requests' }), aDimension({ key: 'gold' })] }
+      const { nodes } = await start([aProduct(gold)], [aProduct()], [aProduct({ plans: [aPlan('pro')] })])
+      const [before, less, more] = nodes as [
+        ReturnType<typeof aNode>,
+        ReturnType<typeof aNode>,
+        ReturnType<typeof aNode>,
+      ]
+      await before.start()
+      await before.put('team', { included: [{ dimension: 'gold', units: 5 }] })
+      for (const node of [less, more])
+        await expect(node.start()).rejects.toThrow(
+          'plan team of demo stays and does not suit: included[0].dimension must be a dimension of this product',
+        )
+      // As it was it goes on, whatever was written before there was this rule.
+      await before.start()
+      await less.put('team', {})
+      await less.start()
+      await more.start()
+      expect(more.catalog.find('demo')?.plans.map(({ id }) => id)).toEqual(['pro', 'team'])
     })
 
     it('what is described at length is kept whole', async () => {

@@ -252,7 +252,8 @@ export const ProductInput = Type.Partial(
       description: 'Left out: they stay as they are.',
     }),
     plans: Type.Array(Type.Partial(Type.Object({ ...planInput, ...computed })), {
-      description: 'Of a product that is there: its plans from now on. Left out: they stay as they are.',
+      description:
+        'Of a product that is there: its plans from now on, in this order; others are retired, but for those that are not there yet. A plan that says `retired: true` is not asked for, and stays retired. Left out: they stay as they are.',
     }),
     origin: Type.Unknown(),
   }),

@@ -33,7 +33,10 @@ export function productSection({
 }: Static<typeof ProductInput>): Record<string, unknown> {
   return {
     ...given,
-    ...(plans !== undefined && { plans: plans.map(planSection) }),
+    // Who says that a plan is retired does not ask for it.
+    ...(plans !== undefined && {
+      plans: plans.filter(({ retired }) => retired !== true).map(planSection),
+    }),
     ...(endpoints !== undefined && { endpoints: endpoints.map(endpointSection) }),
   }
 }
