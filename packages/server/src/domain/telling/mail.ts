@@ -35,9 +35,12 @@ export interface KeptMail {
   readonly html: string
 }
 
+/** Pretended mail is for looking at, not for keeping: older ones make room. */
+export const MAILS_KEPT = 200
+
 /** The mailbox of simulated mode. */
 export interface Mailbox {
-  /** The same id again is the same mail. Old ones make room. */
+  /** The same id again is the same mail. */
   keep(mail: KeptMail): Promise<void>
   /** Newest first. */
   list(limit: number): Promise<readonly KeptMail[]>

@@ -1,11 +1,10 @@
 import helmet from '@fastify/helmet'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import type { KeptMail } from '../../domain/telling/mail.ts'
+import { type KeptMail, MAILS_KEPT } from '../../domain/telling/mail.ts'
 import type { HttpDeps } from '../deps.ts'
 import { Html, html, PAGE_POLICY, page } from '../html.ts'
 
-const MAILS_MAX = 200
 const EYEBROW = 'Mailbox of this machine'
 const LINK = /https?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)]/g
 
@@ -27,7 +26,7 @@ export function mailboxRoutes(deps: Pick<HttpDeps, 'mailbox' | 'mode'>): Fastify
     })
 
     app.get('/mailbox', { config: { access: 'loopback' }, schema: { hide: true } }, async (_request, reply) =>
-      reply.type('text/html; charset=utf-8').send(listPage(await deps.mailbox.list(MAILS_MAX))),
+      reply.type('text/html; charset=utf-8').send(listPage(await deps.mailbox.list(MAILS_KEPT))),
     )
 
     app.get(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { hashSecret } from '../../domain/keys/key-secret.ts'
 import type { ServiceKey } from '../../domain/keys/service-key.ts'
-import type { KeptMail } from '../../domain/telling/mail.ts'
+import { type KeptMail, MAILS_KEPT } from '../../domain/telling/mail.ts'
 import { aSubscription, utc } from './fixtures.ts'
 import { type OpenStores, openTelling } from './open-stores.ts'
 
@@ -108,14 +108,18 @@ export function recordsContract(name: string, open: OpenStores): void {
       expect(await mailbox.list(10)).toHaveLength(3)
     })
 
-    it('keeps the last thousand, also where the same came again and again', async () => {
+    it('keeps the latest, also where the same came again and again', async () => {
       const { mailbox } = await open()
-      for (let number = 0; number < 1_003; number++) {
+      for (let number = 0; number < MAILS_KEPT + 3; number++) {
         await mailbox.keep(aMail(number))
         if (number % 10 === 0) await mailbox.keep(aMail(number))
       }
-      const mails = await mailbox.list(2_000)
-      expect([mails.length, mails[0]!.id, mails.at(-1)!.id]).toEqual([1_000, 'mail-1002', 'mail-3'])
+      const mails = await mailbox.list(2 * MAILS_KEPT)
+      expect([mails.length, mails[0]!.id, mails.at(-1)!.id]).toEqual([
+        MAILS_KEPT,
+        `mail-${MAILS_KEPT + 2}`,
+        'mail-3',
+      ])
     })
   })
 

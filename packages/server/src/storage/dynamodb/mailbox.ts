@@ -1,10 +1,7 @@
-import type { KeptMail, Mailbox } from '../../domain/telling/mail.ts'
+import { type KeptMail, MAILS_KEPT, type Mailbox } from '../../domain/telling/mail.ts'
 import { int, text } from './fields.ts'
 import { ledgerKey, mailIdKey, mailKey, mailPartition } from './keys.ts'
 import type { Item, Table } from './table.ts'
-
-/** Pretended mail is for looking at, not for keeping. */
-const MAILS_MAX = 1_000
 
 export function createDynamoMailbox(table: Table): Mailbox {
   return {
@@ -16,7 +13,7 @@ export function createDynamoMailbox(table: Table): Mailbox {
         tx.put({ ...ledgerKey('mails'), value: number })
         tx.put({ ...mailIdKey(mail.id), number })
         tx.put({ ...mailKey(number), ...mail })
-        const old = number > MAILS_MAX ? await tx.get(mailKey(number - MAILS_MAX)) : undefined
+        const old = number > MAILS_KEPT ? await tx.get(mailKey(number - MAILS_KEPT)) : undefined
         if (old === undefined) return
         tx.delete(old)
         tx.delete(mailIdKey(text(old.id)))

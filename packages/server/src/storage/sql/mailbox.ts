@@ -1,9 +1,6 @@
-import type { KeptMail, Mailbox } from '../../domain/telling/mail.ts'
+import { type KeptMail, MAILS_KEPT, type Mailbox } from '../../domain/telling/mail.ts'
 import type { Row, SqlDatabase } from './database.ts'
 import { int, text } from './rows.ts'
-
-/** Pretended mail is for looking at, not for keeping. */
-const MAILS_MAX = 1_000
 
 export function createSqlMailbox(database: SqlDatabase): Mailbox {
   return {
@@ -21,7 +18,7 @@ export function createSqlMailbox(database: SqlDatabase): Mailbox {
         )
         await sql.run(
           'DELETE FROM mail WHERE seq <= (SELECT seq FROM mail ORDER BY seq DESC LIMIT 1 OFFSET ?)',
-          MAILS_MAX,
+          MAILS_KEPT,
         )
       }),
     list: (limit) =>
