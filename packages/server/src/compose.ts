@@ -350,7 +350,7 @@ export async function composeEngine(
   const ingest = composeIngest(ledger, clock)
   const { intervalMs } = config.jobs
   const share = createWorkShare({ leases: ledger.leases, holder: node, clock, everyMs: intervalMs })
-  const deps = { usage, subscriptions, catalog, share }
+  const deps = { usage, subscriptions, catalog, quotas: ledger.quotas, share }
   const { cases, entitlements } = ledger
   const refreshing = {
     entitlements,

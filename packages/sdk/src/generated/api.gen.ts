@@ -795,6 +795,10 @@ export interface Reservation {
   readonly reserved: number
   readonly used?: number | undefined
   readonly recordId?: string | undefined
+  /** Of what the gate meters, once it is settled. False: the subscription ended too long ago for AWS to take it; it is kept and shown as unbillable. */
+  readonly billed?: boolean | undefined
+  /** Why it is not billed. */
+  readonly reason?: string | undefined
 }
 
 export interface QuotaOverview {
@@ -2359,7 +2363,7 @@ export interface Operations {
   validateQuota(body: ValidateQuotaBody, options?: CallOptions): Promise<QuotaAnswer>
   /** What a buyer has used of their plan, and what is left.
    *
-   * Name the buyer by one of `subscriptionId`, `buyerId`, `tenantId`, `licenseArn`, `customerAWSAccountId`, `customerIdentifier`. Counts nothing. Of limits that nodes count in slices, what a node has not told yet is missing for some seconds. */
+   * Name the buyer by one of `subscriptionId`, `buyerId`, `tenantId`, `licenseArn`, `customerAWSAccountId`, `customerIdentifier`. Counts nothing. Of limits that nodes count in slices, what other nodes have taken of a slice and not used yet shows as used for some seconds. */
   getQuota(params?: GetQuotaParams, options?: CallOptions): Promise<QuotaOverview>
   /** Hold a quantity for what takes long.
    *
@@ -2367,7 +2371,7 @@ export interface Operations {
   reserveQuota(body: ReserveQuotaBody, options?: CallOptions): Promise<ReservationAnswer>
   /** Count what was really used of a reservation.
    *
-   * At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed. */
+   * At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed: where the subscription ended meanwhile, up to 40 minutes after its end; later the answer says `billed: false`. */
   settleReservation(params: SettleReservationParams, body: SettleReservationBody, options?: CallOptions): Promise<Reservation>
   /** Let go of a reservation. */
   releaseReservation(params: ReleaseReservationParams, options?: CallOptions): Promise<Reservation>

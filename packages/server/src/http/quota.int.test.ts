@@ -380,6 +380,7 @@ describe('reservations', () => {
       reserved: 8.5,
       used: 2.25,
       recordId: expect.any(String),
+      billed: true,
     })
     expect((await settle('2.25')).json()).toMatchObject({ settled: true })
     expect((await settle('2')).statusCode).toBe(409)
@@ -415,6 +416,29 @@ describe('reservations', () => {
     expect(settled.json()).toMatchObject({ settled: true, used: 4, recordId: expect.any(String) })
     const { items } = await deps.usage.listBuckets({ limit: 10 })
     expect(items.map(({ quantity }) => quantity)).toEqual([400n])
+  })
+
+  it('say so where they are settled when AWS takes no more of it', async () => {
+    const { post, subscribe, deps, clock } = await start()
+    const { id: subscriptionId } = await subscribe('pro')
+    const asked = { subscriptionId, dimension: 'minutes', quantity: 5, id: 'job', expiresInSeconds: 86_400 }
+    const { reservation } = (await post('/quota/reservations', asked)).json()
+    clock.set(clock.now() + 60_000)
+    const ending = { endedAt: clock.now(), successor: undefined }
+    await endSubscription({ subscriptions: deps.subscriptions }, subscriptionId, ending, 'test', clock.now())
+    clock.set(clock.now() + 40 * 60_000)
+    const settle = async () =>
+      (await post(`/quota/reservations/${reservation.id}/settle`, { quantity: 4 })).json()
+    const settled = await settle()
+    expect(settled).toMatchObject({
+      state: 'settled',
+      settled: true,
+      used: 4,
+      billed: false,
+      reason: expect.stringContaining('unbillable'),
+    })
+    expect(settled.recordId).toBeUndefined()
+    expect(await settle()).toEqual(settled)
   })
 
   it('are released', async () => {

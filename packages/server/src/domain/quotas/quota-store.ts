@@ -95,6 +95,11 @@ export interface QuotaStore {
   ): Promise<SettleOutcome | undefined>
   /** Lets go of all of it. What has ended before is as it is. */
   release(id: string, now: number): Promise<Reservation | undefined>
+  /** Is anything held of these dimensions at a time, that is not over? In their order. */
+  areHeld(
+    owners: readonly { readonly holder: string; readonly dimension: string }[],
+    now: number,
+  ): Promise<readonly boolean[]>
   /** Lets go of what has expired. @returns how many; fewer than `limit` where no more is due */
   expire(now: number, limit: number): Promise<number>
   /** Forgets ids, ended reservations and windows that ended before a time. @returns how many rows; fewer than `limit` where nothing is left */

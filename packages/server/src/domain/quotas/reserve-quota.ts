@@ -42,6 +42,8 @@ export interface Settled {
   readonly scale: number
   /** Of the usage event that it became; only of what the gate meters. */
   readonly recordId: string | undefined
+  /** Of what the gate meters, once it is settled: why nobody can be billed for it; it is kept and shown as unbillable. */
+  readonly unbillable: string | undefined
 }
 
 /** Holds a quantity for what takes long, and counts what it came to: what was allowed and what is charged are one. */
@@ -120,7 +122,13 @@ export function createReserveQuota(
         const outcome = await quotas.settle(id, used, { gate, dimension: dimension.key }, clock.now())
         if (outcome?.status === 'conflict') throw ended(outcome.reservation)
         const { status, reservation } = outcome!
-        return { reservation, isSettled: status === 'settled', scale: dimension.scale, recordId: undefined }
+        return {
+          reservation,
+          isSettled: status === 'settled',
+          scale: dimension.scale,
+          recordId: undefined,
+          unbillable: undefined,
+        }
       }
       const [outcome] = await deps.ingest([
         {
@@ -147,6 +155,7 @@ export function createReserveQuota(
         isSettled,
         scale: dimension.scale,
         recordId: meteringRecordId,
+        unbillable: isSettled && status === 'refused' ? reason : undefined,
       }
     },
 

@@ -1,12 +1,14 @@
 import { includedAt, mayInclude } from '../entitlements/included-units.ts'
 import { DomainError } from '../error.ts'
 import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
+import type { QuotaStore } from '../quotas/quota-store.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import { ALL_WORK, type Slice, type WorkShare } from '../work-share.ts'
 import type { Account, Transfer } from './account.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
 import { type ClosingRules, decideClosing, decideHeld, identityOf, isMetered } from './close-bucket.ts'
-import { awsDeadline, closesAt, holdDeadline } from './deadlines.ts'
+import { awsDeadline, closesAt, holdDeadline, lastCountedAt, lastHour } from './deadlines.ts'
 import { HOUR_MS, type Hour, hourOf, hourText } from './hour.ts'
 import type { BucketKey, Closing, ClosingState, Page, UsageBucket, UsageStore } from './usage-store.ts'
 
@@ -42,6 +44,8 @@ export interface CloseDeps {
   readonly usage: UsageStore
   readonly subscriptions: SubscriptionStore
   readonly catalog: ProductCatalog
+  /** Without them nothing is reserved. */
+  readonly quotas?: Pick<QuotaStore, 'areHeld'>
   /** What of it is this node's; all by default. */
   readonly share?: WorkShare
 }
@@ -134,13 +138,32 @@ async function closeEnded(run: Run, product: Product): Promise<void> {
   const { deps, now } = run
   await closeAll(run, product, async (cursor, slice) => {
     const page = await deps.usage.listOpenOfEnded(product.id, now, PAGE, cursor, slice)
-    return {
-      ...page,
-      items: page.items.filter(
-        ({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now,
-      ),
-    }
+    const due = page.items.filter(
+      ({ hour, subscriptionRow }) => closesAt(hour, product, subscriptionRow) <= now,
+    )
+    return { ...page, items: await withoutReserved(run, product, due) }
   })
+}
+
+/**
+ * What is reserved of what the gate meters, and settled after the end, is billed in the last hour: it stays open until nothing is held
+ * any more, for as long as it takes usage. An ended subscription reserves nothing new.
+ */
+async function withoutReserved<T extends BucketKey & { readonly subscriptionRow: Subscription }>(
+  { deps: { quotas }, now }: Run,
+  product: Product,
+  due: readonly T[],
+): Promise<readonly T[]> {
+  const gated = product.dimensions.filter(({ meteredBy }) => meteredBy === 'gate').map(({ key }) => key)
+  const last = due.filter(
+    ({ dimension, hour, subscriptionRow }) =>
+      gated.includes(dimension) && hour === lastHour(subscriptionRow) && now < lastCountedAt(subscriptionRow),
+  )
+  if (quotas === undefined || last.length === 0) return due
+  const owners = last.map(({ subscription, dimension }) => ({ holder: subscription, dimension }))
+  const held = await quotas.areHeld(owners, now)
+  const waiting = new Set(last.filter((_, index) => held[index]))
+  return due.filter((bucket) => !waiting.has(bucket))
 }
 
 type ListDue = (cursor: string | undefined, slice: Slice | undefined) => Promise<Page<BucketKey>>

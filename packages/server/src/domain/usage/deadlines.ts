@@ -41,6 +41,11 @@ export function closesAt(hour: Hour, rules: HourRules, access: Access): number {
   return Math.max(hourEnd(hour), Math.min(due, awsDeadline(hour, access) - MARGINS.sealBeforeDeadlineMs))
 }
 
+/** Until when an ended subscription's last hour takes usage, ms: time must remain to send it. */
+export function lastCountedAt({ finalWindowEnd = Number.POSITIVE_INFINITY }: Access): number {
+  return finalWindowEnd - MARGINS.lastSealBeforeGoodbyeMs
+}
+
 /** Until when a held bucket waits for a person. */
 export function holdDeadline(hour: Hour, access: Access): number {
   const margin =

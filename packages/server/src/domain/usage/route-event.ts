@@ -1,6 +1,6 @@
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { MARGINS } from './aws-rules.ts'
-import { awsDeadline, lastHour } from './deadlines.ts'
+import { awsDeadline, lastCountedAt, lastHour } from './deadlines.ts'
 import { type Hour, hourOf } from './hour.ts'
 import type { UnbillableReason } from './usage-event.ts'
 
@@ -22,8 +22,7 @@ export function routeEvent(
   const unbillable = 'subscription_ended'
   const { accessEnd, finalWindowEnd } = subscription
   if (accessEnd !== undefined && finalWindowEnd !== undefined) {
-    if (time >= accessEnd || now >= finalWindowEnd - MARGINS.lastSealBeforeGoodbyeMs)
-      return { hours: [], unbillable }
+    if (time >= accessEnd || now >= lastCountedAt(subscription)) return { hours: [], unbillable }
     // Finished hours are on their way; one bucket takes what still comes, so that the remainder is decided on once.
     return { hours: [lastHour(subscription)], unbillable }
   }

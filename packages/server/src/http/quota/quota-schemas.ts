@@ -128,6 +128,13 @@ export const SettledBody = Type.Object(
     reserved: Type.Number(),
     used: Type.Optional(Type.Number()),
     recordId: Type.Optional(Type.String()),
+    billed: Type.Optional(
+      Type.Boolean({
+        description:
+          'Of what the gate meters, once it is settled. False: the subscription ended too long ago for AWS to take it; it is kept and shown as unbillable.',
+      }),
+    ),
+    reason: Type.Optional(Type.String({ description: 'Why it is not billed.' })),
   },
   { $id: 'Reservation' },
 )

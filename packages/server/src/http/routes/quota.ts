@@ -99,7 +99,7 @@ export function quotaRoutes(
           operationId: 'getQuota',
           summary: 'What a buyer has used of their plan, and what is left',
           description:
-            'Name the buyer by one of `subscriptionId`, `buyerId`, `tenantId`, `licenseArn`, `customerAWSAccountId`, `customerIdentifier`. Counts nothing. Of limits that nodes count in slices, what a node has not told yet is missing for some seconds.',
+            'Name the buyer by one of `subscriptionId`, `buyerId`, `tenantId`, `licenseArn`, `customerAWSAccountId`, `customerIdentifier`. Counts nothing. Of limits that nodes count in slices, what other nodes have taken of a slice and not used yet shows as used for some seconds.',
           tags: ['quota'],
           querystring: OverviewQuery,
           response: { 200: ref(OverviewBody), ...problems(400, 401, 403, 404, 409, 503) },
@@ -164,7 +164,7 @@ export function quotaRoutes(
           operationId: 'settleReservation',
           summary: 'Count what was really used of a reservation',
           description:
-            'At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed.',
+            'At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed: where the subscription ended meanwhile, up to 40 minutes after its end; later the answer says `billed: false`.',
           tags: ['quota'],
           params: Type.Object({ reservationId: Name }),
           body: SettleBody,
@@ -173,11 +173,12 @@ export function quotaRoutes(
       },
       async ({ params, body, serviceKey }) => {
         const settled = await quota.settle(params.reservationId, body.quantity, serviceKey?.product)
-        const { reservation, isSettled, scale, recordId } = settled
+        const { reservation, isSettled, scale, recordId, unbillable } = settled
         return {
           ...reservationView(reservation, scale),
           settled: isSettled,
-          ...(recordId !== undefined && { recordId }),
+          ...(recordId !== undefined && { recordId, billed: true }),
+          ...(unbillable !== undefined && { billed: false, reason: unbillable }),
         }
       },
     )

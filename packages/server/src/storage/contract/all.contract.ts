@@ -18,6 +18,7 @@ import { outboxStoreContract } from './outbox-store.contract.ts'
 import { peopleAndHistoryContract } from './people-and-history.contract.ts'
 import { quotaStoreContract } from './quota-store.contract.ts'
 import { recordsContract } from './records.contract.ts'
+import { reservedGoodbyesContract } from './reserved-goodbyes.contract.ts'
 import { subscriberMeteringContract } from './subscriber-metering.contract.ts'
 import { usageAccountsContract } from './usage-accounts.contract.ts'
 import { usageStoreContract } from './usage-store.contract.ts'
@@ -59,6 +60,7 @@ export function ledgerContracts(name: string, open: OpenStores, runs = MANY): vo
   catalogStoreContract(name, open)
   apiKeysContract(name, () => openTelling(open))
   quotaStoreContract(name, open, runs.quotas)
+  reservedGoodbyesContract(name, open)
   visitorsContract(name, open, runs.quotas)
   healthStoreContract(name, open)
   workLeasesContract(name, async () => (await open()).leases)

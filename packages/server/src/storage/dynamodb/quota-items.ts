@@ -84,6 +84,22 @@ async function findDue(reader: Reader, holder: string, dimension: string, now: n
   return items.map(({ reservation }) => text(reservation))
 }
 
+/** Is anything held that is not over? */
+export async function isHeld(
+  reader: Reader,
+  holder: string,
+  dimension: string,
+  now: number,
+): Promise<boolean> {
+  const found = await reader.query({
+    pk: quotaPartition(holder, dimension),
+    from: `${heldPrefix}${padded(now + 1)}`,
+    to: `${heldPrefix}\uFFFF`,
+    limit: 1,
+  })
+  return found.length > 0
+}
+
 /** Over items that this step has read, and new ones. */
 export function writeGates(tx: Transaction, { counters, reservations }: GateChanges): void {
   for (const { key, now } of counters) tx.put(counterItem(key, now))

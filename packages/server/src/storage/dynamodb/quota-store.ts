@@ -9,6 +9,7 @@ import { admissionKey, heldList, padded, reservationKey } from './keys.ts'
 import { refuseWhileWaiting } from './ledger-guard.ts'
 import {
   admissionItem,
+  isHeld,
   keyOf,
   loadGates,
   readAdmissions,
@@ -85,6 +86,8 @@ export function createDynamoQuotaStore(table: Table): QuotaStore {
       const item = await table.get(reservationKey(id))
       return item && toReservation(item)
     },
+    areHeld: (owners, now) =>
+      Promise.all(owners.map(({ holder, dimension }) => isHeld(table, holder, dimension, now))),
     ...quotaSteps(step),
     async expire(now, limit) {
       const due = await table.queryIndex('ListIndex', { pk: heldList, to: `${padded(now)}#\uFFFF`, limit })

@@ -89,6 +89,20 @@ export function createSqlQuotaStore(database: SqlDatabase): QuotaStore {
         const [row] = await findReservations(sql, [id])
         return row && toReservation(row)
       }),
+    areHeld: (owners, now) =>
+      database.read(async (sql) => {
+        const found: boolean[] = []
+        for (const { holder, dimension } of owners) {
+          const rows = await sql.all(
+            `SELECT id FROM quota_reservation WHERE state = 'held' AND holder = ? AND dimension = ? AND expires_at > ? LIMIT 1`,
+            holder,
+            dimension,
+            now,
+          )
+          found.push(rows.length > 0)
+        }
+        return found
+      }),
     ...quotaSteps(step),
     exchange: (exchanged, now) => exchange({ exchange: exchanged, asked: askedBy(exchanged), now }),
     async expire(now, limit) {
