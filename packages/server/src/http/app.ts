@@ -14,6 +14,7 @@ import { createServiceKeyVerifier } from '../domain/keys/verify-service-key.ts'
 import { type Access, authorize, requireKey } from './authenticate.ts'
 import { type HttpDeps, OVERLOAD_DELAY_MS } from './deps.ts'
 import { describeWebhooks, EVENT_SCHEMAS } from './describe-webhooks.ts'
+import { partValidators } from './part-validators.ts'
 import { answerError, DoorError, sendProblem, toProblem } from './problem.ts'
 import { createRequestId } from './request-id.ts'
 import { auditRoutes } from './routes/audit.ts'
@@ -72,10 +73,13 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     return503OnClosing: false,
     trustProxy: deps.trustProxy === undefined ? false : [...deps.trustProxy],
     routerOptions: { maxParamLength: 255 },
-    schemaController: { compilersFactory: { buildSerializer: sharedSerializers() } },
+    schemaController: {
+      compilersFactory: { buildSerializer: sharedSerializers(), buildValidator: partValidators() },
+    },
     ajv: {
       customOptions: {
         removeAdditional: false, // a misspelt filter must not answer with everything
+        // Of text alone: see `partValidators`.
         coerceTypes: true,
         useDefaults: true,
         strictNumbers: false, // else `maximum` is not checked of what was coerced to Infinity
