@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { addressPrefix } from './address.ts'
+import { addressPrefix, networkOf } from './address.ts'
 
 const hex = (address: string) => Buffer.from(addressPrefix(address)).toString('hex')
 
@@ -8,6 +8,9 @@ describe('what of an address tells visitors apart', () => {
   it('is all of IPv4, however it is written', () => {
     for (const address of ['192.0.2.1', '::ffff:192.0.2.1', '::FFFF:c000:201', '0:0:0:0:0:ffff:192.0.2.1'])
       expect(hex(address)).toBe('c0000201')
+    // As NAT64 hands it on, too (RFC 6052).
+    for (const address of ['64:ff9b::192.0.2.1', '64:ff9b::c000:201']) expect(hex(address)).toBe('c0000201')
+    expect(hex('64:ff9b:1::192.0.2.1')).toBe('0064ff9b00010000')
     expect(hex('192.0.2.2')).not.toBe(hex('192.0.2.1'))
   })
 
@@ -23,6 +26,13 @@ describe('what of an address tells visitors apart', () => {
       expect(hex(address)).toBe(one)
     expect(hex('2001:db8:0:1::1')).not.toBe(one)
     expect(hex('::1')).toBe('0000000000000000')
+  })
+
+  it('is in a network: a /24 of IPv4, a /48 of IPv6', () => {
+    const network = (address: string) => Buffer.from(networkOf(addressPrefix(address))).toString('hex')
+    expect(network('192.0.2.1')).toBe('c00002')
+    expect(network('64:ff9b::192.0.2.1')).toBe('c00002')
+    expect(network('2001:db8:1:2::1')).toBe('20010db80001')
   })
 
   it('is the same of every address in one /64', () => {

@@ -3,10 +3,18 @@ import { DomainError } from '../error.ts'
 /** Of an IPv6 address, what one household or office has: whoever has one of its addresses has all of them. */
 const IPV6_PREFIX_BYTES = 8
 const GROUPS = 8
+/** IPv6 addresses whose last four bytes are an IPv4 address: mapped ones, and those of NAT64 (RFC 6052's well-known prefix). */
+const WITH_IPV4 = [
+  [0, 0, 0, 0, 0, 0xffff],
+  [0x64, 0xff9b, 0, 0, 0, 0],
+]
+
+/** Of IPv4 a /24, of IPv6 a /48, bytes: what one customer of a network is given at most, as a rule. */
+const NETWORK_BYTES = { ipv4: 3, ipv6: 6 }
 
 /**
  * What of an address tells visitors apart: all four bytes of IPv4, the first eight of IPv6 (a /64). IPv4 that is written as
- * IPv6 (`::ffff:192.0.2.1`) is IPv4.
+ * IPv6 (`::ffff:192.0.2.1`, `64:ff9b::192.0.2.1`) is IPv4.
  *
  * @throws {DomainError} `request.invalid`; it does not repeat the address, which is nobody's to log
  */
@@ -18,6 +26,12 @@ export function addressPrefix(address: string): Uint8Array {
       'visitor.ip: no IP address: give it as the socket has it, such as 192.0.2.1 or 2001:db8::1, without a port',
     )
   return bytes
+}
+
+/** The network that it is in. @param prefix - see `addressPrefix` */
+export function networkOf(prefix: Uint8Array): Uint8Array {
+  const isIPv6 = prefix.length === IPV6_PREFIX_BYTES
+  return prefix.slice(0, isIPv6 ? NETWORK_BYTES.ipv6 : NETWORK_BYTES.ipv4)
 }
 
 function readIPv4(text: string): Uint8Array | undefined {
@@ -33,8 +47,8 @@ function readIPv6(text: string): Uint8Array | undefined {
   const groups = readGroups(text.replace(/%[A-Za-z0-9._~-]{1,64}$/, ''))
   if (groups === undefined) return undefined
   const bytes = Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]))
-  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
-  return isMapped ? bytes.slice(12) : bytes.slice(0, IPV6_PREFIX_BYTES)
+  const isIPv4 = WITH_IPV4.some((prefix) => prefix.every((group, index) => group === groups[index]))
+  return isIPv4 ? bytes.slice(12) : bytes.slice(0, IPV6_PREFIX_BYTES)
 }
 
 function readGroups(text: string): number[] | undefined {
