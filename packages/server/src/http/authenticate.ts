@@ -82,8 +82,12 @@ export async function requireKey(
   limits: RequestLimits,
 ): Promise<ServiceKey> {
   const secret = BEARER.exec(request.headers.authorization ?? '')?.[1]
-  const key =
-    secret === undefined ? undefined : await verifier.verify(secret, () => limits.mayLookUp(request))
+  let isNew = false
+  const admit = (hash: string) => {
+    limits.admitLookUp(request, hash)
+    isNew = true
+  }
+  const key = secret === undefined ? undefined : await verifier.verify(secret, admit)
   if (key === undefined) {
     limits.noteFailure(request)
     throw new DoorError(
@@ -94,6 +98,7 @@ export async function requireKey(
       { 'www-authenticate': secret === undefined ? 'Bearer' : 'Bearer error="invalid_token"' },
     )
   }
+  if (isNew) limits.forgiveLookUp(request)
   if (!grants(key, scope)) {
     throw new DoorError('key.scope_missing', `this needs a key with the scope ${scope}`, {
       'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"`,

@@ -143,12 +143,51 @@ describe('one address', () => {
     const known = bearer(seller.secret)
     expect((await counting.get(CHECK, known)).statusCode).toBe(200)
     for (let n = 0; n < 100; n++) await counting.get(CHECK, bearer(generateSecret()))
+    // Five seconds’ worth, and the one that is good.
     expect(looked).toHaveLength(11)
     // It is read anew, as every few seconds.
     counting.clock.set(counting.clock.now() + 10_000)
     expect((await counting.get(CHECK, known)).statusCode).toBe(200)
     expect((await counting.get(CHECK, bearer(generateSecret()), '192.0.2.2')).statusCode).toBe(401)
     expect(looked).toHaveLength(13)
+  })
+})
+
+describe('a good key that a node has not seen yet', () => {
+  const elsewhere = { perAddress: 2, unknownKeys: 0 }
+
+  it('is looked up, however many requests without a key or with a malformed one come from its address', async () => {
+    const { get, auth } = await start(elsewhere)
+    for (let n = 0; n < 50; n++) {
+      expect((await get(CHECK)).statusCode).toBe(401)
+      expect((await get(CHECK, bearer('tk_nonsense'))).statusCode).toBe(401)
+    }
+    expect((await get(CHECK, auth)).statusCode).toBe(200)
+  })
+
+  it('takes no look-up from another, however many there are', async () => {
+    const { get, aKey } = await start(elsewhere)
+    for (let n = 0; n < 20; n++) {
+      const { secret } = await aKey(['access:check'])
+      expect((await get(CHECK, bearer(secret))).statusCode).toBe(200)
+    }
+  })
+
+  it('gets in at its second try, however many guesses come in between', async () => {
+    const { get, auth, time } = await start(elsewhere)
+    const again = generateSecret()
+    const guess = async () => {
+      for (let n = 0; n < 40; n++) {
+        time.now += 1
+        await get(CHECK, bearer(n % 2 === 0 ? generateSecret() : again))
+      }
+    }
+    await guess()
+    // Nobody looked: it is not said to be unknown, and who shows it does not wait long.
+    const turnedAway = await get(CHECK, auth)
+    expect([turnedAway.statusCode, turnedAway.headers['retry-after']]).toEqual([429, '1'])
+    await guess()
+    expect((await get(CHECK, auth)).statusCode).toBe(200)
   })
 })
 
@@ -217,7 +256,7 @@ it('shows what was refused in metrics, by patterns of routes, and nowhere any ad
     'tollkeeper_rate_limited_total{scope="address",route="none"} 2',
     'tollkeeper_rate_limited_total{scope="address",route="/usage/status"} 6',
     'tollkeeper_rate_limit_callers{scope="key"} 1',
-    'tollkeeper_rate_limit_callers{scope="address"} 4',
+    'tollkeeper_rate_limit_callers{scope="address"} 5',
   ])
     expect(text).toContain(`${line}\n`)
   expect(await metrics.text()).toContain('route="/entitlements/check"} 2\n')

@@ -59,6 +59,25 @@ describe('verification', () => {
     expect(reads()).toBe(2)
   })
 
+  it('asks once for a key that many show at the same time, and lets the caller refuse it', async () => {
+    const { store, clock, secret, reads } = await aKeyInUse()
+    const verifier = createServiceKeyVerifier({ keys: store, clock })
+    const asked: string[] = []
+    const show = () => verifier.verify(secret, (hash) => void asked.push(hash))
+    const found = await Promise.all(Array.from({ length: 50 }, show))
+    expect(found.every((key) => key !== undefined)).toBe(true)
+    expect([reads(), asked.length]).toEqual([1, 1])
+    const refuse = () => {
+      throw new Error('too many')
+    }
+    await expect(verifier.verify(generateSecret(), refuse)).rejects.toThrow('too many')
+    // What is known, or malformed, is not asked about.
+    clock.time += KEY_CACHE_MS
+    expect(await verifier.verify(secret, refuse)).toBeDefined()
+    expect(await verifier.verify('tk_nonsense', refuse)).toBeUndefined()
+    expect(reads()).toBe(2)
+  })
+
   it('ends a revoked key at once when told, even if it was being read meanwhile', async () => {
     const { store, clock, secret, revoke } = await aKeyInUse()
     const verifier = createServiceKeyVerifier({ keys: store, clock })

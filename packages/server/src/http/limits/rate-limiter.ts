@@ -10,8 +10,8 @@ export interface RateLimiter {
    * @returns the part of the window that is left, ms; below 0: it was refused and not counted, and has room in so many ms
    */
   take(caller: string, max: number, now: number): number
-  /** Is there no room for another? Counts nothing. */
-  isSpent(caller: string, max: number, now: number): boolean
+  /** Takes back that one was counted. */
+  giveBack(caller: string, max: number, now: number): void
   /** Callers that are kept in memory. */
   tracked(): number
 }
@@ -39,8 +39,10 @@ export function createRateLimiter(options: {
       kept.fullAt = now + spent
       return Math.max(left, 0)
     },
-    isSpent: (caller, max, now) =>
-      callers.of(caller, now).fullAt - now + windowMs / max > windowMs + ROUNDING,
+    giveBack(caller, max, now) {
+      const kept = callers.of(caller, now)
+      kept.fullAt = Math.max(0, kept.fullAt - windowMs / max)
+    },
     tracked: callers.count,
   }
 }

@@ -37,8 +37,16 @@ export interface RequestLimits {
   admitKey(request: FastifyRequest, reply: FastifyReply, key: ServiceKey): void
   /** Of a request that shows no key. @throws {DoorError} `request.too_many` */
   admitAddress(request: FastifyRequest, reply: FastifyReply): void
-  /** May a key be looked up that this process has not seen? Not while its address floods us with wrong ones. */
-  mayLookUp(request: FastifyRequest): boolean
+  /**
+   * Counts a look-up of a key that this process has not seen. Of an address that floods us with keys few are looked up, but one
+   * that is shown again comes before all that are new: who guesses has no reason to, and who has a good key comes again.
+   *
+   * @param keyHash - of the secret
+   * @throws {DoorError} `request.too_many`: nobody knows yet whether it is good
+   */
+  admitLookUp(request: FastifyRequest, keyHash: string): void
+  /** The key was good: its look-up counts against nobody. */
+  forgiveLookUp(request: FastifyRequest): void
   /** Counts a request without a valid key. @throws {DoorError} `request.too_many` where there were too many */
   noteFailure(request: FastifyRequest): void
   /** Counts an API key that is nobody's. @returns how long to wait, ms; 0: not at all */
@@ -57,6 +65,10 @@ const MINUTE_MS = 60_000
 /** A hundred bytes each. */
 const ADDRESSES_MAX = 50_000
 const KEYS_MAX = 10_000
+/** Look-ups a second, of one address that floods us, of keys that are shown again. */
+const LOOK_UPS_AGAIN = 5
+/** Keys that were not looked up, by their hashes. */
+const TURNED_AWAY_MAX = 10_000
 /** From here on a caller is told where it stands: below, headers would cost more than the limit. */
 const NEAR = 0.2
 
@@ -69,7 +81,10 @@ export function createRequestLimits(
   const others = createRateLimiter({ windowMs: BURST_MS, callersMax: KEYS_MAX })
   const addresses = createRateLimiter({ windowMs: BURST_MS, callersMax: ADDRESSES_MAX })
   const ownOfRoutes = createRateLimiter({ windowMs: MINUTE_MS, callersMax: ADDRESSES_MAX })
-  const strangers = createRateLimiter({ windowMs: BURST_MS, callersMax: ADDRESSES_MAX })
+  const lookUps = createRateLimiter({ windowMs: BURST_MS, callersMax: ADDRESSES_MAX })
+  const lookUpsAgain = createRateLimiter({ windowMs: BURST_MS, callersMax: ADDRESSES_MAX })
+  /** Is it known by now that it is no good? */
+  const turnedAway = new Map<string, boolean>()
   const addressMax = (limits.perAddress * BURST_MS) / 1000
   const attempts = createFailedAttempts({
     perMinuteMax: limits.unknownKeys,
@@ -117,6 +132,19 @@ export function createRequestLimits(
     throw refusal
   }
 
+  /** Was it turned away before, and is this the first time that it is its turn? */
+  function comesAgain(keyHash: string, caller: string): boolean {
+    const wasTried = turnedAway.get(keyHash)
+    if (wasTried === undefined) {
+      if (turnedAway.size >= TURNED_AWAY_MAX) turnedAway.delete(turnedAway.keys().next().value!)
+      turnedAway.set(keyHash, false)
+    }
+    if (wasTried !== false) return false
+    if (lookUpsAgain.take(caller, (LOOK_UPS_AGAIN * BURST_MS) / 1000, elapsed()) < 0) return false
+    turnedAway.set(keyHash, true)
+    return true
+  }
+
   return {
     admitKey(request, reply, key) {
       const { access } = request.routeOptions.config
@@ -135,15 +163,22 @@ export function createRequestLimits(
       } else if (addressMax > 0)
         admit(addresses, callerOf(request.ip), addressMax, BURST_MS, 'address', request, reply)
     },
-    mayLookUp: ({ ip }) => addressMax === 0 || !strangers.isSpent(callerOf(ip), addressMax, elapsed()),
-    noteFailure(request) {
+    admitLookUp(request, keyHash) {
+      if (addressMax === 0) return
       const caller = callerOf(request.ip)
-      const now = elapsed()
-      const left = addressMax === 0 ? 0 : strangers.take(caller, addressMax, now)
-      const wait = limits.unknownKeys === 0 ? 0 : attempts.fail(caller, now)
-      if (wait === 0 && left >= 0) return
+      const left = lookUps.take(caller, addressMax, elapsed())
+      if (left >= 0 || comesAgain(keyHash, caller)) return
       note('address', request)
-      throw tooMany('too many attempts without a valid key', Math.max(wait, -left))
+      throw tooMany('too many unknown keys come from this address to look this one up: try again', -left)
+    },
+    forgiveLookUp({ ip }) {
+      if (addressMax > 0) lookUps.giveBack(callerOf(ip), addressMax, elapsed())
+    },
+    noteFailure(request) {
+      const wait = limits.unknownKeys === 0 ? 0 : attempts.fail(callerOf(request.ip), elapsed())
+      if (wait === 0) return
+      note('address', request)
+      throw tooMany('too many attempts without a valid key', wait)
     },
     noteUnknownApiKey(request) {
       if (limits.unknownApiKeys === 0 || request.serviceKey === undefined) return 0
@@ -163,7 +198,10 @@ export function createRequestLimits(
       { scope: 'key', count: hot.tracked() + others.tracked() },
       {
         scope: 'address',
-        count: addresses.tracked() + ownOfRoutes.tracked() + strangers.tracked() + attempts.tracked(),
+        count: [addresses, ownOfRoutes, lookUps, lookUpsAgain, attempts].reduce(
+          (sum, callers) => sum + callers.tracked(),
+          0,
+        ),
       },
       { scope: 'api_key', count: guesses.tracked() },
     ],
