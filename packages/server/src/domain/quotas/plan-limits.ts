@@ -111,6 +111,7 @@ export function limitStates(
       max: limit.max,
       onExceed: limit.blocks ? 'block' : 'bill',
       used: counter.used + counter.held,
+      held: counter.held,
       remaining: remainingOf(limit, counter),
       startsAt: limit.start,
       resetAt: limit.end,

@@ -50,6 +50,8 @@ export interface LimitState {
   readonly onExceed: 'block' | 'bill'
   /** Consumed, and reserved. */
   readonly used: number
+  /** Part of what is used: reserved, and may be let go of. */
+  readonly held: number
   /** Undefined: nothing blocks. */
   readonly remaining: number | undefined
   /** Of the window, ms. */

@@ -39,7 +39,7 @@ export function createQuotaGate(deps: {
   const { quotas, clock } = deps
   const leases = createLeases(quotas)
   const parts = { ...deps, leases, findHolders: createFindHolders(deps) }
-  const thresholds = createThresholdTeller(deps)
+  const thresholds = createThresholdTeller(parts)
   const validate = createValidateQuota(parts)
   const reservations = createReserveQuota(parts)
   return {
@@ -54,6 +54,11 @@ export function createQuotaGate(deps: {
       const answer = await reservations.reserve(question)
       await thresholds.look(answer)
       return answer
+    },
+    async settle(id, quantity, scope) {
+      const settled = await reservations.settle(id, quantity, scope)
+      await thresholds.lookAtSettled(settled)
+      return settled
     },
     sweep: () => leases.sweep(clock.now()),
     close: () => leases.close(clock.now()),

@@ -37,6 +37,10 @@ export interface ReserveAnswer extends QuotaAnswer {
 
 export interface Settled {
   readonly reservation: Reservation
+  /** Who has it now: not who it was made for, where that was renewed. */
+  readonly holder: Holder
+  /** Of the windows that it counts in, as they are now. */
+  readonly limits: readonly CountedLimit[]
   /** False: it had expired, and there is no room any more. */
   readonly isSettled: boolean
   readonly scale: number
@@ -124,6 +128,8 @@ export function createReserveQuota(
         const { status, reservation } = outcome!
         return {
           reservation,
+          holder,
+          limits,
           isSettled: status === 'settled',
           scale: dimension.scale,
           recordId: undefined,
@@ -152,6 +158,8 @@ export function createReserveQuota(
         throw new DomainError('reservation.ended', reason ?? 'this cannot be metered any more')
       return {
         reservation,
+        holder,
+        limits,
         isSettled,
         scale: dimension.scale,
         recordId: meteringRecordId,
