@@ -1,5 +1,5 @@
 import type { ProductCatalog } from '../products/product.ts'
-import type { VisitorStore } from './visitor.ts'
+import { SEEN_EVERY_MS, type VisitorStore } from './visitor.ts'
 
 const DAY_MS = 86_400_000
 /** In one step. */
@@ -28,18 +28,9 @@ export async function forgetVisitors(
     .flatMap((product) => product.plans.filter(({ audience }) => audience === 'anonymous'))
   const trialMs = Math.max(0, ...plans.map(({ trial }) => (trial?.days ?? 0) * DAY_MS))
   const keepMs = Math.max(deps.settings.keepMs, trialMs + saltMs)
-  // Of plans that were, too: what they limited.
-  const dimensions = new Set(
-    deps.catalog
-      .list()
-      .flatMap(({ plans: all, dimensions: sold }) => [
-        ...all.flatMap(({ limits }) => limits.map(({ dimension }) => dimension)),
-        ...sold.map(({ key }) => key),
-      ]),
-  )
   let forgotten = 0
   while (!signal.aborted) {
-    const what = { seenBefore: now - keepMs, dimensions: [...dimensions], now, limit: FORGOTTEN_AT_ONCE }
+    const what = { seenBefore: now - keepMs - SEEN_EVERY_MS, now, limit: FORGOTTEN_AT_ONCE }
     const count = await deps.visitors.forget(what)
     forgotten += count
     if (count < FORGOTTEN_AT_ONCE) break

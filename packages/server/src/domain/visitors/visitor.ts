@@ -8,7 +8,7 @@ export interface Visitor {
   readonly product: string
   /** Months and the trial are counted from it, ms. */
   readonly firstSeenAt: number
-  /** To the day, ms. */
+  /** The start of the UTC day, ms. */
   readonly seenAt: number
   readonly conversion: Conversion | undefined
 }
@@ -79,8 +79,6 @@ export interface ConversionOutcome {
 export interface ForgetVisitors {
   /** Those that were last seen before, ms; with all that they have used. */
   readonly seenBefore: number
-  /** Of limits of plans that visitors have or had. */
-  readonly dimensions: readonly string[]
   readonly now: number
   readonly limit: number
 }
@@ -113,6 +111,14 @@ export interface VisitorStore {
 /** A salt that would still find whoever was seen in the time before. */
 export function isLivingSalt({ since }: Pick<VisitorSalt, 'since'>, now: number, lifeMs: number): boolean {
   return now < since + 2 * lifeMs
+}
+
+/** That one was seen is written so often, ms: it is a day, and was up to so much later. */
+export const SEEN_EVERY_MS = 86_400_000
+
+/** What is kept of when one was last seen: no more than is needed to forget it in time. */
+export function dayOf(at: number): number {
+  return at - (at % SEEN_EVERY_MS)
 }
 
 export const SALT_BYTES = 32

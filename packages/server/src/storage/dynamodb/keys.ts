@@ -352,6 +352,8 @@ export const visitorKey = (id: string): Key => ({ pk: `VISITOR#${part(id)}`, sk:
 export const visitorHashKey = (hash: string): Key => ({ pk: `VISITORHASH#${part(hash)}`, sk: 'H' })
 /** List of the hashes that a visitor is known by. */
 export const hashesOfVisitor = (id: string): string => `HASHESOF#${part(id)}`
+/** Of its counters those that never end, whatever dimension they are of; others DynamoDB deletes. */
+export const countersOfVisitor = (id: string): string => `COUNTERSOF#${part(id)}`
 export const solutionKey = (id: string): Key => ({ pk: `SOLUTION#${part(id)}`, sk: 'S' })
 
 /** All visitors by when they were seen last, in several lists: one would be hot. */

@@ -1,6 +1,7 @@
 import type { Counter, CounterKey } from '../../domain/quotas/quota.ts'
 import type { Reservation, ReservationState } from '../../domain/quotas/quota-store.ts'
 import { REMEMBERED_MS } from '../../domain/quotas/tidy-quotas.ts'
+import { isVisitorId } from '../../domain/visitors/visitor-holder.ts'
 import { keyText } from '../ingest/key-text.ts'
 import {
   type Asked,
@@ -14,6 +15,7 @@ import { int, optionalInt, text } from './fields.ts'
 import {
   admissionKey,
   counterKey,
+  countersOfVisitor,
   heldKey,
   heldList,
   heldPrefix,
@@ -127,7 +129,10 @@ export async function readAdmissions(
 export function counterItem(key: CounterWindow, { used, held }: Counter): Item {
   const { holder, dimension, window: per, start, end } = key
   const expiresAt = end === undefined ? undefined : seconds(end + REMEMBERED_MS)
-  return { ...keyOf(key), holder, dimension, per, start, endsAt: end, used, held, expiresAt }
+  // To be forgotten with a visitor it has to be found, also when no plan names its dimension any more.
+  const place =
+    end === undefined && isVisitorId(holder) ? { list: countersOfVisitor(holder), listed: dimension } : {}
+  return { ...keyOf(key), holder, dimension, per, start, endsAt: end, used, held, expiresAt, ...place }
 }
 
 export function admissionItem(key: Uint8Array, quantity: number, at: number): Item {

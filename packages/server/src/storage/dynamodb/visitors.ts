@@ -1,21 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import { isRotated, rotateSalts } from '../../domain/visitors/rotate-salts.ts'
-import type {
-  Conversion,
-  ForgetVisitors,
-  UsedSolution,
-  Visitor,
-  VisitorHash,
-  VisitorSalt,
-  VisitorStore,
+import {
+  type Conversion,
+  dayOf,
+  type ForgetVisitors,
+  type UsedSolution,
+  type Visitor,
+  type VisitorHash,
+  type VisitorSalt,
+  type VisitorStore,
 } from '../../domain/visitors/visitor.ts'
 import { appendAudit } from './audit-trail.ts'
 import { appendDomainEvent, transactionThatTells } from './domain-events.ts'
 import { int, optionalInt, text } from './fields.ts'
 import {
+  countersOfVisitor,
   hashesOfVisitor,
   padded,
-  quotaPartition,
   saltKey,
   saltPartition,
   solutionKey,
@@ -43,7 +44,7 @@ export function createDynamoVisitorStore(table: Table): VisitorStore {
         await refuseWhileWaiting(tx)
         const found = await findVisitor(tx, hashes)
         if (found !== undefined) {
-          const visitor = { ...found.visitor, seenAt: Math.max(at, found.visitor.seenAt) }
+          const visitor = { ...found.visitor, seenAt: Math.max(dayOf(at), found.visitor.seenAt) }
           tx.put(visitorItem(visitor))
           await addHashes(tx, visitor.id, hashes)
           return { status: 'known', visitor }
@@ -53,7 +54,7 @@ export function createDynamoVisitorStore(table: Table): VisitorStore {
           tx.put(solutionItem(solution))
         }
         const id = `vis_${randomUUID()}`
-        const visitor = { id, product, firstSeenAt: at, seenAt: at, conversion: undefined }
+        const visitor = { id, product, firstSeenAt: at, seenAt: dayOf(at), conversion: undefined }
         tx.put(visitorItem(visitor))
         await addHashes(tx, id, hashes)
         return { status: 'new', visitor }
@@ -129,20 +130,14 @@ async function addHashes(tx: Transaction, visitor: string, hashes: readonly Visi
     if (known[index]?.visitor !== visitor) tx.put(visitorHashItem(hash, visitor))
 }
 
-async function forgetVisitor(
-  table: Table,
-  id: string,
-  { seenBefore, dimensions }: ForgetVisitors,
-): Promise<void> {
+async function forgetVisitor(table: Table, id: string, { seenBefore }: ForgetVisitors): Promise<void> {
   await table.transaction(async (tx) => {
     await refuseWhileWaiting(tx)
     const item = await tx.get(visitorKey(id))
     // The list is a hint: it may have come back.
     if (item === undefined || int(item.seenAt) >= seenBefore) return
     const hashes = await tx.queryIndex('ListIndex', { pk: hashesOfVisitor(id) })
-    const counters = []
-    for (const dimension of dimensions)
-      counters.push(...(await tx.query({ pk: quotaPartition(id, dimension) })))
+    const counters = await tx.queryIndex('ListIndex', { pk: countersOfVisitor(id) })
     for (const { pk, sk } of [...hashes, ...counters, item]) {
       await tx.get({ pk, sk })
       tx.delete({ pk, sk })

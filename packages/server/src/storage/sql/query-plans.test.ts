@@ -173,7 +173,7 @@ it('scans no history to know visitors, note what became of them and forget them'
     throw new Error('nobody was seen')
   })
   await visitors.salts(9_000, 1_000)
-  await visitors.forget({ seenBefore: 5_000, dimensions: [], now: 5_000, limit: 10 })
+  await visitors.forget({ seenBefore: 5_000, now: 5_000, limit: 10 })
   expect(await visitors.find(hashes)).toBeUndefined()
   expect(scans()).toEqual([])
 })

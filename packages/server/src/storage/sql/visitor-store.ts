@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { isRotated, rotateSalts } from '../../domain/visitors/rotate-salts.ts'
-import type { Visitor, VisitorHash, VisitorSalt, VisitorStore } from '../../domain/visitors/visitor.ts'
+import {
+  dayOf,
+  type Visitor,
+  type VisitorHash,
+  type VisitorSalt,
+  type VisitorStore,
+} from '../../domain/visitors/visitor.ts'
 import { appendAudit } from './audit-trail.ts'
 import type { Row, Sql, SqlDatabase } from './database.ts'
 import { appendDomainEvent } from './domain-events.ts'
@@ -20,7 +26,7 @@ export function createSqlVisitorStore(database: SqlDatabase): VisitorStore {
         await refuseWhileWaiting(sql)
         const found = await findVisitor(sql, hashes)
         if (found !== undefined) {
-          const seenAt = Math.max(at, found.visitor.seenAt)
+          const seenAt = Math.max(dayOf(at), found.visitor.seenAt)
           await sql.run('UPDATE visitor SET seen_at = ? WHERE id = ?', seenAt, found.visitor.id)
           await addHashes(sql, found.visitor.id, hashes)
           return { status: 'known', visitor: { ...found.visitor, seenAt } }
@@ -39,10 +45,11 @@ export function createSqlVisitorStore(database: SqlDatabase): VisitorStore {
           id,
           product,
           at,
-          at,
+          dayOf(at),
         )
         await addHashes(sql, id, hashes)
-        return { status: 'new', visitor: { id, product, firstSeenAt: at, seenAt: at, conversion: undefined } }
+        const visitor = { id, product, firstSeenAt: at, seenAt: dayOf(at), conversion: undefined }
+        return { status: 'new', visitor }
       }),
     convert: (hashes, conversion, traceOf) =>
       database.transaction(async (sql) => {
