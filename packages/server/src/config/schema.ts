@@ -973,7 +973,7 @@ export const ConfigSchema = Type.Object(
           default: '20',
           errorMessage: 'a whole number of at most 7 digits, or `off`',
           description:
-            'New visitors of one address in an hour without a challenge. `0`: each solves one. `off`: nobody does.',
+            'New visitors of one address in an hour without a challenge; of its network (a /48 of IPv6, a /24 of IPv4) ten times as many. `0`: each solves one. `off`: nobody does.',
         }),
         difficulty: Type.Integer({
           minimum: 1,

@@ -1,5 +1,6 @@
 import { DomainError } from '../error.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
+import { paysThroughAws } from '../subscriptions/payment-way.ts'
 import {
   isLive,
   licenseTail,
@@ -23,10 +24,15 @@ const SUCCESSORS_MAX = 100
 const KNOWN_MAX = 50_000
 const CANDIDATES_MAX = 20
 
+export interface FoundSubject extends AccessSubject {
+  /** Its buyer is shown no other way to pay, whatever its own channel is: see `paysThroughAws`. */
+  readonly paysThroughAws: boolean
+}
+
 /** One subscription's verdict. */
 export interface Access {
   /** The same object for as long as nothing changes. */
-  readonly subject: AccessSubject
+  readonly subject: FoundSubject
   readonly refusal: AccessRefusal | undefined
 }
 
@@ -123,7 +129,7 @@ function best(all: readonly Access[]): Access {
 interface Found {
   /** The one that was asked for. */
   readonly product: string | undefined
-  readonly subjects: readonly AccessSubject[]
+  readonly subjects: readonly FoundSubject[]
 }
 
 /** Who is meant, and what AWS granted them, kept until any subscription changes or AWS says something new. */
@@ -135,14 +141,14 @@ function createMemory(deps: {
   let known = { subscriptions: -1, readings: -1 }
   /** Another list as soon as any product or plan is another. */
   let products: readonly Product[] | undefined
-  let subjects = new Map<string, readonly AccessSubject[]>()
+  let subjects = new Map<string, readonly FoundSubject[]>()
   /** By the very object that asks, where it is kept from one question to the next: no name has to be made of it. */
   let byReference = new WeakMap<SubscriptionReference, Found>()
   return {
     async find(
       product: string | undefined,
       reference: SubscriptionReference,
-    ): Promise<readonly AccessSubject[]> {
+    ): Promise<readonly FoundSubject[]> {
       const epochs = await deps.entitlements.epochs()
       const sold = deps.catalog.list()
       if (
@@ -186,15 +192,27 @@ async function findSubjects(
   deps: Parameters<typeof createMemory>[0],
   product: string | undefined,
   reference: SubscriptionReference,
-): Promise<readonly AccessSubject[]> {
+): Promise<readonly FoundSubject[]> {
   const matches = await deps.subscriptions.findMatching(product, reference)
-  const subjects: AccessSubject[] = []
+  const subjects: FoundSubject[] = []
+  /** By buyer: what was asked for by another name may be one of several. */
+  const boundToAws = new Map<string, boolean>()
+  const isBoundToAws = async ({ channel, buyer, product: sold }: Subscription): Promise<boolean> => {
+    if (channel === 'aws') return true
+    let isBound = boundToAws.get(buyer)
+    if (isBound === undefined) {
+      isBound = paysThroughAws(await deps.subscriptions.findMatching(sold, { buyerId: buyer }))
+      boundToAws.set(buyer, isBound)
+    }
+    return isBound
+  }
   for (const subscription of await current(deps.subscriptions, matches)) {
     const sold = deps.catalog.find(subscription.product)
     subjects.push({
       subscription,
       product: sold,
       reading: await readingOf(deps, subscription, sold?.pricing),
+      paysThroughAws: await isBoundToAws(subscription),
     })
   }
   return subjects

@@ -1,16 +1,19 @@
 import type { Clock } from '../clock.ts'
-import type { CheckAccess } from '../entitlements/check-access.ts'
-import { type AccessRefusal, type AccessSubject, canBeBilled, planOf } from '../entitlements/decide-access.ts'
+import type { CheckAccess, FoundSubject } from '../entitlements/check-access.ts'
+import { type AccessRefusal, canBeBilled, planOf } from '../entitlements/decide-access.ts'
 import { isGranted } from '../entitlements/entitlement.ts'
 import { DomainError } from '../error.ts'
 import type { ApiKey } from '../keys/api-key.ts'
 import type { ApiKeyRefusal, ApiKeyVerifier } from '../keys/verify-api-key.ts'
 import type { Plan } from '../plans/plan.ts'
-import type { ProductCatalog } from '../products/product.ts'
+import type { Product, ProductCatalog } from '../products/product.ts'
 import type { SubscriptionReference } from '../subscriptions/subscription.ts'
 import type { AskedChallenge, FindVisitor } from '../visitors/find-visitor.ts'
 import type { VisitorClaim } from '../visitors/identify-visitor.ts'
+import type { Visitor } from '../visitors/visitor.ts'
 import { productOfVisitor, visitorHolder } from '../visitors/visitor-holder.ts'
+import { countedDimension, planLimits, quantityOf } from './plan-limits.ts'
+import { EMPTY_COUNTER, hasRoom } from './quota.ts'
 import type { Holder } from './quota-answer.ts'
 
 const DAY_MS = 86_400_000
@@ -28,6 +31,14 @@ export interface WhoAsks {
   readonly scope?: string | undefined
   /** The plan must have it. */
   readonly feature?: string | undefined
+}
+
+/** What for, where it is one thing. */
+export interface AskedUse {
+  /** A dimension's key, the platform's name for it, or a name that only plans know. */
+  readonly dimension?: string | undefined
+  /** Default: 1. */
+  readonly quantity?: number | string | undefined
 }
 
 export interface FoundHolders {
@@ -48,7 +59,7 @@ export interface FoundHolders {
 export type VerifyKey = ApiKeyVerifier['verify']
 
 /** @param mode - default: nothing is counted, and no visitor is made */
-export type FindHolders = (who: WhoAsks, mode?: 'consume' | 'look') => Promise<FoundHolders>
+export type FindHolders = (who: WhoAsks & AskedUse, mode?: 'consume' | 'look') => Promise<FoundHolders>
 
 export function createFindHolders(deps: {
   readonly checkAccess: CheckAccess
@@ -57,8 +68,9 @@ export function createFindHolders(deps: {
   readonly catalog: ProductCatalog
   readonly clock: Pick<Clock, 'now'>
 }): FindHolders {
-  return async ({ key: secret, reference, visitor, product, scope, feature }, mode = 'look') => {
-    if (visitor !== undefined) return byVisit(visitor, product, feature, mode)
+  return async (who, mode = 'look') => {
+    const { key: secret, reference, visitor, product, scope, feature } = who
+    if (visitor !== undefined) return byVisit(visitor, product, who, mode)
     if (secret === undefined) return byAccess(reference ?? {}, product, feature, undefined)
     const { key, refusal } = await deps.verifyKey(secret, { product, scope })
     if (refusal !== undefined) return { holders: [], refused: { reason: refusal, holder: undefined }, key }
@@ -68,7 +80,7 @@ export function createFindHolders(deps: {
   async function byVisit(
     claim: VisitorClaim,
     asked: string | undefined,
-    feature: string | undefined,
+    use: AskedUse & Pick<WhoAsks, 'feature'>,
     mode: 'consume' | 'look',
   ): Promise<FoundHolders> {
     const product = productOfVisitor(deps.catalog, asked)
@@ -78,18 +90,37 @@ export function createFindHolders(deps: {
       refused,
       key: undefined,
     })
-    // What the plan does not have, nobody has to be known for.
-    const { plan } = stranger
-    if (plan === undefined || (feature !== undefined && !hasFeature(plan, feature)))
-      return refuse({ reason: 'not_entitled', holder: stranger })
-    const found = await deps.findVisitor(product.id, claim, mode)
+    const chance = chanceOf(stranger, use)
+    // For what the plan never has room for, nobody's trial begins, and no puzzle has to be solved.
+    const found = await deps.findVisitor(product.id, claim, chance === 'some' ? mode : 'recall')
     if (found.status === 'challenged') {
       const { challenge, problem } = found
       return refuse({ reason: 'challenge_required', holder: stranger, challenge: { challenge, problem } })
     }
-    const holder =
-      found.status === 'unseen' ? stranger : visitorHolder(product, found.visitor, deps.clock.now())
+    const holder = found.status === 'unseen' ? stranger : await holderOfVisitor(product, found.visitor)
+    if (chance === 'none') return refuse({ reason: 'not_entitled', holder })
     return { holders: [holder], refused: undefined, key: undefined }
+  }
+
+  async function holderOfVisitor(product: Product, visitor: Visitor): Promise<Holder> {
+    let holder = visitors.get(visitor)
+    if (holder?.product !== product) {
+      holder = visitorHolder(product, visitor, deps.clock.now(), await becameOneOfAws(visitor))
+      visitors.set(visitor, holder)
+    }
+    return holder
+  }
+
+  async function becameOneOfAws({ product, conversion }: Visitor): Promise<boolean> {
+    if (conversion === undefined) return false
+    try {
+      const { all } = await deps.checkAccess({ reference: { buyerId: conversion.buyer }, product })
+      return all.some(({ subject }) => subject.paysThroughAws)
+    } catch (error) {
+      // Whoever it was, nobody can say any more that they did not come from there.
+      if (error instanceof DomainError && error.code === 'buyer.not_found') return true
+      throw error
+    }
   }
 
   async function byAccess(
@@ -107,6 +138,29 @@ export function createFindHolders(deps: {
     const others = all.filter((one) => one !== access && one.refusal === undefined)
     return { holders: [first, ...others.map(({ subject }) => holderOf(subject))], refused: undefined, key }
   }
+}
+
+/** The same object for as long as the visitor is known without a look at the store. */
+const visitors = new WeakMap<Visitor, Holder>()
+
+/**
+ * May a visitor be let in who has used nothing? `none`: the plan does not have it; `too_much`: that much never.
+ *
+ * @throws {DomainError} `request.invalid` where the quantity is none
+ */
+function chanceOf(
+  stranger: Holder,
+  { feature, dimension: name, quantity }: AskedUse & Pick<WhoAsks, 'feature'>,
+): 'some' | 'too_much' | 'none' {
+  const { plan, product } = stranger
+  if (plan === undefined || (feature !== undefined && !hasFeature(plan, feature))) return 'none'
+  if (name === undefined) return 'some'
+  const dimension = countedDimension(product, name)
+  const wanted = quantityOf({ quantity }, dimension)
+  const limits = planLimits(stranger, dimension)
+  if (limits === undefined) return 'none'
+  const unused = limits.map(() => EMPTY_COUNTER)
+  return hasRoom(limits, unused, wanted) ? 'some' : 'too_much'
 }
 
 const bounds = new WeakMap<ApiKey, SubscriptionReference>()
@@ -127,10 +181,10 @@ function hasFeature({ features }: Plan, feature: string): boolean {
   return Object.hasOwn(features, feature) && Boolean(features[feature])
 }
 
-const holders = new WeakMap<AccessSubject, Holder>()
+const holders = new WeakMap<FoundSubject, Holder>()
 
 /** The same object for as long as nothing changes. */
-export function holderOf(subject: AccessSubject): Holder {
+export function holderOf(subject: FoundSubject): Holder {
   let holder = holders.get(subject)
   if (holder === undefined) {
     const { subscription, product, reading } = subject
@@ -150,6 +204,7 @@ export function holderOf(subject: AccessSubject): Holder {
       granted: new Set(
         reading?.entitlements.filter(({ value }) => isGranted(value)).map(({ dimension }) => dimension),
       ),
+      paysThroughAws: subject.paysThroughAws,
     }
     holders.set(subject, holder)
   }

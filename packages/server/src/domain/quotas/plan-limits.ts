@@ -1,4 +1,6 @@
+import { DomainError } from '../error.ts'
 import { findDimension, type Product } from '../products/product.ts'
+import { parseQuantity } from '../usage/quantity.ts'
 import type { CountedLimit, Counter, PlanLimit } from './quota.ts'
 import { limitsAt, remainingOf } from './quota.ts'
 import type { Holder, LimitState } from './quota-answer.ts'
@@ -26,6 +28,20 @@ export function countedDimension(product: Product, name: string): CountedDimensi
     isMetered: sold?.meteredBy === 'gate',
     isSold: sold !== undefined,
   }
+}
+
+/**
+ * In base units; default: 1.
+ *
+ * @throws {DomainError} `request.invalid`
+ */
+export function quantityOf(
+  { quantity = 1 }: { readonly quantity?: number | string | undefined },
+  { scale }: Pick<CountedDimension, 'scale'>,
+): number {
+  const base = parseQuantity(quantity, scale)
+  if (typeof base !== 'number') throw new DomainError('request.invalid', base.reason)
+  return base
 }
 
 /** Limits of a plan stay the same objects while the plan does: they are worked out once. */

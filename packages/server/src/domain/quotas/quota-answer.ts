@@ -40,6 +40,8 @@ export interface Holder {
   readonly canBeBilled: boolean
   /** Dimensions that the contract grants, whatever the plan says. */
   readonly granted: ReadonlySet<string>
+  /** They are shown no other way to pay: the buyer's, also of a visitor who became one. */
+  readonly paysThroughAws: boolean
 }
 
 /** How a limit stands. Quantities are base units of the answer's dimension. */

@@ -3,7 +3,7 @@ import { DomainError } from '../error.ts'
 import type { ProductCatalog } from '../products/product.ts'
 import { isVisitorId, productOfVisitor, visitorHolder } from '../visitors/visitor-holder.ts'
 import { holderOf } from './find-holders.ts'
-import { type CountedDimension, countedDimension, limitsOf, planLimits } from './plan-limits.ts'
+import { type CountedDimension, countedDimension, limitsOf, planLimits, quantityOf } from './plan-limits.ts'
 import type { CountedLimit, Counter } from './quota.ts'
 import type { Holder, QuotaAnswer } from './quota-answer.ts'
 import type { Reservation } from './quota-store.ts'
@@ -13,7 +13,6 @@ import {
   knownFirst,
   type QuotaDeps,
   type QuotaQuestion,
-  quantityOf,
   refusedAnswer,
   reservationId,
   sourceOf,

@@ -13,9 +13,9 @@ export interface Upgrade {
  *
  * @returns undefined where there is nothing to move up to
  */
-export function upgradeOf({ product, plan, subscription }: Holder): Upgrade | undefined {
+export function upgradeOf({ product, plan, paysThroughAws }: Holder): Upgrade | undefined {
   const next = product.plans.find(({ id }) => id === plan?.upgradeTo)
   const { aws, direct } = product.upgradeUrl
-  const url = subscription?.channel === 'aws' ? aws : (direct ?? aws)
+  const url = paysThroughAws ? aws : (direct ?? aws)
   return next === undefined && url === undefined ? undefined : { plan: next, url }
 }

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
 import { eventKey, type IngestUsage } from '../usage/ingest-usage.ts'
-import { parseQuantity } from '../usage/quantity.ts'
 import type { UsageStore } from '../usage/usage-store.ts'
+import { isUnseen } from '../visitors/visitor-holder.ts'
 import type { FindHolders, FoundHolders, WhoAsks } from './find-holders.ts'
 import { LEASED_FROM, type Leased, type Leases } from './leases.ts'
-import { type CountedDimension, countedDimension, limitStates, limitsOf } from './plan-limits.ts'
+import { type CountedDimension, countedDimension, limitStates, limitsOf, quantityOf } from './plan-limits.ts'
 import { type CountedLimit, type Counter, hasRoom } from './quota.ts'
 import type { Holder, QuotaAnswer, QuotaRefusal } from './quota-answer.ts'
 import type { AdmissionOutcome, QuotaStore } from './quota-store.ts'
@@ -98,7 +98,7 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
     if (limits === undefined) return { reason: 'not_entitled', limits: [], counters: [] }
     if (holder.trialEndsAt !== undefined && now >= holder.trialEndsAt)
       return { reason: 'trial_ended', limits, counters: await look(holder, dimension, limits) }
-    if (question.mode === 'look') {
+    if (question.mode === 'look' || isUnseen(holder)) {
       const counters = await look(holder, dimension, limits)
       return { reason: hasRoom(limits, counters, quantity) ? undefined : 'quota_exceeded', limits, counters }
     }
@@ -258,16 +258,6 @@ export function conflict(id: string): DomainError {
     'quota.id_conflict',
     `id ${JSON.stringify(id.slice(0, 60))} was let through before with another quantity: each use has an id of its own, the same on its retries`,
   )
-}
-
-/** @throws {DomainError} `request.invalid` */
-export function quantityOf(
-  { quantity = 1 }: Pick<QuotaQuestion, 'quantity'>,
-  { scale }: Pick<CountedDimension, 'scale'>,
-): number {
-  const base = parseQuantity(quantity, scale)
-  if (typeof base !== 'number') throw new DomainError('request.invalid', base.reason)
-  return base
 }
 
 /** Base units as the decimal text that they were. */

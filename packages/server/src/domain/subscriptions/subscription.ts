@@ -80,7 +80,7 @@ export interface SubscriptionReference {
 }
 
 /** May usage be reported for it? `pending` too: AWS's event may come after the first request. */
-export function isLive(subscription: Subscription): boolean {
+export function isLive(subscription: Pick<Subscription, 'status'>): boolean {
   return (
     subscription.status === 'pending' ||
     subscription.status === 'active' ||

@@ -4,7 +4,7 @@ import { DomainError } from '../error.ts'
 import { isLive, type Subscription, type SubscriptionReference } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import type { IdentifyVisitor, VisitorClaim } from './identify-visitor.ts'
-import type { ConversionOutcome, ConversionTrace, Visitor, VisitorStore } from './visitor.ts'
+import type { ConversionOutcome, ConversionTrace, Visitor, VisitorHash, VisitorStore } from './visitor.ts'
 
 export interface ConversionRequest {
   readonly visitor: VisitorClaim
@@ -29,6 +29,8 @@ export type ConvertVisitor = (request: ConversionRequest, actor: string) => Prom
 export function createConvertVisitor(deps: {
   readonly visitors: Pick<VisitorStore, 'convert'>
   readonly identify: IdentifyVisitor
+  /** What this node knows of them is old. */
+  readonly forget: (hashes: readonly VisitorHash[]) => void
   readonly subscriptions: Pick<SubscriptionStore, 'findMatching'>
   readonly clock: Pick<Clock, 'now'>
 }): ConvertVisitor {
@@ -39,6 +41,7 @@ export function createConvertVisitor(deps: {
     const outcome = await deps.visitors.convert(hashes, conversion, (visitor) =>
       traceOf(visitor, subscription, actor),
     )
+    deps.forget(hashes)
     return { ...outcome, subscription }
   }
 }

@@ -3,14 +3,18 @@ import type { QuotaStore } from '../quotas/quota-store.ts'
 import type { Challenge, Challenges } from './challenge.ts'
 import type { IdentifyVisitor, VisitorClaim, VisitorIdentity } from './identify-visitor.ts'
 import { createNewVisitors } from './new-visitors.ts'
-import type { UsedSolution, Visitor, VisitorStore } from './visitor.ts'
+import {
+  SEEN_EVERY_MS,
+  type UsedSolution,
+  type Visitor,
+  type VisitorHash,
+  type VisitorStore,
+} from './visitor.ts'
 
-/** How long a visitor is known without a look at the store, ms; nothing of it that is asked for ever changes. */
+/** How long a visitor is known without a look at the store, ms: of what is asked for, only that it became a buyer may change. */
 const KNOWN_MS = 5_000
 /** A third of a kilobyte each. */
 const KNOWN_MAX = 50_000
-/** That one was seen is written so often, ms. */
-const SEEN_EVERY_MS = 86_400_000
 
 /** What was wrong with the solution that came along; `used`: it let somebody in before. */
 export type ChallengeProblem = 'wrong' | 'expired' | 'used'
@@ -24,21 +28,23 @@ export interface AskedChallenge {
 
 export type FoundVisitor =
   | { readonly status: 'known'; readonly visitor: Visitor }
-  /** Only where nothing is to be counted: it would be let in. */
+  /** Only where nothing is to be counted: it would be let in, or was only to be known again. */
   | { readonly status: 'unseen' }
   | ({ readonly status: 'challenged' } & AskedChallenge)
 
 /**
- * Tells which visitor it is. A new one is made where something is to be counted; from an address that brings many, only with a
- * solved challenge.
+ * - `consume`: something is to be counted, and a new visitor is made
+ * - `look`: would it be let in? A solution that comes along is judged, and not used up
+ * - `recall`: it is not let in, known or not: nobody is asked for a solution
+ */
+export type VisitorMode = 'consume' | 'look' | 'recall'
+
+/**
+ * Tells which visitor it is. Of an address that brings many, a new one is let in only with a solved challenge.
  *
  * @throws {DomainError} `request.invalid` where the address is none
  */
-export type FindVisitor = (
-  product: string,
-  claim: VisitorClaim,
-  mode: 'consume' | 'look',
-) => Promise<FoundVisitor>
+export type FindVisitor = (product: string, claim: VisitorClaim, mode: VisitorMode) => Promise<FoundVisitor>
 
 /** `known`, to the store or here; `challenged`: for the first time, or with a solution that was no good. */
 export const VISITOR_CHECK_RESULTS = ['known', 'new', 'solved', 'unseen', 'challenged'] as const
@@ -61,7 +67,12 @@ export function createFindVisitor(deps: {
   readonly challenges: Challenges
   readonly clock: Pick<Clock, 'now'>
   readonly newPerAddress: number | undefined
-}): { readonly find: FindVisitor; readonly counts: () => VisitorCounts } {
+}): {
+  readonly find: FindVisitor
+  /** What is kept of it here is old. */
+  readonly forget: (hashes: readonly VisitorHash[]) => void
+  readonly counts: () => VisitorCounts
+} {
   const { visitors, challenges, clock } = deps
   const newVisitors =
     deps.newPerAddress === undefined ? undefined : createNewVisitors(deps.quotas, deps.newPerAddress)
@@ -113,7 +124,7 @@ export function createFindVisitor(deps: {
       }
     }
     // Who would not have been asked is not turned away for a solution that is no good.
-    if (await newVisitors.admit(identity.addresses[0]!, now)) return (await see(product, identity, now))!
+    if (await newVisitors.admit(identity, now)) return (await see(product, identity, now))!
     return challenged(identity, now, problem)
   }
 
@@ -121,7 +132,7 @@ export function createFindVisitor(deps: {
     product: string,
     identity: VisitorIdentity,
     claim: VisitorClaim,
-    mode: 'consume' | 'look',
+    mode: VisitorMode,
     now: number,
   ): Promise<FoundVisitor> {
     const found = await visitors.find(identity.hashes)
@@ -134,10 +145,24 @@ export function createFindVisitor(deps: {
       return isFresh ? keep(identity.hashes[0]!.hash, visitor, now) : { status: 'known', visitor }
     }
     if (mode === 'consume') return letIn(product, identity, claim.challenge, now)
-    const mayCome = newVisitors === undefined || (await newVisitors.hasRoom(identity.addresses[0]!, now))
-    if (!mayCome) return challenged(identity, now)
+    if (mode === 'look') {
+      const problem = await problemOf(identity, claim.challenge, now)
+      if (problem !== undefined)
+        return challenged(identity, now, problem === 'unsolved' ? undefined : problem)
+    }
     counts.unseen++
     return { status: 'unseen' }
+  }
+
+  /** What keeps a new visitor out; whether its solution was used before is told where it would be used. */
+  async function problemOf(
+    identity: VisitorIdentity,
+    solved: string | undefined,
+    now: number,
+  ): Promise<ChallengeProblem | 'unsolved' | undefined> {
+    if (newVisitors === undefined || (await newVisitors.hasRoom(identity, now))) return undefined
+    if (solved === undefined) return 'unsolved'
+    return (await challenges.verify(solved, identity.addresses, now)).problem
   }
 
   const findVisitor: FindVisitor = async (product, claim, mode) => {
@@ -157,5 +182,11 @@ export function createFindVisitor(deps: {
     }
     return finding
   }
-  return { find: findVisitor, counts: () => counts }
+  return {
+    find: findVisitor,
+    forget: (hashes) => {
+      for (const { hash } of hashes) known.delete(hash)
+    },
+    counts: () => counts,
+  }
 }

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import { addressPrefix } from './address.ts'
+import { addressPrefix, networkOf } from './address.ts'
 import type { VisitorHash, VisitorSalt, VisitorStore } from './visitor.ts'
 
 /** What a product knows of one who shows no key. It is hashed, and neither kept nor logged. */
@@ -18,6 +18,8 @@ export interface VisitorIdentity {
   readonly hashes: readonly VisitorHash[]
   /** Of the address alone, whatever user agents it sends. */
   readonly addresses: readonly string[]
+  /** Of the network that the address is in, by the newest salt. */
+  readonly network: string
 }
 
 /** @throws {DomainError} `request.invalid` where the address is none */
@@ -61,6 +63,7 @@ export function createIdentifyVisitor(deps: {
         hash: hashOf(secret, ['visitor', product, prefix, browser]),
       })),
       addresses: salts.map(({ secret }) => hashOf(secret, ['address', product, prefix])),
+      network: hashOf(salts[0]!.secret, ['network', product, networkOf(prefix)]),
     }
   }
 }

@@ -31,5 +31,6 @@ export function createVisitorGate(deps: {
   const { saltMs, newPerAddress } = deps.settings
   const identify = createIdentifyVisitor({ ...deps, saltMs })
   const parts = { ...deps, identify, newPerAddress }
-  return { ...createFindVisitor(parts), convert: createConvertVisitor(parts) }
+  const { find, forget, counts } = createFindVisitor(parts)
+  return { find, convert: createConvertVisitor({ ...parts, forget }), counts }
 }

@@ -23,11 +23,21 @@ function anonymousPlan(product: Pick<Product, 'plans'>): Plan | undefined {
   return choosablePlans(product).find(({ audience }) => audience === 'anonymous')
 }
 
-/** @param visitor - undefined: one who has not been seen. @param now - the first day of such a one, ms */
+/** Is it one who has not been seen? Nothing may be counted for it. */
+export function isUnseen({ id }: Pick<Holder, 'id'>): boolean {
+  return id === UNSEEN
+}
+
+/**
+ * @param visitor - undefined: one who has not been seen
+ * @param now - the first day of such a one, ms
+ * @param paysThroughAws - of the buyer whom the visitor became
+ */
 export function visitorHolder(
   product: Product,
   visitor: Pick<Visitor, 'id' | 'firstSeenAt'> | undefined,
   now: number,
+  paysThroughAws = false,
 ): Holder {
   const plan = anonymousPlan(product)
   const anchor = visitor?.firstSeenAt ?? now
@@ -40,12 +50,13 @@ export function visitorHolder(
     subscription: undefined,
     canBeBilled: false,
     granted: NOTHING,
+    paysThroughAws,
   }
 }
 
 /** Shown to the product's backend, so that it can tell its visitors apart without an address. */
-export function visitorIdOf({ id, subscription }: Holder): string | undefined {
-  return subscription === undefined && id !== UNSEEN ? id : undefined
+export function visitorIdOf(holder: Holder): string | undefined {
+  return holder.subscription === undefined && !isUnseen(holder) ? holder.id : undefined
 }
 
 /**
