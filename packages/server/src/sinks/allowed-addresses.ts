@@ -1,11 +1,12 @@
-import { promises as dns, type LookupAddress } from 'node:dns'
+import type { LookupAddress } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { type AddressPolicy, isAllowedAddress } from './address-policy.ts'
+import { type LookUp, lookUp, unlessAborted } from './look-ups.ts'
 
 export interface AddressRules {
   readonly policy: AddressPolicy
   /** All addresses of a name. */
-  readonly resolve?: (hostname: string) => Promise<readonly LookupAddress[]>
+  readonly resolve?: LookUp
 }
 
 /** An address that the policy forbids. */
@@ -14,13 +15,13 @@ export class Refused extends Error {}
 /** @throws {Refused} and what a resolver throws */
 export async function resolveAllowed(
   { hostname }: URL,
-  { policy, resolve = lookUpAll }: AddressRules,
+  { policy, resolve = lookUp }: AddressRules,
   signal: AbortSignal,
 ): Promise<readonly LookupAddress[]> {
   const host = hostname.replace(/^\[|\]$/g, '')
   const version = isIP(host)
   const addresses =
-    version === 0 ? await unlessAborted(resolve(host), signal) : [{ address: host, family: version }]
+    version === 0 ? await unlessAborted(resolve(host, signal), signal) : [{ address: host, family: version }]
   if (addresses.length === 0) throw new Refused('its name has no address')
   // One bad address among good ones is how a name that changes begins.
   if (!addresses.every(({ address }) => isAllowedAddress(address, policy))) {
@@ -33,19 +34,6 @@ export async function resolveAllowed(
     )
   }
   return addresses
-}
-
-function lookUpAll(hostname: string): Promise<readonly LookupAddress[]> {
-  return dns.lookup(hostname, { all: true })
-}
-
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 /** The addresses that were checked, and no second look. */

@@ -9,6 +9,7 @@ import { eventMessage, isOfBuyer, provisioningMessage } from '../domain/telling/
 import type { DeliveryOutcome, Sink, SinkSpec } from '../domain/telling/sink.ts'
 import type { AddressPolicy } from './address-policy.ts'
 import { onlyThese, Refused, resolveAllowed, resolveFailure } from './allowed-addresses.ts'
+import type { LookUp } from './look-ups.ts'
 
 export interface WebhookSinkOptions {
   readonly spec: SinkSpec
@@ -21,7 +22,7 @@ export interface WebhookSinkOptions {
   readonly now: () => number
   readonly userAgent: string
   /** All addresses of a name. */
-  readonly resolve?: (hostname: string) => Promise<readonly LookupAddress[]>
+  readonly resolve?: LookUp
   /** For one call, from the name's look-up to the answer's head. */
   readonly timeoutMs?: number
 }
