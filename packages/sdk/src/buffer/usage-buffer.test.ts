@@ -1,117 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TollkeeperError } from '../client/tollkeeper-error.ts'
-import type { UsageEvent, UsageOutcome } from '../generated/api.gen.ts'
+import { aClock, aStillClock, turns } from '../clock.fixture.ts'
+import type { UsageEvent } from '../generated/api.gen.ts'
 import { addedLine, readJournal, settledLine } from '../journal/journal-lines.ts'
-import type { RefusedUsage } from './buffered-event.ts'
+import { accepted, CALL, failing, type Reply, start, unreachable } from './usage-buffer.fixture.ts'
 import { createUsageBuffer, type UsageBufferOptions } from './usage-buffer.ts'
 import type { UsageJournal } from './usage-journal.ts'
-
-const START = Date.parse('2026-11-21T10:00:00Z')
-
-/** Time that passes by being waited for: whoever waits for the earliest moment is woken next. */
-function aClock() {
-  let now = START
-  let isPumping = false
-  const slept: number[] = []
-  const sleepers = new Set<{ readonly at: number; readonly wake: () => void }>()
-  const pump = async () => {
-    isPumping = true
-    while (sleepers.size > 0) {
-      await turns(3)
-      const [first] = [...sleepers].sort((one, other) => one.at - other.at)
-      if (first === undefined) break
-      sleepers.delete(first)
-      now = Math.max(now, first.at)
-      first.wake()
-    }
-    isPumping = false
-  }
-  return {
-    slept,
-    now: () => now,
-    sleep: (ms: number, signal?: AbortSignal) =>
-      new Promise<void>((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason)
-        const sleeper = {
-          at: now + ms,
-          wake: () => {
-            slept.push(ms)
-            resolve()
-          },
-        }
-        sleepers.add(sleeper)
-        signal?.addEventListener('abort', () => {
-          sleepers.delete(sleeper)
-          reject(signal.reason)
-        })
-        if (!isPumping) void pump()
-      }),
-  }
-}
-
-/** Time that stands still until it is told to pass. */
-function aStillClock() {
-  const sleeping: (() => void)[] = []
-  return {
-    now: () => START,
-    sleep: (_ms: number, signal?: AbortSignal) =>
-      new Promise<void>((resolve, reject) => {
-        sleeping.push(resolve)
-        signal?.addEventListener('abort', () => reject(signal.reason))
-      }),
-    pass: () => {
-      for (const wake of sleeping.splice(0)) wake()
-    },
-  }
-}
-
-type Answer = { readonly outcomes: readonly UsageOutcome[] }
-type Reply = (events: readonly UsageEvent[]) => Answer | Promise<Answer>
-
-/** A server that answers as the list says, then always well. */
-function aServer(replies: Reply[] = []) {
-  const requests: (readonly UsageEvent[])[] = []
-  return {
-    requests,
-    ids: () => requests.map((events) => events.map(({ correlationId }) => correlationId)),
-    async reportUsage(body: readonly UsageEvent[] | { readonly events: readonly UsageEvent[] }) {
-      const events = 'events' in body ? body.events : body
-      requests.push(events)
-      return (replies.shift() ?? accepted)(events)
-    },
-  }
-}
-
-function accepted(events: readonly UsageEvent[]): Answer {
-  return { outcomes: events.map(({ correlationId: id }) => ({ id, status: 'accepted' })) }
-}
-
-function failing(status: number, code: string, retryAfterMs?: number): Reply {
-  return () => {
-    throw new TollkeeperError('reportUsage', { status, code, detail: 'no' }, { retryAfterMs })
-  }
-}
-
-const unreachable = failing(0, 'client.unreachable')
-
-async function start(options: Partial<UsageBufferOptions> & { replies?: Reply[] } = {}) {
-  const server = aServer(options.replies)
-  const clock = aClock()
-  const refused: RefusedUsage[] = []
-  const errors: unknown[] = []
-  const buffer = await createUsageBuffer({
-    client: server,
-    onRefused: (all) => void refused.push(...all),
-    onError: (error) => void errors.push(error),
-    clock,
-    random: () => 0,
-    ...options,
-  })
-  return { server, clock, refused, errors, buffer }
-}
-
-const CALL = { dimension: 'calls', subscriptionId: 'sub_1' }
 
 describe('a usage buffer', () => {
   it('gives an event its id and time when it is added, and sends those that come together together', async () => {
@@ -443,8 +338,3 @@ it('loses nothing and never changes an id, whatever fails, answers half or dies 
     { numRuns: 300 },
   )
 })
-
-/** Lets everything go on that waits for nothing but its turn. */
-async function turns(count = 30): Promise<void> {
-  for (let n = 0; n < count; n++) await new Promise((resolve) => setImmediate(resolve))
-}

@@ -5,8 +5,8 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { UsageEvent } from '../generated/api.gen.ts'
 import type { BufferedEvent, OnRefused } from './buffered-event.ts'
 import { createPause } from './pause.ts'
-import { reportBatch } from './report-batch.ts'
-import { memoryJournal, type UsageJournal } from './usage-journal.ts'
+import { BATCH_BYTES_LEAST, reportBatch } from './report-batch.ts'
+import { type JournaledEvent, memoryJournal, type UsageJournal } from './usage-journal.ts'
 
 /** An event to be added: its id and time are made where they are not given. */
 export type NewUsageEvent = Omit<UsageEvent, 'correlationId' | 'usageTime'> &
@@ -23,7 +23,7 @@ export interface UsageBufferOptions {
   readonly onError?: ((error: unknown) => void) | undefined
   /** Keeps what is not answered yet beyond this process. Default: nothing does. */
   readonly journal?: UsageJournal | undefined
-  /** The longest that an event waits for others to go with, ms. Default: 1,000. */
+  /** The longest that an event waits for others to go with, ms: less where a batch is full. Default: 1,000. */
   readonly intervalMs?: number | undefined
   /** Default and most: 1,000. */
   readonly batchEventsMax?: number | undefined
@@ -45,13 +45,17 @@ export interface UsageBuffer {
    * Resolves when the event is in the buffer, and on file where there is one; it will be sent until it is answered.
    *
    * @returns the event's id
-   * @throws {UsageBufferError} `buffer.full`, `buffer.closed`, `buffer.event_too_large`
+   * @throws {UsageBufferError} `buffer.full`, `buffer.closed`, `buffer.event_too_large`, `buffer.event_invalid`
    */
   add(event: NewUsageEvent): Promise<string>
-  /** Sends now. Resolves when all that was added before is answered; rejects with the first try that fails, and the events stay. */
+  /**
+   * Sends now. Resolves when all that was added before is answered, also where its `add` is still running; rejects with the
+   * first try that fails, and the events stay.
+   */
   flush(): Promise<void>
   /**
-   * Takes nothing more, and sends what is there until it is answered, or `timeoutMs` (default: 10,000) are over.
+   * Takes nothing more, and sends what is there until it is answered, or `timeoutMs` (default: 10,000) are over. Where the
+   * server asked to wait, it is tried once more all the same.
    *
    * @returns what was not answered; with a journal the next process goes on with it
    */
@@ -61,7 +65,7 @@ export interface UsageBuffer {
 }
 
 export class UsageBufferError extends Error {
-  readonly code: 'buffer.full' | 'buffer.closed' | 'buffer.event_too_large'
+  readonly code: 'buffer.full' | 'buffer.closed' | 'buffer.event_too_large' | 'buffer.event_invalid'
 
   constructor(code: UsageBufferError['code'], message: string) {
     super(message)
@@ -83,6 +87,9 @@ interface Flush {
   readonly reject: (error: unknown) => void
 }
 
+/** As the server takes them. */
+const ID_LENGTH_MAX = 255
+const ID = /^[^\p{Cc}\p{Cs}]+$/u
 /** However long a server asks to wait, a minute later it is asked again. */
 const RETRY_AFTER_MS_MAX = 60_000
 const EVENTS_MAX = 1_000
@@ -104,18 +111,22 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
   /** Of all that has a place, also while it is written to the journal. */
   const taken = { events: 0, bytes: 0 }
   const waiting: Waiting[] = []
+  /** Keys of events whose `add` is still running. */
+  const adding = new Set<number>()
   const appending = new Set<Promise<void>>()
   let flushes: Flush[] = []
   let lastKey = 0
+  let pendingBytes = 0
   let isClosing = false
   let running: Promise<void> | undefined
   let sendBytesMax = batchBytesMax
   const stopping = new AbortController()
   const pause = createPause(clock, stopping.signal)
 
-  for (const { key, event } of await journal.open()) {
+  for (const { key, event } of await openJournal(journal)) {
     const entry = { key, event, bytes: sizeOf(event) }
     pending.set(key, entry)
+    pendingBytes += entry.bytes
     take(entry.bytes)
     lastKey = Math.max(lastKey, key)
   }
@@ -162,11 +173,12 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
     }
     // Only now may it be sent: what is counted before it is on file could be added anew after a crash.
     pending.set(key, entry)
+    pendingBytes += bytes
     wake()
   }
 
   function wake(): void {
-    if (pending.size >= batchEventsMax) pause.end('interval')
+    if (isBatchFull()) pause.end('interval')
     if (running !== undefined || pending.size === 0 || stopping.signal.aborted) return
     running = run().finally(() => {
       running = undefined
@@ -174,10 +186,14 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
     })
   }
 
+  function isBatchFull(): boolean {
+    return pending.size >= batchEventsMax || pendingBytes >= batchBytesMax
+  }
+
   async function run(): Promise<void> {
     let failures = 0
     while (pending.size > 0 && !stopping.signal.aborted) {
-      const isHurried = isClosing || flushes.length > 0 || pending.size >= batchEventsMax
+      const isHurried = isClosing || flushes.length > 0 || isBatchFull()
       if (!isHurried && failures === 0) await pause.for(intervalMs, 'interval')
       if (stopping.signal.aborted) return
       try {
@@ -187,7 +203,7 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
         failures += 1
         complain(error)
         const { retryAfterMs = 0, status = 0 } = error instanceof TollkeeperError ? error : {}
-        if (status === 413) sendBytesMax = Math.max(1_000, Math.floor(sendBytesMax / 2))
+        if (status === 413) sendBytesMax = Math.max(BATCH_BYTES_LEAST, Math.floor(sendBytesMax / 2))
         if (retryAfterMs > 0) await pause.for(Math.min(retryAfterMs, RETRY_AFTER_MS_MAX), 'asked')
         else await pause.for(backoffMs(failures, random()), 'backoff')
       }
@@ -228,24 +244,43 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
     if (entries.length === 0) return
     // Where the journal cannot note it, the next process sends them again, as duplicates.
     await journal.settle(entries.map(({ key }) => key)).catch(tell)
-    for (const { key, bytes } of entries) if (pending.delete(key)) leave(bytes)
+    for (const { key, bytes } of entries) {
+      if (!pending.delete(key)) continue
+      pendingBytes -= bytes
+      leave(bytes)
+    }
+    endFlushes()
+  }
+
+  function endFlushes(): void {
     const done = flushes.filter(({ upTo }) => isDoneUpTo(upTo))
     flushes = flushes.filter((flush) => !done.includes(flush))
     for (const { resolve } of done) resolve()
   }
 
   function isDoneUpTo(upTo: number): boolean {
-    for (const key of pending.keys()) if (key <= upTo) return false
+    for (const keys of [pending.keys(), adding]) for (const key of keys) if (key <= upTo) return false
     return true
   }
 
   return {
     async add(event) {
       if (isClosing) throw closed()
+      const { correlationId = crypto.randomUUID() } = event
+      if (
+        typeof correlationId !== 'string' ||
+        correlationId.length > ID_LENGTH_MAX ||
+        !ID.test(correlationId)
+      ) {
+        throw new UsageBufferError(
+          'buffer.event_invalid',
+          `correlationId: a text of 1 to ${ID_LENGTH_MAX} characters, without control characters`,
+        )
+      }
       const whole = JSON.parse(
         JSON.stringify({
           ...event,
-          correlationId: event.correlationId ?? crypto.randomUUID(),
+          correlationId,
           usageTime: event.usageTime ?? new Date(clock.now()).toISOString(),
         }),
       ) as UsageEvent
@@ -256,18 +291,26 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
           `an event of ${bytes} bytes: at most ${batchBytesMax - 2}`,
         )
       }
-      await enter(bytes)
-      if (isClosing) {
-        leave(bytes)
-        throw closed()
-      }
       lastKey += 1
-      await keep({ key: lastKey, event: whole, bytes })
-      return whole.correlationId
+      const key = lastKey
+      adding.add(key)
+      try {
+        await enter(bytes)
+        if (isClosing) {
+          leave(bytes)
+          throw closed()
+        }
+        await keep({ key, event: whole, bytes })
+      } finally {
+        adding.delete(key)
+        // Where it was not kept, a flush has nothing to wait for any more.
+        endFlushes()
+      }
+      return correlationId
     },
 
     flush() {
-      if (pending.size === 0) return Promise.resolve()
+      if (pending.size === 0 && adding.size === 0) return Promise.resolve()
       const upTo = lastKey
       const done = new Promise<void>((resolve, reject) => flushes.push({ upTo, resolve, reject }))
       pause.end('backoff')
@@ -278,7 +321,7 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
       isClosing = true
       for (const { reject } of waiting.splice(0)) reject(closed())
       await Promise.allSettled(appending)
-      pause.end('backoff')
+      pause.end('asked')
       const inTime = new AbortController()
       const timeout = clock.sleep(timeoutMs, inTime.signal).then(
         () => stopping.abort(new Error('closed')),
@@ -297,6 +340,14 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
       return pending.size
     },
   }
+}
+
+/** @throws where it holds something else than usage: two that share a file would send each other's */
+async function openJournal(journal: UsageJournal): Promise<readonly JournaledEvent[]> {
+  const entries = await journal.open()
+  if (entries.every(({ event }) => !('reservation' in event))) return entries
+  await journal.close()
+  throw new Error('this journal holds settlements: give the usage buffer a file of its own')
 }
 
 function closed(): UsageBufferError {

@@ -1,11 +1,12 @@
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { JournaledEvent, UsageJournal } from '../buffer/usage-journal.ts'
+import type { UsageEvent } from '../generated/api.gen.ts'
 import { type FileLock, lockFile } from './file-lock.ts'
 import { addedLine, readJournal, settledLine } from './journal-lines.ts'
 
 export interface FileJournalOptions {
-  /** In a folder that exists, on a disk that outlives the process. One process at a time. */
+  /** In a folder that exists, on a disk that outlives the process. One process at a time, and one buffer or queue. */
   readonly path: string
   /**
    * - `always` (default): on disk before `add` resolves: it survives a power failure
@@ -24,8 +25,11 @@ interface Writing {
   readonly reject: (error: unknown) => void
 }
 
-/** A file of JSON lines that is only added to, so that a usage buffer survives a restart. For Node.js, and what has its modules. */
-export function fileJournal(options: FileJournalOptions): UsageJournal {
+/**
+ * A file of JSON lines that is only added to, so that a usage buffer, or a queue of settlements, survives a restart. For
+ * Node.js, and what has its modules.
+ */
+export function fileJournal<T extends object = UsageEvent>(options: FileJournalOptions): UsageJournal<T> {
   const { path, fsync = 'always', compactFromBytes = 1_000_000 } = options
   const draft = `${path}.compacting`
   /** Lines of what is not settled. */
@@ -137,7 +141,7 @@ export function fileJournal(options: FileJournalOptions): UsageJournal {
           return await open(path, 'wx+', 0o600)
         })
         if (fsync === 'always') await syncFolder(path)
-        const { entries, goodBytes } = readJournal(await readFile(path), path)
+        const { entries, goodBytes } = readJournal<T>(await readFile(path), path)
         await file.truncate(goodBytes)
         size = goodBytes
         live = new Map([...entries.values()].map((entry) => [entry.key, addedLine(entry)]))
@@ -151,7 +155,7 @@ export function fileJournal(options: FileJournalOptions): UsageJournal {
       }
     },
 
-    async append(entry: JournaledEvent) {
+    async append(entry: JournaledEvent<T>) {
       const line = addedLine(entry)
       await write(line, () => live.set(entry.key, line))
     },

@@ -1,12 +1,11 @@
 import { TextDecoder } from 'node:util'
 import type { JournaledEvent } from '../buffer/usage-journal.ts'
+import type { UsageEvent } from '../generated/api.gen.ts'
 
 /** A line of the file: an event that was added, or keys of events that are answered for good. */
-type Line =
-  | { readonly add: number; readonly event: JournaledEvent['event'] }
-  | { readonly done: readonly number[] }
+type Line = { readonly add: number; readonly event: object } | { readonly done: readonly number[] }
 
-export function addedLine({ key, event }: JournaledEvent): string {
+export function addedLine({ key, event }: JournaledEvent<object>): string {
   return `${JSON.stringify({ add: key, event } satisfies Line)}\n`
 }
 
@@ -14,9 +13,9 @@ export function settledLine(keys: readonly number[]): string {
   return `${JSON.stringify({ done: keys } satisfies Line)}\n`
 }
 
-export interface JournalContent {
+export interface JournalContent<T> {
   /** What was added and is not settled, in order. */
-  readonly entries: ReadonlyMap<number, JournaledEvent>
+  readonly entries: ReadonlyMap<number, JournaledEvent<T>>
   /** Up to here all is readable; behind it is the end of a write that a crash cut off. */
   readonly goodBytes: number
 }
@@ -27,8 +26,11 @@ export interface JournalContent {
  *
  * @throws where a line is unreadable and one after it is not: that was no crash
  */
-export function readJournal(file: Uint8Array, path: string): JournalContent {
-  const entries = new Map<number, JournaledEvent>()
+export function readJournal<T extends object = UsageEvent>(
+  file: Uint8Array,
+  path: string,
+): JournalContent<T> {
+  const entries = new Map<number, JournaledEvent<T>>()
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let goodBytes = 0
   let broken: number | undefined
@@ -49,7 +51,7 @@ export function readJournal(file: Uint8Array, path: string): JournalContent {
       )
     }
     goodBytes = start
-    if ('add' in line) entries.set(line.add, { key: line.add, event: line.event })
+    if ('add' in line) entries.set(line.add, { key: line.add, event: line.event as T })
     else for (const key of line.done) entries.delete(key)
   }
   return { entries, goodBytes }
