@@ -148,6 +148,21 @@ describe('a file journal', () => {
     expect(await left(path)).toEqual([1, 3])
   })
 
+  it.each(['', '{"machine":"x', '[]', '{}'])(
+    'is not held for ever by a lock that nobody can read: %j',
+    async (text) => {
+      const path = aPath()
+      const lock = `${path}.lock-left-by-a-power-failure`
+      writeFileSync(lock, text)
+      const opening = fileJournal({ path }).open()
+      await expect(opening).rejects.toThrow(lock)
+      const longAgo = new Date(Date.now() - 61_000)
+      utimesSync(lock, longAgo, longAgo)
+      expect(await left(path)).toEqual([])
+      expect(readdirSync(folder).filter((name) => name.includes('left-by'))).toEqual([])
+    },
+  )
+
   it('keeps what a process that is killed was told to be kept', async () => {
     const path = aPath()
     const child = spawn(process.execPath, [join(import.meta.dirname, 'kill-me.fixture.ts'), path], {

@@ -38,11 +38,17 @@ export async function lockFile(path: string): Promise<FileLock> {
   const name = `${prefix}${randomUUID()}`
   const own = join(folder, name)
   const me = await describeSelf()
-  // Written under another name, so that nobody reads half of it.
+  // Written under another name, so that nobody reads half of it; and to disk, so that a power failure leaves none empty.
   const draft = join(folder, `.${name}.draft`)
-  await writeFile(draft, JSON.stringify(me), { mode: 0o600 })
-  held.add(name)
-  await rename(draft, own)
+  try {
+    await writeFile(draft, JSON.stringify(me), { mode: 0o600, flush: true })
+    held.add(name)
+    await rename(draft, own)
+  } catch (error) {
+    held.delete(name)
+    await rm(draft, { force: true }).catch(() => {})
+    throw error
+  }
   try {
     for (const other of await readdir(folder)) {
       if (!other.startsWith(prefix) || other === name) continue
@@ -83,18 +89,29 @@ async function release(path: string, name: string): Promise<void> {
   held.delete(name)
 }
 
-/** @returns who has the lock; undefined where it is gone, or its owner is */
+/**
+ * @returns who has the lock; undefined where it is gone, or its owner is
+ * @throws where nobody can tell: it is unreadable, and somebody gave a sign of life within a minute
+ */
 async function livingOwner(path: string, name: string, me: Owner): Promise<Owner | undefined> {
-  let owner: Owner
-  let signOfLife: number
+  let isSilent: boolean
+  let text: string | Error
   try {
-    owner = JSON.parse(await readFile(path, 'utf8'))
-    signOfLife = (await stat(path)).mtimeMs
+    isSilent = Date.now() - (await stat(path)).mtimeMs > DEAD_AFTER_MS
+    text = await readFile(path, 'utf8').catch((error: Error) => error)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
+    if (isGone(error)) return undefined
+    throw new Error(`${path}: this lock cannot be looked at`, { cause: error })
   }
-  const isSilent = Date.now() - signOfLife > DEAD_AFTER_MS
+  if (isGone(text)) return undefined
+  const owner = typeof text === 'string' ? readOwner(text) : undefined
+  if (owner === undefined) {
+    if (isSilent) return undefined
+    throw new Error(
+      `${path}: this lock is unreadable, and was touched within a minute: start again a minute later, or remove it if no process has the journal`,
+      typeof text === 'string' ? {} : { cause: text },
+    )
+  }
   if (owner.machine !== me.machine) return isSilent ? undefined : owner
   if (!isAlive(owner.pid)) return undefined
   const started = await startOf(owner.pid)
@@ -104,6 +121,19 @@ async function livingOwner(path: string, name: string, me: Owner): Promise<Owner
   } else if (isSilent) return undefined
   if (owner.pid === me.pid && owner.thread === me.thread && !held.has(name)) return undefined
   return owner
+}
+
+function readOwner(text: string): Owner | undefined {
+  try {
+    const owner: Partial<Owner> | null = JSON.parse(text)
+    return typeof owner?.machine === 'string' && Number.isInteger(owner.pid) ? (owner as Owner) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 async function describeSelf(): Promise<Owner> {
