@@ -20,6 +20,13 @@ export {
   type HealthEndpoint,
   type HealthOptions,
 } from './health/health-endpoint.ts'
+export type { KeptSettlement, Settlement, Unsettled } from './settlements/settlement.ts'
+export {
+  createSettlements,
+  type Settlements,
+  SettlementsError,
+  type SettlementsOptions,
+} from './settlements/settlements.ts'
 export {
   type VerifiedWebhook,
   verifyWebhook,
