@@ -1,17 +1,15 @@
-/** Longer ones are none, and are not asked about. */
-const LENGTH_MAX = 200
 const SHAPE = /^tka_([A-Za-z0-9_-]{43})_([0-9a-f]{6})$/
 const encoder = new TextEncoder()
 
-/** May it be asked about at all? */
-export function isKeyText(key: string): boolean {
-  return key.length <= LENGTH_MAX && /^[\x21-\x7e]+$/.test(key)
-}
-
-/** Has it the form and checksum of an API key? A typo has not; whether it is one, only Tollkeeper knows. */
-export async function hasKeyForm(key: string): Promise<boolean> {
+/**
+ * @returns what tells this API key from all others, and does not open anything; undefined where it has not the form and
+ *   checksum of one: whether it is one, only Tollkeeper knows
+ */
+export async function fingerprintOf(key: string): Promise<string | undefined> {
   const match = SHAPE.exec(key)
-  return match !== null && (await sha256(match[1]!)).startsWith(match[2]!)
+  if (match === null) return undefined
+  const hash = await sha256(match[1]!)
+  return hash.startsWith(match[2]!) ? hash : undefined
 }
 
 /** @returns hex */

@@ -79,8 +79,9 @@ describe('decide', () => {
 describe('when Tollkeeper cannot be asked', () => {
   const error = (status: number, code = 'x', retryAfterMs?: number) =>
     new TollkeeperError('validateQuota', { status, code }, { retryAfterMs })
+  const trust = (isLikely: boolean, isKnown = false) => ({ isLikely, takeKnown: () => isKnown })
   const statusOf = (cause: unknown, failOpen: FailOpen, isTrusted: boolean) =>
-    decideUnasked(cause, failOpen, isTrusted)?.problem.code ?? 'passes'
+    decideUnasked(cause, failOpen, trust(isTrusted))?.problem.code ?? 'passes'
 
   it.each([0, 500, 503, 401, 403])('lets in whom it should (%i)', (status) => {
     const cause = error(status)
@@ -97,7 +98,9 @@ describe('when Tollkeeper cannot be asked', () => {
       expect(statusOf(error(409, 'quota.id_conflict'), failOpen, true)).toBe('id_conflict')
     }
     expect(statusOf(error(429), 'paid', true)).toBe('gate_unavailable')
-    expect(decideUnasked(error(429, 'x', 7_200), 'paid', true)).toMatchObject({
+    expect(decideUnasked(error(429), 'paid', trust(true, true))).toBeUndefined()
+    expect(decideUnasked(error(429), 'none', trust(true, true))).toMatchObject({ status: 503 })
+    expect(decideUnasked(error(429, 'x', 7_200), 'paid', trust(true))).toMatchObject({
       status: 503,
       headers: { 'retry-after': '8' },
     })

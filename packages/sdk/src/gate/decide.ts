@@ -62,6 +62,7 @@ const STATUS: Readonly<Record<string, number>> = {
 }
 const TEXTS: Readonly<Record<string, string>> = {
   key_missing: 'An API key is needed.',
+  key_unknown: 'This API key is not known.',
   challenge_required: 'Solve the challenge and try again.',
   rate_limited: 'Too many requests; try again later.',
   id_conflict: 'This idempotency key was used for something else.',

@@ -5,6 +5,7 @@ import { seenOf } from './node-request.ts'
 
 export { admittedOf } from './admitted.ts'
 export type { Admitted, GateOptions } from './gate.ts'
+export type { GateErrorSubject } from './leaving.ts'
 
 export interface ExpressGateOptions<R> extends GateOptions<R> {
   /** Of who asks without a key. Default: the connection's other end; behind a proxy that you trust, e.g. `(request) => request.ip`. */

@@ -5,6 +5,7 @@ import { seenOf } from './node-request.ts'
 
 export { admittedOf } from './admitted.ts'
 export type { Admitted, GateOptions } from './gate.ts'
+export type { GateErrorSubject } from './leaving.ts'
 
 /** The part of Fastify's request that is used. */
 export interface FastifyRequestLike {

@@ -3,6 +3,7 @@ import { createGate, type Gate, type GateOptions, type Seen } from './gate.ts'
 
 export { admittedOf } from './admitted.ts'
 export type { Admitted, GateOptions } from './gate.ts'
+export type { GateErrorSubject } from './leaving.ts'
 
 export interface FetchGateOptions<Rest extends readonly unknown[] = readonly unknown[]>
   extends GateOptions<Request> {
@@ -12,7 +13,8 @@ export interface FetchGateOptions<Rest extends readonly unknown[] = readonly unk
 
 /**
  * Stands before a fetch-style handler: of Hono, Workers, Deno, Bun, a Lambda function URL. In the handler,
- * `admittedOf(request)` says who it is. A reservation is settled before the answer leaves: some platforms do nothing after it.
+ * `admittedOf(request)` says who it is. The answer waits until its reservation is on file, and was tried once to be settled, for
+ * `timeoutMs` at most: some platforms do nothing after it.
  */
 export function fetchGate<Rest extends readonly unknown[]>(
   options: FetchGateOptions<Rest>,

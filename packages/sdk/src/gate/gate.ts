@@ -1,10 +1,15 @@
 import type { CallOptions } from '../client/call.ts'
 import type { Client } from '../client/create-client.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { type PlanFeatures, planFeatures } from '../features/plan-features.ts'
 import type { QuotaAnswer, ReservationAnswer } from '../generated/api.gen.ts'
-import { hasKeyForm, isKeyText, readKey, sha256 } from './api-key.ts'
+import { quantityText } from '../settlements/quantity.ts'
+import type { Settlements } from '../settlements/settlements.ts'
+import { fingerprintOf, readKey, sha256 } from './api-key.ts'
 import { decide, type Refusal, refuse } from './decide.ts'
-import { createRefusedKeys } from './refused-keys.ts'
+import { createKnownKeys } from './known-keys.ts'
+import { createLeaving, type GateErrorSubject } from './leaving.ts'
+import { passedOn } from './passed-on.ts'
 import { decideUnasked, type FailOpen } from './unasked.ts'
 
 type Quantity = number | string
@@ -14,6 +19,13 @@ type OrFrom<R, T> = T | ((request: R) => T)
 export interface GateOptions<R> {
   readonly client: Pick<Client, 'validateQuota'> &
     Partial<Pick<Client, 'reserveQuota' | 'settleReservation' | 'releaseReservation'>>
+  /**
+   * Asks for requests without a key. Give it a service key of its own: then what visitors send uses up that key's rate, and not
+   * the one of those who pay. Default: `client`.
+   */
+  readonly anonymousClient?:
+    | (Pick<Client, 'validateQuota'> & Partial<Pick<Client, 'reserveQuota'>>)
+    | undefined
   /** What a request uses. */
   readonly dimension: OrFrom<R, string>
   /** How much of it. Default: 1. */
@@ -24,7 +36,7 @@ export interface GateOptions<R> {
   /** That the plan has to have. */
   readonly feature?: OrFrom<R, string | undefined> | undefined
   /** The caller's API key. Default: `Authorization: Bearer …`, else `X-API-Key`. */
-  readonly key?: ((request: R) => string | undefined) | undefined
+  readonly key?: ((request: R) => string | null | undefined) | undefined
   /** Requests without a key: counted by address and user agent, or turned away. Default: `count`. */
   readonly anonymous?: 'count' | 'refuse' | undefined
   /**
@@ -37,12 +49,18 @@ export interface GateOptions<R> {
   readonly id?: 'each' | 'idempotency-key' | ((request: R) => string | undefined) | undefined
   /** Hold the quantity first, and count what was really used when the answer is sent: `admitted.use(…)`, else all of it. */
   readonly reserve?: boolean | { readonly expiresInSeconds?: number } | undefined
-  /** For asking Tollkeeper, retry included, ms. Default: 2,000. */
+  /**
+   * Where reservations wait until they are settled: `createSettlements({ client, journal, … })`, one for all gates. Default: the
+   * memory of this gate, which a restart empties; `onError` is told what is not billed.
+   */
+  readonly settlements?: Pick<Settlements, 'add'> | undefined
+  /** For asking Tollkeeper, retry included, ms; and the most that an answer waits for its reservation to be settled. Default: 2,000. */
   readonly timeoutMs?: number | undefined
   /** Who passes when Tollkeeper cannot be asked. Default: `paid`. */
   readonly failOpen?: FailOpen | undefined
-  /** Told when Tollkeeper could not be asked, or a reservation not be settled. */
-  readonly onError?: ((error: unknown, about: { readonly reservation?: string }) => void) | undefined
+  /** Told when Tollkeeper could not be asked, or a reservation not be settled, or more was used than was reserved. */
+  readonly onError?: ((error: unknown, about: GateErrorSubject) => void) | undefined
+  readonly clock?: Clock | undefined
 }
 
 /** What every framework can say of a request. */
@@ -60,7 +78,12 @@ export interface Admitted {
   /** Undefined where Tollkeeper could not be asked. */
   readonly answer: QuotaAnswer | undefined
   readonly features: PlanFeatures
-  /** Of a reserved quantity: what was really used, at most what was reserved. The last word before the answer is sent counts. */
+  /**
+   * Of a reserved quantity: what was really used. The last word before the answer is sent counts. Of more than was reserved, all
+   * that was reserved is billed, and `onError` told the rest.
+   *
+   * @throws {RangeError} for what is no quantity: below 0, `NaN`, or of more than 15 digits, such as `77 / 60`
+   */
   use(quantity: Quantity): void
 }
 
@@ -70,7 +93,10 @@ export interface Entered {
   readonly pass: true
   readonly headers: Readonly<Record<string, string>>
   readonly admitted: Admitted
-  /** The answer is sent: a reservation is settled, or released where it failed with 5xx. Never throws. */
+  /**
+   * The answer is sent: a reservation is settled, or released where it failed with 5xx. Resolves when that is on file, where there
+   * is one, and was tried once, within `timeoutMs`. Never throws.
+   */
   leave(status: number): Promise<void>
 }
 
@@ -78,16 +104,27 @@ export interface Gate<R> {
   enter(request: R, seen: Seen): Promise<Entry>
 }
 
-const PASSED_ON = ['RateLimit', 'RateLimit-Policy', 'Retry-After']
-
 export function createGate<R>(options: GateOptions<R>): Gate<R> {
-  const { client, anonymous = 'count', timeoutMs = 2_000, failOpen = 'paid', onError = () => {} } = options
+  const { client, anonymous = 'count', timeoutMs = 2_000, failOpen = 'paid' } = options
+  const { anonymousClient = client, clock = systemClock } = options
   const isReserving = options.reserve !== undefined && options.reserve !== false
-  const refusedKeys = createRefusedKeys()
+  const knownKeys = createKnownKeys(() => clock.now())
+  const leaving = isReserving
+    ? createLeaving({ client, settlements: options.settlements, timeoutMs, onError: tell, clock })
+    : undefined
+
+  /** Whatever the listener does, the request goes on. */
+  function tell(error: unknown, about: GateErrorSubject): void {
+    try {
+      options.onError?.(error, about)
+    } catch {}
+  }
 
   async function enter(request: R, seen: Seen): Promise<Entry> {
-    const key = options.key === undefined ? readKey(seen.header) : options.key(request)
-    if (key !== undefined && !isKeyText(key)) return refuse('key_unknown')
+    const key = (options.key === undefined ? readKey(seen.header) : options.key(request)) || undefined
+    const fingerprint = key === undefined ? undefined : await fingerprintOf(key)
+    // Asking about junk would use up the rate of those who have a key.
+    if (key !== undefined && fingerprint === undefined) return refuse('key_unknown')
     const who = key === undefined ? anonymous === 'count' && visitorOf(seen) : { key }
     if (who === false) return refuse('key_missing')
     const quantity = valueFor(options.quantity, request) ?? 1
@@ -103,36 +140,34 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
     const headers: Record<string, string> = {}
     let answer: QuotaAnswer
     try {
-      answer = await ask(question, {
+      answer = await ask(key === undefined ? anonymousClient : client, question, {
         signal: AbortSignal.timeout(timeoutMs),
         timeoutMs,
         retries: 1,
-        onAnswer: (head) => {
-          for (const name of PASSED_ON) {
-            const value = head.headers.get(name)
-            if (value !== null) headers[name] = value
-          }
-        },
+        onAnswer: (head) => Object.assign(headers, passedOn(head.headers)),
       })
     } catch (error) {
-      onError(error, {})
-      const isTrusted = key !== undefined && (await hasKeyForm(key)) && !(await refusedKeys.has(key))
-      const refusal = decideUnasked(error, failOpen, isTrusted)
+      tell(error, {})
+      const refusal = decideUnasked(error, failOpen, {
+        isLikely: fingerprint !== undefined && !knownKeys.isRefused(fingerprint),
+        takeKnown: () => fingerprint !== undefined && knownKeys.takeUnasked(fingerprint, quantity),
+      })
       return refusal ?? entered({}, undefined, quantity)
     }
-    if (key !== undefined) await refusedKeys.note(key, answer)
+    if (fingerprint !== undefined) knownKeys.note(fingerprint, answer)
     const decision = decide(answer, headers)
     return decision.pass ? entered(headers, answer, quantity) : decision
   }
 
   async function ask(
+    asked: NonNullable<GateOptions<R>['anonymousClient']>,
     question: Parameters<Client['validateQuota']>[0] & { readonly id: string },
     call: CallOptions,
   ): Promise<QuotaAnswer | ReservationAnswer> {
-    if (!isReserving) return await client.validateQuota(question, call)
-    if (client.reserveQuota === undefined) throw new TypeError('reserve: this client cannot reserve')
+    if (!isReserving) return await asked.validateQuota(question, call)
+    if (asked.reserveQuota === undefined) throw new TypeError('reserve: this client cannot reserve')
     const { expiresInSeconds } = typeof options.reserve === 'object' ? options.reserve : {}
-    return await client.reserveQuota({ ...question, expiresInSeconds }, call)
+    return await asked.reserveQuota({ ...question, expiresInSeconds }, call)
   }
 
   function entered(
@@ -140,7 +175,7 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
     answer: QuotaAnswer | ReservationAnswer | undefined,
     quantity: Quantity,
   ): Entered {
-    const reservation = answer !== undefined && 'reservation' in answer ? answer.reservation?.id : undefined
+    const reservation = answer !== undefined && 'reservation' in answer ? answer.reservation : undefined
     let used: Quantity | undefined
     let hasLeft = false
     return {
@@ -150,19 +185,19 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
         answer,
         features: planFeatures(answer ?? {}),
         use(quantity) {
+          quantityText(quantity)
           used = quantity
         },
       },
       async leave(status) {
-        if (reservation === undefined || hasLeft) return
+        // One that was settled before, by a request with the same id, is done.
+        if (reservation === undefined || reservation.state === 'settled' || hasLeft) return
         hasLeft = true
-        const final = used ?? (status >= 500 ? 0 : quantity)
-        try {
-          if (Number(final) === 0) await client.releaseReservation?.({ reservationId: reservation })
-          else await client.settleReservation?.({ reservationId: reservation }, { quantity: final })
-        } catch (error) {
-          onError(error, { reservation })
-        }
+        await leaving?.leave({
+          reservation: reservation.id,
+          held: quantity,
+          used: used ?? (status >= 500 ? 0 : quantity),
+        })
       },
     }
   }

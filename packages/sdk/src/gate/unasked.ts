@@ -8,11 +8,16 @@ import { type Refusal, refuse } from './decide.ts'
  */
 export type FailOpen = 'paid' | 'all' | 'none'
 
-/**
- * @param isTrusted - the request has what looks like an API key, and Tollkeeper has not refused it lately
- * @returns undefined: it passes
- */
-export function decideUnasked(error: unknown, failOpen: FailOpen, isTrusted: boolean): Refusal | undefined {
+/** Of a request with an API key that Tollkeeper has not refused to this process. */
+export interface Trust {
+  /** It looks like an API key: so may a forged one. */
+  readonly isLikely: boolean
+  /** Tollkeeper let it in lately, and there was so much left. Takes it. */
+  takeKnown(): boolean
+}
+
+/** @returns undefined: it passes */
+export function decideUnasked(error: unknown, failOpen: FailOpen, trust: Trust): Refusal | undefined {
   const {
     status = undefined,
     code = '',
@@ -23,9 +28,9 @@ export function decideUnasked(error: unknown, failOpen: FailOpen, isTrusted: boo
   const isOurs =
     status === undefined || (status >= 400 && status < 500 && ![401, 403, 408, 429].includes(status))
   if (isOurs) return refuse('gate_misconfigured')
-  // Nor by making us ask too often.
-  const passes = failOpen === 'all' || (failOpen === 'paid' && isTrusted && status !== 429)
-  if (passes) return undefined
+  // Whoever makes us ask too often gets nothing by it, and takes nothing from those who are known to pay.
+  const isTrusted = trust.takeKnown() || (trust.isLikely && status !== 429)
+  if (failOpen === 'all' || (failOpen === 'paid' && isTrusted)) return undefined
   return refuse('gate_unavailable', {
     more: { retryAfterSeconds: retryAfterMs === undefined ? 5 : Math.ceil(retryAfterMs / 1000) },
   })

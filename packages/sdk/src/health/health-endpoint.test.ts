@@ -44,6 +44,16 @@ it('waits for no check longer than it should, and tells it to stop', async () =>
   expect(stopped?.aborted).toBe(true)
 })
 
+it('answers, whatever its listener does', async () => {
+  const health = createHealthEndpoint({
+    checks: { database: () => false },
+    onError: () => {
+      throw new Error('the listener is ill')
+    },
+  })
+  expect((await health.fetch()).status).toBe(503)
+})
+
 it('runs the checks once for all who ask meanwhile, and answers node:http as well', async () => {
   let runs = 0
   const health = createHealthEndpoint({ checks: { slow: async () => void runs++ } })

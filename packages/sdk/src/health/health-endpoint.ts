@@ -32,6 +32,13 @@ const HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store
 export function createHealthEndpoint({ checks, timeoutMs = 2_000, onError }: HealthOptions): HealthEndpoint {
   let running: Promise<Health> | undefined
 
+  /** Whatever the listener does, who asks is answered. */
+  function tell(name: string, error: unknown): void {
+    try {
+      onError?.(name, error)
+    } catch {}
+  }
+
   async function run(name: string): Promise<'ok' | 'failing'> {
     const ending = new AbortController()
     const timeout = new Error(`no answer within ${timeoutMs} ms`)
@@ -47,7 +54,7 @@ export function createHealthEndpoint({ checks, timeoutMs = 2_000, onError }: Hea
       if (result === false) throw new Error('answered false')
       return 'ok'
     } catch (error) {
-      onError?.(name, error)
+      tell(name, error)
       return 'failing'
     } finally {
       clearTimeout(timer)
