@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
+import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { barePath } from './bare-machine.ts'
 import { marketplaceAt } from './marketplace.ts'
@@ -206,16 +207,20 @@ export default { fetch: fetchGate({ client, dimension: 'calls' }, (request) => R
     writeFileSync(
       join(product, 'on-node.ts'),
       `import { createServer } from 'node:http'
-import { createClient, createUsageBuffer } from '@tollkeeper/sdk'
+import { createClient, createSettlements, createUsageBuffer } from '@tollkeeper/sdk'
 import { expressGate } from '@tollkeeper/sdk/express'
 import { fastifyGate } from '@tollkeeper/sdk/fastify'
 import { fileJournal } from '@tollkeeper/sdk/file-journal'
 import { closeOnSignal } from '@tollkeeper/sdk/node'
 const client = createClient({ url: 'http://127.0.0.1:4000', key: 'tk_x' })
 const buffer = await createUsageBuffer({ client, journal: fileJournal({ path: 'usage.ndjson' }), onRefused: console.error })
+// @ts-expect-error: usage is in another file than settlements
+await createSettlements({ client, journal: fileJournal<import('@tollkeeper/sdk').UsageEvent>({ path: 'x' }), onUnsettled: console.error })
+const settlements = await createSettlements({ client, journal: fileJournal({ path: 'settlements.ndjson' }), onUnsettled: console.error })
+const gate = expressGate({ client, dimension: 'calls', reserve: true, settlements })
+const server = createServer((request, response) => gate(request, response, () => response.end()))
 closeOnSignal(buffer)
-const gate = expressGate({ client, dimension: 'calls' })
-createServer((request, response) => gate(request, response, () => response.end()))
+closeOnSignal([buffer, settlements], { server })
 export const hook = fastifyGate({ client, dimension: ({ url }) => url })
 `,
     )
@@ -225,15 +230,18 @@ export const hook = fastifyGate({ client, dimension: ({ url }) => url })
   it('runs on an older Node.js', async () => {
     writeFileSync(
       join(product, 'program.js'),
-      `import { createServer } from 'node:http'
+      `import { hash } from 'node:crypto'
+import { createServer } from 'node:http'
 import { createClient, createUsageBuffer } from '@tollkeeper/sdk'
 import { expressGate } from '@tollkeeper/sdk/express'
 import '@tollkeeper/sdk/fastify'
 import { fetchGate } from '@tollkeeper/sdk/fetch'
 import { fileJournal } from '@tollkeeper/sdk/file-journal'
 import '@tollkeeper/sdk/node'
+const random = hash('sha256', 'good', 'base64url')
+const good = 'tka_' + random + '_' + hash('sha256', random, 'hex').slice(0, 6)
 const answers = { '/usage': (events) => ({ outcomes: events.map((event) => ({ id: event.correlationId, status: 'accepted' })) }),
-  '/quota/validate': ({ key }) => ({ allowed: key === 'tka_good', reason: 'key_unknown', dimension: 'calls', quantity: 1, limits: [] }) }
+  '/quota/validate': ({ key }) => ({ allowed: key === good, reason: 'key_unknown', dimension: 'calls', quantity: 1, limits: [] }) }
 const server = createServer(async (request, response) => {
   let body = ''
   for await (const chunk of request) body += chunk
@@ -249,7 +257,7 @@ const server = createServer(async (request, response) => {
   const gate = expressGate({ client, dimension: 'calls' })
   const product = createServer((request, response) => gate(request, response, () => response.end('in'))).listen(0, '127.0.0.1', async () => {
     const { status } = await fetch('http://127.0.0.1:' + product.address().port)
-    console.log(JSON.stringify({ unsent, good: await ask('tka_good'), bad: await ask('tka_bad'), without: status }))
+    console.log(JSON.stringify({ unsent, good: await ask(good), bad: await ask('tka_bad'), without: status }))
     process.exit()
   })
 })
@@ -259,4 +267,39 @@ const server = createServer(async (request, response) => {
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(JSON.parse(out)).toEqual({ unsent: [], good: 200, bad: 401, without: 401 })
   })
+
+  it.each([
+    ['verifyWebhook', '@tollkeeper/sdk', ['webhook/verify-webhook.js']],
+    ['planFeatures', '@tollkeeper/sdk', ['features/plan-features.js']],
+  ])('leaves out of a bundle with %s what else there is', async (name, from, expected) => {
+    const { files, imports } = await bundled(name, from)
+    expect(files).toEqual(expected)
+    expect(imports).toEqual([])
+  })
+
+  it.each([
+    ['createUsageBuffer', '@tollkeeper/sdk'],
+    ['createSettlements', '@tollkeeper/sdk'],
+    ['createClient', '@tollkeeper/sdk'],
+    ['fetchGate', '@tollkeeper/sdk/fetch'],
+  ])('bundles %s without a module of Node.js', async (name, from) => {
+    const { files, imports } = await bundled(name, from)
+    expect(imports).toEqual([])
+    expect(files.filter((file) => /^(journal|webhook|health)|^node|express|fastify/.test(file))).toEqual([])
+  })
 })
+
+/** @returns the files of the SDK of which something is in the bundle, and the modules that are not */
+async function bundled(name: string, from: string) {
+  const input = join(product, `${name}.js`)
+  writeFileSync(input, `export { ${name} } from '${from}'\n`)
+  const bundle = await rolldown({ input, cwd: product, platform: 'neutral', logLevel: 'silent' })
+  const { output } = await bundle.generate({ format: 'esm' })
+  await bundle.close()
+  const [{ imports, modules }] = output
+  const files = Object.entries(modules)
+    .filter(([, { renderedLength }]) => renderedLength > 0)
+    .map(([path]) => relative(join(product, 'node_modules/@tollkeeper/sdk/dist'), path))
+    .filter((path) => !path.startsWith('..'))
+  return { files, imports }
+}
