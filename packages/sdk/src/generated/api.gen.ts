@@ -883,7 +883,7 @@ export interface BuyerExport {
     readonly text: string
   }>
   readonly subscriptions: readonly Subscription[]
-  /** API keys of its users, the latest 1,000. */
+  /** API keys of its users, newest first. */
   readonly keys: readonly ApiKey[]
 }
 
@@ -1441,6 +1441,8 @@ export interface ApiKeyOrder {
   readonly scopes?: readonly string[] | undefined
   /** RFC 3339 with a zone: from then on it is refused. By default it does not expire. */
   readonly expiresAt?: string | undefined
+  /** Your own id of this request, the same on every retry: it makes one key of a product. A repeat is answered 409 `key.exists` with the key’s id. */
+  readonly requestId?: string | undefined
 }
 
 export interface Delivery {
@@ -2429,7 +2431,9 @@ export interface Operations {
   retirePlan(params: RetirePlanParams, options?: CallOptions): Promise<PlanVersion>
   /** Every version of a plan, oldest first; also what is dated ahead. */
   getPlanHistory(params: GetPlanHistoryParams, options?: CallOptions): Promise<GetPlanHistoryAnswer>
-  /** Make an API key for a user. */
+  /** Make an API key for a user.
+   *
+   * Whoever retries it says a `requestId`: without one each request makes a key. The secret is in this answer alone; where it was lost, rotate the key. A buyer has at most 1,000 keys that work at the same time: 409 `key.too_many`. */
   createKey(body: ApiKeyOrder, options?: CallOptions): Promise<MadeApiKey>
   /** API keys, newest first; without their secrets. */
   listKeys(params?: ListKeysParams, options?: CallOptions): Promise<ListKeysAnswer>

@@ -45,6 +45,10 @@ export type DomainErrorCode =
   /** A service key of one product, for what concerns others. */
   | 'key.bound_to_product'
   | 'key.not_found'
+  /** One was made for this request before. */
+  | 'key.exists'
+  /** Its buyer has as many as one may have. */
+  | 'key.too_many'
   /** It was revoked, has expired or was replaced already. */
   | 'key.not_active'
   /** An id of a use that came before with another quantity. */

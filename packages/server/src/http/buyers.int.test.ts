@@ -100,6 +100,24 @@ describe('buyers', () => {
     expect(JSON.stringify(body)).not.toContain(key.key)
   })
 
+  it('are exported whole, however many keys they have', async () => {
+    const { id } = (await call('POST', '/keys', { buyerId: buyer })).body
+    await seller.database.transaction((sql) =>
+      sql.run(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+         INSERT INTO api_key (id, product, buyer, subscription, user_id, name, scopes, hash, hint, created_at, expires_at)
+         SELECT 'apk_' || i, product, buyer, subscription, user_id, 'many', scopes, 'hash ' || i, hint, created_at - i % 7, expires_at
+         FROM n, (SELECT * FROM api_key WHERE id = ?)`,
+        id,
+      ),
+    )
+    const { body } = await call('GET', `/buyers/${buyer}/export`)
+    const ids = body.keys.map(({ id }: { id: string }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids.length).toBeGreaterThan(1_200)
+    await seller.database.transaction((sql) => sql.run(`DELETE FROM api_key WHERE name = 'many'`))
+  })
+
   it('forget one person, and leave the others', async () => {
     const { body } = await call('POST', `/buyers/${buyer}/erase`, { email: 'Ada@example.com' })
     expect(body).toEqual({ contacts: 1, mails: 1 })

@@ -54,6 +54,23 @@ describe('keys of end users', () => {
     expect(seller.logged()).not.toContain(key)
   })
 
+  it('are made once for each request that says which it is: a lost answer makes no second key', async () => {
+    const { id } = await aKey({ requestId: 'sign-up-17' })
+    const again = await ask('POST', '/keys', {
+      subscriptionId: seller.subscription.id,
+      requestId: 'sign-up-17',
+    })
+    expect([again.statusCode, again.json()]).toEqual([
+      409,
+      expect.objectContaining({
+        code: 'key.exists',
+        detail: `this requestId made the key ${id} before, whose secret is not shown again: rotate that key to get a secret`,
+        details: { key: id },
+      }),
+    ])
+    expect((await ask('POST', `/keys/${id}/rotate`, { overlapSeconds: 0 })).json().key).toMatch(/^tka_/)
+  })
+
   it('are bound to the subscription that named the buyer', async () => {
     const key = await aKey()
     expect(key).toMatchObject({ subscription: seller.subscription.id, scopes: [], state: 'active' })

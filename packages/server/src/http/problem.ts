@@ -35,6 +35,8 @@ const STATUS = {
   'key.scope_missing': 403,
   'key.bound_to_product': 403,
   'key.not_found': 404,
+  'key.exists': 409,
+  'key.too_many': 409,
   'key.not_active': 409,
   'product.not_found': 404,
   'product.exists': 409,

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { issueServiceKey } from '../../domain/keys/issue-service-key.ts'
 import { KEY_SCOPES, type KeyScope } from '../../domain/keys/service-key.ts'
+import { KEY_CACHE_MS } from '../../domain/keys/verify-service-key.ts'
 import { type CommonOptions, changeLedger, cliActor, withLedger } from '../context.ts'
 import { CliError, guarded, print, table } from '../output.ts'
 
@@ -83,14 +84,18 @@ export function keyCommand(): Command {
     )
   command
     .command('revoke')
-    .description('end a key at once')
+    .description('end a key: servers that run refuse it within 5 seconds')
     .argument('<id>', 'the key, key_…')
     .option('--config <file>', 'configuration file')
     .option('--json', 'print JSON')
     .action(
       guarded(async (id: string, options: CommonOptions) => {
         await changeLedger(options, (ledger, clock) => ledger.keys.revoke(id, cliActor(), clock.now()))
-        print(options.json, { id, revoked: true }, () => `Revoked ${id}.`)
+        print(
+          options.json,
+          { id, revoked: true },
+          () => `Revoked ${id}: servers that run refuse it within ${KEY_CACHE_MS / 1000} seconds.`,
+        )
       }),
     )
   return command

@@ -37,6 +37,9 @@ export interface ApiKey {
 /** `replaced`: it was rotated; it works until `usableUntil`, and is `expired` then. */
 export type ApiKeyState = 'active' | 'replaced' | 'expired' | 'revoked'
 
+/** A backend that makes keys without end is mistaken, or misused. */
+export const LIVE_KEYS_MAX = 1_000
+
 export function stateOf(key: ApiKey, now: number): ApiKeyState {
   if (key.revokedAt !== undefined) return 'revoked'
   if (key.expiresAt !== undefined && key.expiresAt <= now) return 'expired'
@@ -68,7 +71,12 @@ export interface ApiKeyFilter {
 
 /** What the domain asks of storage about API keys. Every store passes `apiKeysContract`. */
 export interface ApiKeyStore {
-  create(key: ApiKey, trace: KeyTrace): Promise<void>
+  /**
+   * Nothing is written where there is a key of this id, however many make it at once.
+   *
+   * @returns the key that was there already
+   */
+  create(key: ApiKey, trace: KeyTrace): Promise<ApiKey | undefined>
   /**
    * Decides on what the key is now and applies the change, all in one step. `undefined` changes nothing.
    *

@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { DomainError } from '../error.ts'
+import { hashUuid } from '../hash-uuid.ts'
 import type { DomainEvent, DomainEventType } from '../telling/domain-event.ts'
 import { API_SECRET, type ApiKey, type KeyChange, type KeyTrace, stateOf } from './api-key.ts'
 import { hashSecret } from './key-secret.ts'
@@ -31,14 +32,26 @@ export interface MadeKey {
   readonly secret: string
 }
 
-/** @throws {DomainError} `request.invalid` */
-export function makeApiKey(draft: ApiKeyDraft, now: number): MadeKey {
+/**
+ * The id of the key that is made for a request: the same on every retry, so that no store takes it twice.
+ *
+ * @param requestId - the caller's own
+ */
+export function apiKeyIdFor(product: string, requestId: string): string {
+  return `apk_${hashUuid(hash('sha256', JSON.stringify([product, requestId]), 'buffer').subarray(0, 16))}`
+}
+
+/**
+ * @param id - of one that is made for a request
+ * @throws {DomainError} `request.invalid`
+ */
+export function makeApiKey(draft: ApiKeyDraft, now: number, id = `apk_${randomUUID()}`): MadeKey {
   checkScopes(draft.scopes)
   checkExpiry(draft.expiresAt, now)
   const secret = API_SECRET.make()
   const { product, buyer, subscription, user, name, scopes, expiresAt } = draft
   const key: ApiKey = {
-    id: `apk_${randomUUID()}`,
+    id,
     product,
     buyer,
     subscription,

@@ -2,9 +2,10 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
 import { licenseTail, type SubscriptionReference } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
-import type { ApiKey, ApiKeyFilter, ApiKeyStore } from './api-key.ts'
+import { type ApiKey, type ApiKeyFilter, type ApiKeyStore, LIVE_KEYS_MAX, stateOf } from './api-key.ts'
 import {
   type ApiKeyDraft,
+  apiKeyIdFor,
   type MadeKey,
   makeApiKey,
   OVERLAP_MS,
@@ -15,6 +16,8 @@ import {
 import type { ApiKeyVerifier } from './verify-api-key.ts'
 
 const CANDIDATES_MAX = 20
+/** Of `liveKeysMax` keys each. */
+const PAGES_MAX = 10
 
 /** What a key is asked for with. */
 export interface KeyRequest extends Omit<ApiKeyDraft, 'product' | 'buyer' | 'subscription'> {
@@ -22,6 +25,8 @@ export interface KeyRequest extends Omit<ApiKeyDraft, 'product' | 'buyer' | 'sub
   readonly product: string | undefined
   /** Whose it is. By `subscriptionId` it is bound to that subscription, by all else to the buyer. */
   readonly reference: SubscriptionReference
+  /** The caller's, the same on every retry: it makes one key. Undefined: each call makes one. */
+  readonly requestId?: string | undefined
 }
 
 export interface RotatedKey extends MadeKey {
@@ -31,7 +36,10 @@ export interface RotatedKey extends MadeKey {
 
 /** What a seller does with the keys of its users. Every change is audited, told, and holds at once on this node. */
 export interface ManageApiKeys {
-  /** @throws {DomainError} `request.invalid`, `buyer.not_found`; `subscription.ambiguous` where several buyers fit */
+  /**
+   * @throws {DomainError} `request.invalid`, `buyer.not_found`; `subscription.ambiguous` where several buyers fit; `key.exists`
+   *   where the request made one before; `key.too_many`
+   */
   issue(request: KeyRequest, actor: string): Promise<MadeKey>
   /** @throws {DomainError} `key.not_found`, `key.not_active`, `request.invalid` */
   rotate(
@@ -56,13 +64,23 @@ export function createManageApiKeys(deps: {
   readonly clock: Pick<Clock, 'now'>
   /** Of this process, if it checks keys. */
   readonly verifier?: Pick<ApiKeyVerifier, 'forget'> | undefined
+  /** Keys of one buyer that work at the same time. */
+  readonly liveKeysMax?: number
 }): ManageApiKeys {
-  const { apiKeys, clock, verifier } = deps
+  const { apiKeys, clock, verifier, liveKeysMax = LIVE_KEYS_MAX } = deps
   return {
-    async issue({ product, reference, ...draft }, actor) {
+    async issue({ product, reference, requestId, ...draft }, actor) {
       const owner = await ownerOf(deps.subscriptions, product, reference)
-      const made = makeApiKey({ ...draft, ...owner }, clock.now())
-      await apiKeys.create(made.key, traceOfMaking(made.key, actor))
+      const now = clock.now()
+      const id = requestId === undefined ? undefined : apiKeyIdFor(owner.product, requestId)
+      const made = makeApiKey({ ...draft, ...owner }, now, id)
+      if (await hasTooMany(apiKeys, owner.buyer, now, liveKeysMax)) {
+        // A repeat is told that it is one.
+        const before = id === undefined ? undefined : await findKey(apiKeys, id)
+        throw before === undefined ? tooMany(owner.buyer, liveKeysMax) : madeBefore(before)
+      }
+      const before = await apiKeys.create(made.key, traceOfMaking(made.key, actor))
+      if (before !== undefined) throw madeBefore(before)
       verifier?.forget(made.key.hash)
       return made
     },
@@ -86,6 +104,55 @@ export function createManageApiKeys(deps: {
     get: (id) => apiKeys.get(id),
     list: (filter, page) => apiKeys.list(filter, page),
   }
+}
+
+/**
+ * Whoever makes keys at the same instant may come to a few more. It costs the look at one page, of the buyer's keys alone: only
+ * who has that many is counted. Of more pages of dead ones than these, nobody is refused.
+ */
+async function hasTooMany(
+  apiKeys: Pick<ApiKeyStore, 'list'>,
+  buyer: string,
+  now: number,
+  max: number,
+): Promise<boolean> {
+  let live = 0
+  let before: string | undefined
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const keys = await apiKeys.list({ buyer }, { limit: max, before })
+    live += keys.filter((key) => worksAt(key, now)).length
+    if (live >= max) return true
+    before = keys.at(-1)?.id
+    if (keys.length < max) return false
+  }
+  return false
+}
+
+function worksAt(key: ApiKey, now: number): boolean {
+  const state = stateOf(key, now)
+  return state === 'active' || state === 'replaced'
+}
+
+function findKey(apiKeys: Pick<ApiKeyStore, 'get'>, id: string): Promise<ApiKey | undefined> {
+  return apiKeys.get(id).catch((error: unknown) => {
+    if (error instanceof DomainError && error.code === 'key.not_found') return undefined
+    throw error
+  })
+}
+
+function tooMany(buyer: string, max: number): DomainError {
+  return new DomainError(
+    'key.too_many',
+    `buyer ${buyer} has ${max} keys that work, which is as many as there can be: revoke some, or let them expire`,
+  )
+}
+
+function madeBefore({ id }: ApiKey): DomainError {
+  return new DomainError(
+    'key.exists',
+    `this requestId made the key ${id} before, whose secret is not shown again: rotate that key to get a secret`,
+    { details: { key: id } },
+  )
 }
 
 async function ownerOf(

@@ -1,3 +1,4 @@
+import { hashUuid } from '../hash-uuid.ts'
 import type { Counter, Gate } from '../quotas/quota.ts'
 import type { Aggregation, AggregationPeriod } from './aggregation.ts'
 import type { Hour } from './hour.ts'
@@ -87,9 +88,7 @@ export interface RecordedEvent {
   readonly counters?: readonly Counter[]
 }
 
-/** An event's 16-byte key as a UUID (version 8: the bits are a hash, not random). */
+/** An event's 16-byte key as a UUID. */
 export function meteringRecordId(key: Uint8Array): string {
-  const hex = Buffer.from(key).toString('hex')
-  const variant = ((Number.parseInt(hex[16]!, 16) & 0x3) | 0x8).toString(16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`
+  return hashUuid(key)
 }

@@ -13,8 +13,8 @@ import { SubscriptionBody, timeText, toSubscription } from './subscriptions/subs
 
 /** Subscriptions shown with a buyer: one a year, and some side by side. */
 const SUBSCRIPTIONS_MAX = 100
-/** API keys in an export. */
-const KEYS_MAX = 1_000
+/** Of an export, read at once. */
+const PAGE = 500
 
 const buyerFields = {
   id: Type.String(),
@@ -60,7 +60,7 @@ const BuyerExport = Type.Object(
       { description: 'Mail that was kept on this machine.' },
     ),
     subscriptions: Type.Array(ref(SubscriptionBody)),
-    keys: Type.Array(ref(KeyBody), { description: 'API keys of its users, the latest 1,000.' }),
+    keys: Type.Array(ref(KeyBody), { description: 'API keys of its users, newest first.' }),
   },
   { $id: 'BuyerExport' },
 )
@@ -71,7 +71,7 @@ const Erased = Type.Object({ contacts: Type.Integer(), mails: Type.Integer() }, 
 export function buyerRoutes(
   deps: Pick<HttpDeps, 'buyers' | 'subscriptions' | 'apiKeys' | 'catalog' | 'clock'>,
 ): FastifyPluginAsyncTypebox {
-  const { buyers, subscriptions, catalog, clock } = deps
+  const { apiKeys, buyers, subscriptions, catalog, clock } = deps
   const visibleBuyer = (key: ServiceKey | undefined, id: string) =>
     findVisible(key, 'buyer.not_found', 'buyer', () => buyers.get(id))
   const subscriptionsOf = async ({ id }: Buyer) =>
@@ -160,8 +160,10 @@ export function buyerRoutes(
           buyer: toBuyer(buyer),
           contacts: (await buyers.listContacts(buyer.id)).map(toContact),
           mails: (await buyers.listMails(buyer.id)).map((mail) => ({ ...mail, at: timeText(mail.at) })),
-          subscriptions: await subscriptionsOf(buyer),
-          keys: (await deps.apiKeys.list({ buyer: buyer.id }, { limit: KEYS_MAX })).map((key) =>
+          subscriptions: (await allPages((page) => subscriptions.list({ buyerId: buyer.id, ...page }))).map(
+            toSubscription,
+          ),
+          keys: (await allPages((page) => apiKeys.list({ buyer: buyer.id }, page))).map((key) =>
             toKeyBody(key, clock.now()),
           ),
         }
@@ -200,6 +202,18 @@ export function buyerRoutes(
         return eraseOf(buyers, buyer.id, body?.email, actorOf(serviceKey), clock.now())
       },
     )
+  }
+}
+
+/** To the end, however many there are. */
+async function allPages<T extends { readonly id: string }>(
+  list: (page: { readonly limit: number; readonly before: string | undefined }) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  const all: T[] = []
+  for (;;) {
+    const page = await list({ limit: PAGE, before: all.at(-1)?.id })
+    all.push(...page)
+    if (page.length < PAGE) return all
   }
 }
 

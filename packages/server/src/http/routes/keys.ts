@@ -31,13 +31,15 @@ export function keyRoutes(deps: Pick<HttpDeps, 'apiKeys' | 'catalog' | 'clock'>)
         schema: {
           operationId: 'createKey',
           summary: 'Make an API key for a user',
+          description:
+            'Whoever retries it says a `requestId`: without one each request makes a key. The secret is in this answer alone; where it was lost, rotate the key. A buyer has at most 1,000 keys that work at the same time: 409 `key.too_many`.',
           tags: ['keys'],
           body: ref(KeyOrder),
           response: { 201: ref(MadeKeyBody), ...problems(400, 401, 403, 404, 409, 415) },
         },
       },
       async ({ body, serviceKey }, reply) => {
-        const { product, user, name, scopes = [], expiresAt } = body
+        const { product, user, name, scopes = [], expiresAt, requestId } = body
         if (REFERENCES.every((field) => body[field] === undefined))
           throw new DomainError('request.invalid', `name the buyer by one of ${REFERENCES.join(', ')}`)
         const { key, secret } = await apiKeys.issue(
@@ -48,6 +50,7 @@ export function keyRoutes(deps: Pick<HttpDeps, 'apiKeys' | 'catalog' | 'clock'>)
             name,
             scopes,
             expiresAt: timeOf(expiresAt),
+            requestId,
           },
           actorOf(serviceKey),
         )

@@ -182,6 +182,57 @@ export function apiKeysContract(name: string, open: () => Promise<Stores & Telli
         expect(JSON.stringify(all)).not.toContain(hidden)
     })
 
+    it('are made once for each request, however often and at once it is sent', async () => {
+      const { apiKeys, audit, issue, manage, subscription, events } = await start()
+      const answers = await Promise.allSettled(
+        Array.from({ length: 4 }, () => issue({ requestId: 'request-1' })),
+      )
+      const made = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value.key] : []))
+      expect(made).toHaveLength(1)
+      const { id } = made[0]!
+      expect(id).toMatch(/^apk_[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+      for (const answer of answers)
+        if (answer.status === 'rejected')
+          expect(answer.reason).toMatchObject({ code: 'key.exists', details: { key: id } })
+      // Its secret is what the first answer says, whoever asks again, and only that.
+      expect(await apiKeys.get(id)).toEqual(made[0])
+      expect(await apiKeys.list({ buyer: subscription.buyer }, { limit: 10 })).toHaveLength(1)
+      expect((await audit.list({ limit: 10, subject: id })).items).toHaveLength(1)
+      expect((await events()).filter(({ type }) => type === 'key.created')).toHaveLength(1)
+      const { key: next } = await manage.rotate(id, { overlapMs: 0 }, 'key:seller')
+      await expect(issue({ requestId: 'request-1', user: 'another' })).rejects.toMatchObject({
+        code: 'key.exists',
+      })
+      const others = [await issue({ requestId: 'request-2' }), await issue(), await issue()]
+      expect(new Set([id, next.id, ...others.map(({ key }) => key.id)]).size).toBe(5)
+    })
+
+    it('are as many of one buyer as may work at the same time', async () => {
+      const { clock, issue, manage: _, make, subscription, ...stores } = await start()
+      const manage = createManageApiKeys({ ...stores, clock, liveKeysMax: 3 })
+      const request = { product: 'demo', user: undefined, name: undefined, scopes: [] }
+      const more = async (values: { buyerId?: string; expiresAt?: number; requestId?: string } = {}) => {
+        const { buyerId = subscription.buyer, expiresAt, requestId } = values
+        return manage.issue({ ...request, reference: { buyerId }, expiresAt, requestId }, 'key:seller')
+      }
+      // What is over does not count, wherever it stands in the list.
+      for (let n = 0; n < 4; n++) await manage.revoke((await make({})).id, 'key:seller')
+      await more({ expiresAt: NOON + HOUR })
+      const { key } = await more()
+      await more({ requestId: 'request-1' })
+      await expect(more()).rejects.toMatchObject({ code: 'key.too_many' })
+      await expect(more({ requestId: 'request-1' })).rejects.toMatchObject({ code: 'key.exists' })
+      // One in the place of another is not one more.
+      const rotated = await manage.rotate(key.id, { overlapMs: 0 }, 'key:seller')
+      const { subscription: other } = await stores.subscriptions.create(aSubscription(), 'test')
+      await more({ buyerId: other.buyer })
+      clock.set(NOON + HOUR)
+      await more()
+      await expect(more()).rejects.toMatchObject({ code: 'key.too_many' })
+      await manage.revoke(rotated.key.id, 'key:seller')
+      await more()
+    })
+
     it('are listed newest first, by what is asked for, page by page', async () => {
       const { apiKeys, make, clock, subscription } = await start()
       const all: string[] = []

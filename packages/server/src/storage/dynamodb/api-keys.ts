@@ -22,8 +22,11 @@ export function createDynamoApiKeyStore(table: Table): ApiKeyStore {
   return {
     create: (key, trace) =>
       transactionThatTells(table, async (tx) => {
+        const known = await findKeyItem(tx, key.id)
+        if (known !== undefined) return toKey(known)
         putApiKey(tx, key)
         await leaveTrace(tx, trace)
+        return undefined
       }),
     change: (id, decide) =>
       transactionThatTells(table, async (tx) => {

@@ -13,8 +13,9 @@ export function createSqlApiKeyStore(database: SqlDatabase): ApiKeyStore {
   return {
     create: (key, trace) =>
       database.transaction(async (sql) => {
-        await insertKey(sql, key)
+        if (!(await insertKey(sql, key))) return getKey(sql, key.id)
         await leaveTrace(sql, trace)
+        return undefined
       }),
     change: (id, decide) =>
       database.transaction(async (sql) => {
@@ -72,10 +73,11 @@ function noteUses(database: SqlDatabase, uses: readonly KeyUse[]): Promise<unkno
   )
 }
 
-async function insertKey(sql: Sql, key: ApiKey): Promise<void> {
-  await sql.run(
+/** @returns `false` where there is one of its id */
+async function insertKey(sql: Sql, key: ApiKey): Promise<boolean> {
+  const { changes } = await sql.run(
     `INSERT INTO api_key (id, product, buyer, subscription, user_id, name, scopes, hash, hint, created_at, expires_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
     key.id,
     key.product,
     key.buyer,
@@ -88,6 +90,7 @@ async function insertKey(sql: Sql, key: ApiKey): Promise<void> {
     key.createdAt,
     key.expiresAt ?? null,
   )
+  return changes === 1
 }
 
 async function leaveTrace(sql: Sql, { audits, event }: KeyTrace): Promise<void> {

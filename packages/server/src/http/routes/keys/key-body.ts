@@ -69,6 +69,13 @@ export const KeyOrder = Type.Object(
       }),
     ),
     expiresAt: Type.Optional(Expiry),
+    requestId: Type.Optional(
+      Type.String({
+        ...Name,
+        description:
+          'Your own id of this request, the same on every retry: it makes one key of a product. A repeat is answered 409 `key.exists` with the key’s id.',
+      }),
+    ),
   },
   {
     $id: 'ApiKeyOrder',
