@@ -22,7 +22,7 @@ import {
   refreshDueEntitlements,
 } from './domain/entitlements/refresh-entitlements.ts'
 import { DomainError } from './domain/error.ts'
-import { type Probe, probeEndpoints, purgeHealth } from './domain/health/probe-endpoints.ts'
+import { type Probe, purgeHealth } from './domain/health/probe-endpoints.ts'
 import { createManageApiKeys, type ManageApiKeys } from './domain/keys/manage-api-keys.ts'
 import { type ApiKeyVerifier, createApiKeyVerifier } from './domain/keys/verify-api-key.ts'
 import { declareProducts } from './domain/products/declare-products.ts'
@@ -73,6 +73,7 @@ import { createJobs, type JobReport, type Jobs } from './jobs/jobs.ts'
 import { createKeyUseNotes, type KeyUseNotes } from './jobs/note-key-uses.ts'
 import { createQueuePoller, type QueuePoller } from './jobs/poll-queues.ts'
 import { createRounds, type Rounds } from './jobs/rounds.ts'
+import { createEndpointWatch } from './jobs/watch-endpoints.ts'
 import type { AwsClientOptions, AwsCredentials } from './marketplace/aws-client.ts'
 import type { AwsCaller } from './marketplace/aws-identity.ts'
 import { whereIsHost } from './marketplace/loopback.ts'
@@ -393,9 +394,21 @@ export async function composeEngine(
     onError: (step, error) => logger.error({ step, err: error }, 'telling failed; it is tried again'),
   })
   const probing = { health: ledger.health, catalog, probe: createProbe(config), clock }
+  const watch = createEndpointWatch({
+    ...probing,
+    share,
+    everyMs: intervalMs,
+    mayRun: async () => {
+      await ledger.checkLevel()
+      // Of one that another node registered, nothing may be forgotten.
+      await catalog.refresh()
+      return ledger.guard.waiting() === undefined
+    },
+    onError: (error) => logger.error({ err: error }, 'endpoints were not asked; the next round tries again'),
+  })
   const jobs = createJobs({
     clock,
-    beside: telling,
+    beside: [telling, watch],
     intervalMs,
     onError: (step, error) => logger.error({ step, err: error }, 'a job failed; the next run tries again'),
     ...(options.onJobReport && { onReport: options.onJobReport }),
@@ -439,10 +452,6 @@ export async function composeEngine(
           name: 'quotas',
           everyMs: QUOTA_UPKEEP_MS,
           run: async (now, signal) => (await share.keeps('quotas')) && tidyQuotas(ledger.quotas, now, signal),
-        },
-        {
-          name: 'health',
-          run: async (_, signal) => (await share.keeps('health')) && probeEndpoints(probing, signal),
         },
         {
           name: 'old health',

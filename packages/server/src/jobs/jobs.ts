@@ -62,8 +62,8 @@ export function createJobs(deps: {
   readonly intervalMs: number
   readonly onError: (step: string, error: unknown) => void
   readonly onReport?: (report: JobReport) => void
-  /** Runs beside all this, in its own time. */
-  readonly beside?: { start(): void; stop(): Promise<void> }
+  /** Each runs beside all this, in its own time. */
+  readonly beside?: readonly { start(): void; stop(): Promise<void> }[]
 }): Jobs {
   const stopping = new AbortController()
   let running: Promise<void> | undefined
@@ -177,7 +177,7 @@ export function createJobs(deps: {
     lastRunAt: () =>
       closedAt === undefined || sentAt === undefined ? undefined : Math.min(closedAt, sentAt),
     start() {
-      deps.beside?.start()
+      for (const other of deps.beside ?? []) other.start()
       running ??= loop().catch((error) => deps.onError('loop', error))
     },
     watch() {
@@ -185,7 +185,7 @@ export function createJobs(deps: {
     },
     async stop() {
       stopping.abort(new Error('stopping'))
-      const besides = deps.beside?.stop()
+      const besides = Promise.all((deps.beside ?? []).map((other) => other.stop()))
       await running
       await sending
       await besides

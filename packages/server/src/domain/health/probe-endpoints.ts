@@ -16,6 +16,8 @@ export interface ProbeDeps {
   readonly catalog: ProductCatalog & { versions(): CatalogVersions }
   readonly probe: Probe
   readonly clock: Pick<Clock, 'now'>
+  /** Asked before each probe: may it go on, and does no other node? Default: yes. */
+  readonly goesOn?: () => Promise<boolean>
 }
 
 /** Hours and changes are kept so long, ms. */
@@ -24,18 +26,21 @@ const PURGE_AT_ONCE = 500
 const PROBES_AT_ONCE = 16
 
 /**
- * Asks all endpoints that are due, and forgets those that are no longer registered. Safe to stop half-way; twice at once
- * it asks twice.
+ * Asks all endpoints that are due, and forgets those that are no longer registered. Safe to stop half-way; what goes on elsewhere is
+ * left to it from the next probe on.
  *
  * @returns how many were asked
  */
 export async function probeEndpoints(deps: ProbeDeps, signal: AbortSignal): Promise<number> {
+  const { goesOn = async () => true } = deps
+  if (!(await goesOn())) return 0
   const due = await findDue(deps)
   let asked = 0
   let failure: { readonly error: unknown } | undefined
   const work = async () => {
     for (let next = due.pop(); next !== undefined && !signal.aborted; next = due.pop()) {
       try {
+        if (!(await goesOn())) return
         if (await askOne(deps, next, signal)) asked++
       } catch (error) {
         failure = { error } // one must not hold up the rest
