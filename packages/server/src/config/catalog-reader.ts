@@ -8,14 +8,9 @@ import { type ConfigProblem, problemText } from './config-error.ts'
 import { checkAddress, toEndpoint } from './endpoints.ts'
 import { toPlan } from './plans.ts'
 import { toProduct } from './products.ts'
-import {
-  EndpointSchema,
-  type EndpointSection,
-  PlanSchema,
-  type PlanSection,
-  ProductSchema,
-  type ProductSection,
-} from './schema.ts'
+import { PlanSchema } from './schema/plans.ts'
+import { EndpointSchema, ProductSchema } from './schema/products.ts'
+import type { EndpointSection, PlanSection, ProductSection } from './schema.ts'
 import { readSource, type Source } from './source.ts'
 
 /** Products, plans and endpoints that come by the API: in the words of `tollkeeper.yaml`, by the same rules. */

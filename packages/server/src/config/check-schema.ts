@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
 import { closestName } from '../domain/closest-name.ts'
 import { type ConfigProblem, shown } from './config-error.ts'
-import { asNode, type SchemaNode } from './schema.ts'
+import { asNode, type SchemaNode } from './schema-node.ts'
 import { type Pointer, pathText, type Source, type Tree, valueAt } from './source.ts'
 
 /** Adds a problem at a value, at its key, or at the variable that stands in its place. */

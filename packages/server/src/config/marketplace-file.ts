@@ -1,6 +1,6 @@
 import { checkSchema, problemAt } from './check-schema.ts'
 import type { ConfigProblem } from './config-error.ts'
-import { type MarketplaceFile, MarketplaceFileSchema } from './schema.ts'
+import { type MarketplaceFile, MarketplaceFileSchema } from './schema/marketplace-file.ts'
 import { readSource, type Source } from './source.ts'
 
 /** What `marketplace-config.json` says, with where it says so. */

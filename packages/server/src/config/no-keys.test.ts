@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
-import { asNode, ConfigSchema, MarketplaceFileSchema, type SchemaNode } from './schema.ts'
+import { MarketplaceFileSchema } from './schema/marketplace-file.ts'
+import { ConfigSchema } from './schema.ts'
+import { asNode, type SchemaNode } from './schema-node.ts'
 
 /** Names of all settings, at any depth. */
 function names(node: SchemaNode): string[] {

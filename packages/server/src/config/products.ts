@@ -12,13 +12,9 @@ import { checkEndpoints, toEndpoint } from './endpoints.ts'
 import { ENVIRONMENT, type Environment, readEnvironment } from './environment.ts'
 import type { MarketplaceListings } from './marketplace-file.ts'
 import { toPlan } from './plans.ts'
-import {
-  asNode,
-  type ConfigFile,
-  type DimensionSection,
-  ProductSchema,
-  type ProductSection,
-} from './schema.ts'
+import { ProductSchema } from './schema/products.ts'
+import type { ConfigFile, DimensionSection, ProductSection } from './schema.ts'
+import { asNode } from './schema-node.ts'
 import type { Pointer, Source } from './source.ts'
 
 /** Id of the product that `MP_PRODUCT_CODE` and `connectors.marketplace` make where none is declared. */

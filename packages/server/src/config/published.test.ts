@@ -8,7 +8,9 @@ import { parse } from 'yaml'
 import { CONFIG_TEMPLATE, DEMO_CONFIG } from './demo.ts'
 import { ENVIRONMENT } from './environment.ts'
 import { configurationPage, publishedSchema } from './published.ts'
-import { asNode, ConfigSchema, MarketplaceFileSchema, type SchemaNode } from './schema.ts'
+import { MarketplaceFileSchema } from './schema/marketplace-file.ts'
+import { ConfigSchema } from './schema.ts'
+import { asNode, type SchemaNode } from './schema-node.ts'
 import { valueAt } from './source.ts'
 
 /** Every property of a schema, with the way to it. */

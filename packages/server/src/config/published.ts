@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: `${NAME}` is the configuration's own syntax
 import { ENVIRONMENT } from './environment.ts'
-import { asNode, ConfigSchema, type SchemaNode } from './schema.ts'
+import { ConfigSchema } from './schema.ts'
+import { asNode, type SchemaNode } from './schema-node.ts'
 
 /** What the loader reads from the environment in the place of a value. */
 const REFERENCE = { $ref: '#/$defs/reference' } as const
