@@ -87,12 +87,20 @@ export function createLeaving(options: {
   return {
     async leave({ reservation, held, used }) {
       if (Number(used) === 0) return await release(reservation)
-      const excess = excessOf(used, held)
+      const excess = excessIn(used, held)
       if (excess !== undefined) {
         const message = `reservation ${reservation}: ${used} were used, and ${held} reserved: ${excess} are not billed; reserve the most that it may take`
         onError(new RangeError(message), { reservation, quantity: excess })
       }
       await settle({ reservation, quantity: excess === undefined ? used : held })
     },
+  }
+}
+
+function excessIn(used: Quantity, held: Quantity): string | undefined {
+  try {
+    return excessOf(used, held)
+  } catch {
+    return undefined // whoever settles it says what is wrong with it
   }
 }

@@ -113,7 +113,8 @@ export function startSettlements(
     turns.now(entry)
   }
 
-  async function attempt(entry: Entry): Promise<void> {
+  /** @returns ms until its next try; undefined: there is none */
+  async function attempt(entry: Entry): Promise<number | undefined> {
     const { key, settlement } = entry
     let isAnswered = false
     try {
@@ -128,23 +129,24 @@ export function startSettlements(
       entries.delete(key)
       if (entries.size === 0) onEmpty()
       for (const watch of entry.watchers.splice(0)) watch({})
+      return undefined
     } catch (error) {
-      if (!signal.aborted) {
-        postpone(entry, error, isAnswered)
-        tell(error, settlement)
-      }
+      const ms = signal.aborted ? undefined : postpone(entry, error, isAnswered)
+      if (ms !== undefined) tell(error, settlement)
       for (const watch of entry.watchers.splice(0)) watch({ error })
+      return ms
     }
   }
 
   /** One cannot block the rest: it waits for itself; and all wait, and go one by one, while none is answered. */
-  function postpone(entry: Entry, error: unknown, isAnswered: boolean): void {
+  function postpone(entry: Entry, error: unknown, isAnswered: boolean): number {
     entry.tries += 1
-    turns.later(entry, backoffMs(entry.tries, random(), ENTRY_BACKOFF_MS_MAX))
-    if (isAnswered) return
+    const ms = backoffMs(entry.tries, random(), ENTRY_BACKOFF_MS_MAX)
+    if (isAnswered) return ms
     failuresInRow += 1
     const { retryAfterMs = 0 } = error instanceof TollkeeperError ? error : {}
     turns.pause(Math.max(Math.min(retryAfterMs, RETRY_AFTER_MS_MAX), backoffMs(failuresInRow, random())))
+    return ms
   }
 
   /** Whatever the listener does, settling goes on. */

@@ -4,8 +4,6 @@ import type { Clock } from '../clock.ts'
 export interface Turns<T> {
   /** At the next turn that there is. */
   now(one: T): void
-  /** Not before `ms` have passed. */
-  later(one: T, ms: number): void
   /** Nobody's turn for so long; after that one at a time, until one goes well. */
   pause(ms: number): void
   isPaused(): boolean
@@ -19,13 +17,14 @@ export interface Turns<T> {
 const RUNNING_MAX = 16
 
 /**
- * @param options.take - does what there is to do; it never rejects, and says by `later` where it has to be done again
+ * @param options.take - does what there is to do, and never rejects. It says in how many ms it has to be done again; undefined:
+ *   it is done
  * @param options.signal - ends it: nobody's turn comes any more
  */
 export function createTurns<T>(options: {
   readonly clock: Clock
   readonly signal: AbortSignal
-  readonly take: (one: T) => Promise<void>
+  readonly take: (one: T) => Promise<number | undefined>
 }): Turns<T> {
   const { clock, signal, take } = options
   const ready = new Set<T>()
@@ -60,9 +59,14 @@ export function createTurns<T>(options: {
   }
 
   async function run(one: T): Promise<void> {
-    await take(one)
+    const ms = await take(one)
     running.delete(one)
-    if (!waiting.has(one)) isCautious = false
+    if (ms === undefined) isCautious = false
+    else {
+      const at = clock.now() + ms
+      waiting.set(one, at)
+      earliest = Math.min(earliest, at)
+    }
     go()
   }
 
@@ -103,11 +107,6 @@ export function createTurns<T>(options: {
     now(one) {
       ready.add(one)
       go()
-    },
-    later(one, ms) {
-      const at = clock.now() + ms
-      waiting.set(one, at)
-      earliest = Math.min(earliest, at)
     },
     pause(ms) {
       pausedUntil = Math.max(pausedUntil, clock.now() + ms)
