@@ -6,6 +6,8 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined
   /** Further tries after the first. Default: the client's. */
   readonly retries?: number | undefined
+  /** Is it tried again where it was asked too often (429), too? Default: true. */
+  readonly retryTooMany?: boolean | undefined
   /** Told the head of the answer that is returned. */
   readonly onAnswer?: ((head: AnswerHead) => void) | undefined
 }

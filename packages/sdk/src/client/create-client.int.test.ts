@@ -163,6 +163,12 @@ describe('the client', () => {
     expect(slept).toHaveLength(1)
   })
 
+  it('asks no more where it asked too often, if that is wanted', async () => {
+    const { client, slept } = await start([problem(429, 'request.too_many', { 'retry-after': '7' })])
+    const error = await errorOf(client.getUsageStatus({}, { retryTooMany: false }))
+    expect([error.status, slept]).toEqual([429, []])
+  })
+
   it('ends when nothing is answered in time, or its caller wants no more', async () => {
     const { client, requests } = await start([silent, silent], { timeoutMs: 50 })
     expect(await errorOf(client.getUsageStatus({}, { retries: 0 }))).toMatchObject({ code: 'client.timeout' })

@@ -55,6 +55,7 @@ export function createClient(options: ClientOptions): Client {
           random,
           timeoutMs: call.timeoutMs ?? timeoutMs,
           retries: mayRepeat(how, params, body) ? (call.retries ?? retries) : 0,
+          retryTooMany: call.retryTooMany ?? true,
           signal: call.signal,
           onAnswer: call.onAnswer,
         },

@@ -17,18 +17,20 @@ export interface Sending {
   readonly random: () => number
   readonly timeoutMs: number
   readonly retries: number
+  readonly retryTooMany: boolean
   readonly signal: AbortSignal | undefined
   readonly onAnswer: ((head: AnswerHead) => void) | undefined
 }
 
 /** Sends a request until it is answered for good, or `retries` are used up. The same bytes on every try. */
 export async function send(outgoing: Outgoing, sending: Sending): Promise<unknown> {
-  const { clock, random, retries, signal } = sending
+  const { clock, random, retries, retryTooMany, signal } = sending
   for (let tries = 1; ; tries++) {
     const answer = await tryOnce(outgoing, sending)
     if (!(answer instanceof TollkeeperError)) return answer.json
     const isOver = tries > retries || answer.code === 'client.aborted'
-    const isFinal = answer.status !== 0 && !isPassing(answer.status)
+    const isTooMany = answer.status === 429 && !retryTooMany
+    const isFinal = isTooMany || (answer.status !== 0 && !isPassing(answer.status))
     const { retryAfterMs = 0 } = answer
     if (isOver || isFinal || retryAfterMs > RETRY_AFTER_MS_MAX) throw answer
     try {

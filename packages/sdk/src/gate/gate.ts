@@ -144,6 +144,8 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
         signal: AbortSignal.timeout(timeoutMs),
         timeoutMs,
         retries: 1,
+        // Whoever is known to pay would wait for nothing, and it would be asked still more often.
+        retryTooMany: false,
         onAnswer: (head) => Object.assign(headers, passedOn(head.headers)),
       })
     } catch (error) {
