@@ -54,6 +54,9 @@ interface Checker {
   settle(): Promise<void>
 }
 
+/** A buyer has a bounded number of them. */
+const KEYS_PER_BUYER = 100
+
 let checker: Checker | undefined
 let next = 0
 
@@ -64,18 +67,22 @@ async function start(options: KeyChecksOptions): Promise<void> {
 
 async function product({ directory, keys, kind }: KeyChecksOptions): Promise<Checker> {
   const ledger = await openLedger(aConfig({ directory, products: [aProduct([DIMENSION])] }), systemClock)
-  const { subscription } = await ledger.subscriptions.create(aSubscription(0, Date.now() - DAY_MS), 'bench')
   const manage = composeManageApiKeys(ledger, systemClock)
   const request = {
     product: undefined,
-    reference: { subscriptionId: subscription.id },
     user: 'bench',
     name: undefined,
     scopes: ['read'],
     expiresAt: Date.now() + 365 * DAY_MS,
   }
   const secrets: string[] = []
-  for (let index = 0; index < keys; index++) secrets.push((await manage.issue(request, 'bench')).secret)
+  for (let buyer = 0; secrets.length < keys; buyer++) {
+    const begun = aSubscription(buyer, Date.now() - DAY_MS)
+    const { subscription } = await ledger.subscriptions.create(begun, 'bench')
+    const reference = { subscriptionId: subscription.id }
+    for (let index = 0; index < KEYS_PER_BUYER && secrets.length < keys; index++)
+      secrets.push((await manage.issue({ ...request, reference }, 'bench')).secret)
+  }
   /** Later than it is: what was kept before is too old by then. */
   let aheadMs = 0
   const { apiKeys } = ledger
