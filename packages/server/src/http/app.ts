@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import underPressure from '@fastify/under-pressure'
@@ -12,6 +13,7 @@ import {
 } from 'fastify'
 import { createServiceKeyVerifier } from '../domain/keys/verify-service-key.ts'
 import { type Access, authorize, requireKey } from './authenticate.ts'
+import { compileOnce } from './compile-once.ts'
 import { type HttpDeps, OVERLOAD_DELAY_MS } from './deps.ts'
 import { describeWebhooks, EVENT_SCHEMAS } from './describe-webhooks.ts'
 import { partValidators } from './part-validators.ts'
@@ -38,7 +40,6 @@ import { subscriptionRoutes } from './routes/subscriptions.ts'
 import { usageRoutes } from './routes/usage.ts'
 import { webhookRoutes } from './routes/webhook.ts'
 import { CloudEventBody, Problem, problems, UsageEventBody, UsageOutcome } from './schemas.ts'
-import { sharedSerializers } from './shared-serializers.ts'
 
 export type HttpApp = FastifyInstance<
   RawServerDefault,
@@ -74,7 +75,10 @@ export async function createHttpApp(deps: HttpDeps): Promise<HttpApp> {
     trustProxy: deps.trustProxy === undefined ? false : [...deps.trustProxy],
     routerOptions: { maxParamLength: 255 },
     schemaController: {
-      compilersFactory: { buildSerializer: sharedSerializers(), buildValidator: partValidators() },
+      compilersFactory: {
+        buildSerializer: compileOnce('serializers', SerializerSelector()),
+        buildValidator: partValidators(),
+      },
     },
     ajv: {
       customOptions: {
