@@ -2216,6 +2216,8 @@ export interface EndpointDownEvent {
     readonly reason: string
     /** In a row. */
     readonly failures?: number | undefined
+    /** It went down before in the same hour of the clock: no mail says it again. Where it is still down when the hour is over, `endpoint.down` is told once more. */
+    readonly repeated?: boolean | undefined
   }
 }
 
@@ -2231,6 +2233,8 @@ export interface EndpointUpEvent {
       readonly url: string
     }
     readonly downSince: string
+    /** It went down before in the same hour of the clock: no mail says it again. Where it is still down when the hour is over, `endpoint.down` is told once more. */
+    readonly repeated?: boolean | undefined
   }
 }
 

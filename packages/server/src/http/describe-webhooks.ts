@@ -163,6 +163,11 @@ function endpointData(type: DomainEventType) {
       ...(isDown
         ? { reason: TEXT, failures: { type: 'integer', description: 'In a row.' } }
         : { downSince: TIME }),
+      repeated: {
+        type: 'boolean',
+        description:
+          'It went down before in the same hour of the clock: no mail says it again. Where it is still down when the hour is over, `endpoint.down` is told once more.',
+      },
     },
   }
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { probeEndpoints } from '../domain/health/probe-endpoints.ts'
 import { declareProducts } from '../domain/products/declare-products.ts'
+import { DOMAIN_EVENT_TYPES } from '../domain/telling/domain-event.ts'
 import { createHealthProbe } from '../sinks/health-probe.ts'
 import { aProduct } from '../storage/contract/fixtures.ts'
 import { anEndpoint } from '../storage/contract/health-store.contract.ts'
@@ -173,6 +174,27 @@ describe('health', () => {
     expect((await ask('GET', '/products/shop/health/history?from=2027-01-01T00:00:00Z')).body.items).toEqual(
       [],
     )
+  })
+
+  it('that changes again and again within an hour is told each time, and marked as such', async () => {
+    const { outbox } = seller.deps
+    const sink = { name: 'all', types: DOMAIN_EVENT_TYPES, product: undefined }
+    await outbox.register([sink], NOW)
+    await ask('PUT', '/products/shop/endpoints/api', { url: healthUrl, healthUrl, downAfter: 1 })
+    for (const next of [500, 200, 500, 200]) {
+      status = next
+      await round()
+    }
+    while (await outbox.fanOut([sink], NOW, 100));
+    const { items } = await outbox.list({ sink: 'all', limit: 10 })
+    const events = await Promise.all(items.toReversed().map(({ event }) => outbox.getEvent(event)))
+    const told = events.filter(({ type }) => type.startsWith('endpoint.'))
+    expect(told.map(({ type, data }) => [type, data.repeated])).toEqual([
+      ['endpoint.down', undefined],
+      ['endpoint.up', undefined],
+      ['endpoint.down', true],
+      ['endpoint.up', true],
+    ])
   })
 
   it('of an endpoint that is gone is asked no more, and raises no alarm', async () => {

@@ -3,6 +3,7 @@ import type { Endpoint } from '../products/endpoint.ts'
 import type { DomainEvent } from '../telling/domain-event.ts'
 import { hourOf } from '../usage/hour.ts'
 import type { Alarm } from '../usage/usage-store.ts'
+import { isQuietChange, isStillDown } from './flapping.ts'
 
 /** `unknown`: nobody has asked yet, or not often enough to call it down. */
 export type HealthState = 'unknown' | 'up' | 'down'
@@ -80,13 +81,18 @@ export function alarmSubject({ product, endpoint }: EndpointName): string {
   return `${product}/${endpoint}`
 }
 
-/** What follows from a probe: only so many failures in a row make an endpoint down, one good answer makes it up. */
+/**
+ * What follows from a probe: only so many failures in a row make an endpoint down, one good answer makes it up.
+ *
+ * @param changes - the latest, newest first; `CHANGES_JUDGED` are enough
+ */
 export function judgeProbe(
   product: string,
   endpoint: Pick<Endpoint, 'id' | 'url' | 'downAfter'>,
   before: EndpointHealth | undefined,
   outcome: ProbeOutcome,
   now: number,
+  changes: readonly HealthChange[] = [],
 ): HealthStep {
   const name = { product, endpoint: endpoint.id }
   const known = before ?? newHealth(name, now)
@@ -114,11 +120,15 @@ export function judgeProbe(
   }
   // That it is up for the first time is no news.
   const isNews = hasChanged && (state === 'down' || known.state === 'down')
+  const isQuiet = isQuietChange(known, state, now, changes)
   return {
     health,
     hour: toHour(health),
     change: hasChanged ? { ...name, at: now, state, reason } : undefined,
-    tell: isNews ? [eventOf(health, endpoint.url, known)] : [],
+    tell:
+      isNews || isStillDown(known, state, now, changes)
+        ? [eventOf(health, endpoint.url, known, now, isNews && isQuiet)]
+        : [],
     raise:
       state === 'down'
         ? {
@@ -165,13 +175,19 @@ function percentile(sorted: readonly number[], percent: number): number | undefi
   return sorted[Math.ceil((sorted.length * percent) / 100) - 1]
 }
 
-function eventOf(health: EndpointHealth, url: string, before: EndpointHealth): DomainEvent {
-  const { product, endpoint, state, since, reason, failures } = health
+function eventOf(
+  health: EndpointHealth,
+  url: string,
+  before: EndpointHealth,
+  now: number,
+  isQuiet: boolean,
+): DomainEvent {
+  const { product, endpoint, state, reason, failures } = health
   const isDown = state === 'down'
   return {
     id: `evt_${randomUUID()}`,
     type: isDown ? 'endpoint.down' : 'endpoint.up',
-    at: since,
+    at: now,
     product,
     // Nobody's but the seller's.
     buyer: '',
@@ -179,6 +195,7 @@ function eventOf(health: EndpointHealth, url: string, before: EndpointHealth): D
     data: {
       endpoint: { id: endpoint, url },
       ...(isDown ? { reason, failures } : { downSince: new Date(before.since).toISOString() }),
+      ...(isQuiet && { repeated: true }),
     },
   }
 }

@@ -3,6 +3,7 @@ import type { CatalogVersions } from '../products/catalog-versions.ts'
 import type { Endpoint } from '../products/endpoint.ts'
 import type { ProductCatalog } from '../products/product.ts'
 import { judgeProbe, type ProbeOutcome } from './endpoint-health.ts'
+import { CHANGES_JUDGED } from './flapping.ts'
 import type { HealthStore } from './health-store.ts'
 
 /** Asks an endpoint how it is. Never rejects, but when it is aborted. */
@@ -54,6 +55,7 @@ export async function probeEndpoints(deps: ProbeDeps, signal: AbortSignal): Prom
 
 interface Due {
   readonly product: string
+  readonly wasDown: boolean
   readonly endpoint: Endpoint & { readonly healthUrl: string }
 }
 
@@ -71,9 +73,10 @@ async function findDue({ health, catalog, clock }: ProbeDeps): Promise<Due[]> {
     for (const { endpoint } of known)
       if (!endpoints.some(({ id }) => id === endpoint)) await health.forget({ product, endpoint })
     for (const endpoint of endpoints) {
-      const last = known.find((one) => one.endpoint === endpoint.id)?.checkedAt
+      const { checkedAt: last, state } = known.find((one) => one.endpoint === endpoint.id) ?? {}
       // A clock that was put back makes it due, too.
-      if (last === undefined || last > now || now - last >= endpoint.everyMs) due.push({ product, endpoint })
+      if (last === undefined || last > now || now - last >= endpoint.everyMs)
+        due.push({ product, endpoint, wasDown: state === 'down' })
     }
   }
   return due
@@ -85,15 +88,16 @@ function isAsked(endpoint: Endpoint): endpoint is Endpoint & { readonly healthUr
 
 async function askOne(
   { health, probe, clock }: ProbeDeps,
-  { product, endpoint }: Due,
+  { product, endpoint, wasDown }: Due,
   signal: AbortSignal,
 ): Promise<boolean> {
   const outcome = await probe(endpoint, signal)
   if (signal.aborted) return false
   const now = clock.now()
-  await health.record({ product, endpoint: endpoint.id }, (before) =>
-    judgeProbe(product, endpoint, before, outcome, now),
-  )
+  const name = { product, endpoint: endpoint.id }
+  const isWell = outcome.kind === 'up' && !wasDown
+  const changes = isWell ? [] : await health.changes(name, CHANGES_JUDGED)
+  await health.record(name, (before) => judgeProbe(product, endpoint, before, outcome, now, changes))
   return true
 }
 

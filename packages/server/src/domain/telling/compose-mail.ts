@@ -158,7 +158,8 @@ export function composeSellerMails(
   const subject = SELLER_SUBJECTS[event.type]
   if (subject === undefined || to.length === 0) return []
   const title = product?.title ?? event.product
-  if (!isOfBuyer(event)) return [endpointMail(event, title, to, subject)]
+  // Of what comes again within an hour, a person has been told.
+  if (!isOfBuyer(event)) return event.data.repeated === true ? [] : [endpointMail(event, title, to, subject)]
   const view = subscriptionView(event)
   const facts = [
     ['Product', `${title} (${event.product})`],

@@ -164,6 +164,29 @@ export function healthStoreContract(name: string, open: OpenStores): void {
       expect((await health.hours({ product: 'demo', limit: 10 })).items).toHaveLength(1)
     })
 
+    it('forget old changes of each endpoint, gone ones too, and keep the others', async () => {
+      const names = ['api', 'api.eu', 'b', 'z~1']
+      const endpoints = names.map((id) => anEndpoint({ id, downAfter: 1 }))
+      const { probe, health } = await start(endpoints)
+      for (const endpoint of endpoints) {
+        await probe(NOW - 10 * HOUR, BAD, endpoint)
+        await probe(NOW - HOUR - 1, GOOD, endpoint)
+        await probe(NOW - HOUR, BAD, endpoint)
+      }
+      await health.forget({ product: 'demo', endpoint: 'b' })
+      // No more at once than asked for.
+      expect(await health.purge('demo', NOW - HOUR, 3)).toBe(3)
+      const left = async () => {
+        const all = await Promise.all(
+          names.map((endpoint) => health.changes({ product: 'demo', endpoint }, 10)),
+        )
+        return all.map((changes) => changes.map(({ at }) => at - NOW))
+      }
+      expect((await left()).flat()).toHaveLength(9)
+      while ((await health.purge('demo', NOW - HOUR, 3)) >= 3);
+      expect(await left()).toEqual(names.map(() => [-HOUR]))
+    })
+
     it('count each probe though several are written at once', async () => {
       const ledger = Symbol('ledger')
       const nodes = [await open(ledger), await open(ledger), await open(ledger)]

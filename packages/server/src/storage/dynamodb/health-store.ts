@@ -63,13 +63,36 @@ export function createDynamoHealthStore(table: Table): HealthStore {
       const to = `${healthHourPrefix}~`
       const from = healthHourKey(product, hourOf(before) - 1, '').sk
       const hours = await table.query({ pk, from, to, reverse: true, limit })
-      const changes = (await table.query({ pk, prefix: healthChangesPrefix }))
-        .filter((item) => int(item.at) < before)
-        .slice(0, limit)
+      const changes = await oldChanges(table, product, before, limit)
       await removeAll(table, [...hours, ...changes])
       return Math.max(hours.length, changes.length)
     },
   }
+}
+
+/** Of one endpoint after the other, gone ones too, from the oldest on: what is kept is not read. */
+async function oldChanges(
+  reader: Reader,
+  product: string,
+  before: number,
+  limit: number,
+): Promise<readonly Item[]> {
+  const pk = healthPartition(product)
+  const end = `${healthChangesPrefix}\uFFFF`
+  const found: Item[] = []
+  let from = healthChangesPrefix
+  while (found.length < limit) {
+    const [latest] = await reader.query({ pk, from, to: end, limit: 1 })
+    if (latest === undefined) break
+    const { endpoint } = toChange(latest)
+    const last = `${healthChangePrefix(endpoint)}\uFFFF`
+    // Sorted by how long ago they are, too.
+    const oldest = healthChangeKey(product, endpoint, before - 1).sk
+    const left = limit - found.length
+    found.push(...(await reader.query({ pk, from: oldest, to: last, reverse: true, limit: left })))
+    from = last
+  }
+  return found
 }
 
 async function removeAll(table: Table, keys: readonly Key[]): Promise<void> {
