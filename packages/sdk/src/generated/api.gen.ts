@@ -2427,7 +2427,7 @@ export interface Operations {
   listPlans(params: ListPlansParams, options?: CallOptions): Promise<ListPlansAnswer>
   /** Make a plan, or change it from now or a later time on.
    *
-   * All of it: what is left out gets its default. Each change is a version: what was included in an hour, or allowed in it, stays as it was. What the configuration declares is changed there. The same request again changes nothing. */
+   * All of it: what is left out gets its default. Each change is a version: what was included in an hour, or allowed in it, stays as it was. What the configuration declares is changed there. The same request again changes nothing. It also gives a retired plan to people again; a body that says `retired: true` is refused. */
   putPlan(params: PutPlanParams, body: PlanInput, options?: CallOptions): Promise<PlanVersion>
   /** A plan as it is now, or is going to be. */
   getPlan(params: GetPlanParams, options?: CallOptions): Promise<Plan>

@@ -184,7 +184,7 @@ export function productRoutes(
           operationId: 'putPlan',
           summary: 'Make a plan, or change it from now or a later time on',
           description:
-            'All of it: what is left out gets its default. Each change is a version: what was included in an hour, or allowed in it, stays as it was. What the configuration declares is changed there. The same request again changes nothing.',
+            'All of it: what is left out gets its default. Each change is a version: what was included in an hour, or allowed in it, stays as it was. What the configuration declares is changed there. The same request again changes nothing. It also gives a retired plan to people again; a body that says `retired: true` is refused.',
           tags: ['products'],
           params: planParams,
           body: ref(PlanInput),

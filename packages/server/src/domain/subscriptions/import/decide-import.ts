@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Plan } from '../../plans/plan.ts'
 import { choosablePlans } from '../../plans/plan-version.ts'
 import { AWS_RULES } from '../../usage/aws-rules.ts'
 import type { BuyerCase, CaseChanges } from '../buyer-case.ts'
@@ -209,7 +210,12 @@ function planOf({ product, subscriber }: Candidate): { plan: string | undefined;
   const { plan: named, entitlements } = subscriber
   if (product.plans.length === 0) return { plan: undefined, notes: [] }
   if (named !== undefined) {
-    const found = product.plans.find(({ id, grantedBy }) => id === named || grantedBy === named)
+    const isGrantedBy = ({ grantedBy }: Plan) => grantedBy === named
+    // Whoever is named to be on a retired plan is; what a contract grants is given to people now.
+    const found =
+      product.plans.find(({ id }) => id === named) ??
+      choosablePlans(product).findLast(isGrantedBy) ??
+      product.plans.findLast(isGrantedBy)
     if (found !== undefined) return { plan: found.id, notes: [] }
     const notes = [
       `is on plan ${JSON.stringify(named.slice(0, 60))}, which product ${product.id} does not have`,

@@ -416,6 +416,20 @@ describe('an import', () => {
     expect(await ledger.all()).toMatchObject([{ tenantId: 'acme', plan: 'pro' }])
   })
 
+  it('gives whoever a contract grants a plan the one that is given now, and a retired one to whom it names', async () => {
+    // Retired ones come first in a product.
+    const retired = { ...PLANS[0]!, id: 'pro-2025', isRetired: true }
+    const ledger = await aLedger([{ ...LICENSED, plans: [retired, ...PLANS] }])
+    const rows = ['professional_tier', 'pro-2025'].map((plan, index) => ({
+      licenseArn: licenseArn(`${index + 1}`),
+      customerAwsAccountId: `11112222333${index}`,
+      status: 'active',
+      plan,
+    }))
+    await ledger.run(subscribersOf(JSON.stringify(rows)))
+    expect((await ledger.all()).map(({ plan }) => plan)).toEqual(['pro', 'pro-2025'])
+  })
+
   it('sets aside a row whose names contradict each other', async () => {
     const ledger = await aLedger()
     const { problems } = await ledger.run(
