@@ -36,8 +36,24 @@ describe('the plan that a contract grants', () => {
     expect(grantedPlan({ plans: both }, granted('pro'), undefined)).toBe('pro-2027')
   })
 
+  it('stays the retired one where nothing took its place, until AWS grants something else', () => {
+    const ladder = [
+      aPlan('pro', 'pro', { isRetired: true }),
+      aPlan('team', 'seats'),
+      aPlan('enterprise', 'enterprise'),
+    ]
+    const asked = (held: string, now: readonly string[], before: readonly string[]) =>
+      grantedPlan({ plans: ladder }, granted(...now), held, granted(...before))
+    expect(asked('pro', ['seats', 'pro'], ['seats', 'pro'])).toBe('pro')
+    expect(asked('pro', ['seats', 'pro'], [])).toBe('pro')
+    expect(asked('team', ['seats', 'pro'], ['seats'])).toBe('team')
+    expect(asked('pro', ['seats', 'pro', 'enterprise'], ['seats', 'pro'])).toBe('enterprise')
+    expect(asked('pro', ['seats'], ['seats', 'pro'])).toBe('team')
+  })
+
   it('follows the contract to another entitlement, and ends with the one that granted it', () => {
-    expect(grantedPlan({ plans }, granted('pro', 'enterprise'), 'pro')).toBe('enterprise')
+    expect(grantedPlan({ plans }, granted('pro', 'enterprise'), 'pro', granted('pro'))).toBe('enterprise')
+    expect(grantedPlan({ plans }, granted('pro', 'enterprise'), 'pro-2027')).toBe('enterprise')
     expect(grantedPlan({ plans }, granted('enterprise'), 'pro')).toBe('enterprise')
     expect(grantedPlan({ plans }, granted('seats'), 'pro')).toBeUndefined()
   })

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { Plan } from '../plans/plan.ts'
+import { choosablePlans } from '../plans/plan-version.ts'
 import type { Product } from '../products/product.ts'
 import { applyPatch } from '../subscriptions/case-draft.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
@@ -93,7 +95,7 @@ function takeGranted(
   const from = isFirst ? 0 : Math.min(askedAt, Math.max(occurredAt ?? askedAt, before.readAt ?? 0))
   const periods = changedUnits(before.entitlements, reading.entitlements, from)
   const isChanged = contentOf(before.entitlements) !== contentOf(reading.entitlements)
-  const patch = patchOf(subscription, product, reading.entitlements)
+  const patch = patchOf(subscription, product, reading.entitlements, before.entitlements)
   const after = applyPatch(subscription, patch)
   const tell: DomainEvent[] = []
   if (isChanged)
@@ -143,8 +145,9 @@ function patchOf(
   { plan, agreementId, termEnd }: Subscription,
   product: Product,
   entitlements: readonly Entitlement[],
+  before: readonly Entitlement[],
 ): NonNullable<ReadingChanges['patch']> {
-  const granted = grantedPlan(product, entitlements, plan)
+  const granted = grantedPlan(product, entitlements, plan, before)
   const wasGranted = product.plans.find(({ id }) => id === plan)?.grantedBy !== undefined
   const expiry = lastExpiry(entitlements)
   return {
@@ -158,21 +161,26 @@ function patchOf(
 
 /**
  * The last plan of the list that a contract grants. Whoever has a plan keeps it beside another one that the same entitlement
- * grants: AWS says nothing of which of the two it is, and a plan that was retired or was added since moves nobody.
+ * grants: AWS says nothing of which of the two it is. A retired one has no place in the list any more: it is kept until AWS
+ * grants something that it did not grant before. So what the seller retires or adds moves nobody.
  *
  * @param held - the plan until now
+ * @param before - what AWS granted until now
  */
 export function grantedPlan(
-  { plans }: Pick<Product, 'plans'>,
+  product: Pick<Product, 'plans'>,
   entitlements: readonly Entitlement[],
   held: string | undefined,
+  before: readonly Entitlement[] = [],
 ): string | undefined {
-  const last = plans.findLast(
-    ({ id, grantedBy, isRetired }) =>
-      grantedBy !== undefined && isEntitledTo(entitlements, grantedBy) && (!isRetired || id === held),
-  )
-  const isKept = last !== undefined && plans.find(({ id }) => id === held)?.grantedBy === last.grantedBy
-  return isKept ? held : last?.id
+  const isGranted = ({ grantedBy }: Plan) => grantedBy !== undefined && isEntitledTo(entitlements, grantedBy)
+  const isNew = ({ grantedBy }: Plan) => before.length > 0 && !isEntitledTo(before, grantedBy!)
+  const granted = choosablePlans(product).filter(isGranted)
+  const last = granted.at(-1)
+  const kept = product.plans.find((plan) => plan.id === held && isGranted(plan))
+  if (kept === undefined) return last?.id
+  if (last === undefined || last.grantedBy === kept.grantedBy) return kept.id
+  return kept.isRetired ? (granted.findLast(isNew)?.id ?? kept.id) : last.id
 }
 
 /** The same whatever order AWS lists them in. */
