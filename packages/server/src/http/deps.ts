@@ -35,7 +35,7 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, string>>
 }
 
-/** All that the HTTP door needs: use cases and ports, picked by `compose.ts`. */
+/** All that the HTTP door needs: use cases and ports, picked by `compose/`. */
 export interface HttpDeps {
   readonly ingest: IngestUsage
   readonly usage: UsageStore
