@@ -1,6 +1,6 @@
 /**
  * Imports point inward: domain knows only itself and pure node modules, adapters and doors know the domain
- * and never one another, and only compose.ts and its parts in compose/ see all. `scripts/lint-imports.test.ts` shows that this bites.
+ * and never one another, and only compose.ts and its parts in compose/ see all. `scripts/lint-imports.int.test.ts` shows that this bites.
  */
 const SERVER = '^packages/server/src'
 const ADAPTERS = ['storage', 'marketplace', 'sinks', 'challenges']

@@ -11,6 +11,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Nothing of one file is left for the next: modules are loaded once, not for each of them.
+          isolate: false,
           include: ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/node_modules/**'],
           // None takes a second, but a machine that does much else at once is slow.
@@ -20,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['packages/*/src/**/*.int.test.ts'],
+          include: ['packages/*/src/**/*.int.test.ts', 'scripts/**/*.int.test.ts'],
           globalSetup: ['e2e/dynamodb-local.setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
