@@ -1,8 +1,7 @@
 import type { DynamoStoreConfig } from '../config/store.ts'
 import type { Config } from '../config.ts'
 import type { Clock } from '../domain/clock.ts'
-import type { EntitlementStore } from '../domain/entitlements/entitlement-store.ts'
-import { createRecentEpochs, noticing } from '../domain/entitlements/recent-epochs.ts'
+import { createRecentEpochs, noticing, type RecentEpochs } from '../domain/entitlements/recent-epochs.ts'
 import { checkNames, createLiveCatalog, type LiveCatalog } from '../domain/products/live-catalog.ts'
 import type { Stores } from '../domain/stores.ts'
 import { adoptAgreements } from '../domain/subscriptions/look-after.ts'
@@ -21,7 +20,7 @@ export interface Ledger extends Omit<Stores, 'claimLedger' | 'guardLedger'> {
   readonly sinks: readonly SinkSpec[]
   readonly guard: LedgerGuard
   /** As `entitlements.epochs`, but what another node changes is seen a little later. */
-  readonly recentEpochs: EntitlementStore['epochs']
+  readonly recentEpochs: RecentEpochs['epochs']
   /** Looks every few seconds for products and plans that were changed elsewhere, until the ledger is closed. */
   watchCatalog(onError: (error: unknown) => void): void
 }

@@ -1,5 +1,7 @@
 import { DomainError } from '../error.ts'
+import { keepOn } from '../kept-on.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
+import { type Prompt, whenKnown } from '../prompt.ts'
 import { paysThroughAws } from '../subscriptions/payment-way.ts'
 import {
   isLive,
@@ -17,6 +19,7 @@ import {
 } from './decide-access.ts'
 import type { EntitlementReading } from './entitlement.ts'
 import type { EntitlementStore } from './entitlement-store.ts'
+import type { Epochs } from './recent-epochs.ts'
 
 /** Renewals followed from one agreement to the next: a chain is one agreement a year. */
 const SUCCESSORS_MAX = 100
@@ -55,23 +58,28 @@ export type CheckAccess = (
     readonly reference: SubscriptionReference
     readonly product?: string | undefined
   },
-) => Promise<AccessAnswer>
+) => Prompt<AccessAnswer>
 
-export function createCheckAccess(deps: {
+interface AccessDeps {
   readonly subscriptions: Pick<SubscriptionStore, 'findMatching' | 'get'>
-  readonly entitlements: Pick<EntitlementStore, 'findServing' | 'epochs'>
+  readonly entitlements: Pick<EntitlementStore, 'findServing'> & { readonly epochs: () => Prompt<Epochs> }
   readonly catalog: ProductCatalog
-}): CheckAccess {
+}
+
+export function createCheckAccess(deps: AccessDeps): CheckAccess {
   const memory = createMemory(deps)
-  return async ({ reference, product, feature, dimension }) => {
-    const subjects = await memory.find(product, reference)
-    if (subjects.length === 0) throw new DomainError('buyer.not_found', 'no such buyer here')
-    const all = subjects.map(
-      (subject): Access => ({ subject, refusal: refusalOf(subject, { feature, dimension }) }),
-    )
-    if (all.length > 1 && !isOneAnswer(all, reference)) throw ambiguous(all)
-    return { access: best(all), all }
-  }
+  return (question) =>
+    whenKnown(memory.find(question.product, question.reference), (subjects) => answerOf(subjects, question))
+}
+
+function answerOf(
+  subjects: readonly FoundSubject[],
+  { reference, ...question }: AccessQuestion & { readonly reference: SubscriptionReference },
+): AccessAnswer {
+  if (subjects.length === 0) throw new DomainError('buyer.not_found', 'no such buyer here')
+  const all = subjects.map((subject): Access => ({ subject, refusal: refusalOf(subject, question) }))
+  if (all.length > 1 && !isOneAnswer(all, reference)) throw ambiguous(all)
+  return { access: best(all), all }
 }
 
 /** Several are answered as one where they are asked for as one buyer, or where they agree. */
@@ -127,55 +135,63 @@ function best(all: readonly Access[]): Access {
 }
 
 interface Found {
+  /** All that was known then: as soon as anything changes, it is another map. */
+  readonly among: ReadonlyMap<string, readonly FoundSubject[]>
   /** The one that was asked for. */
   readonly product: string | undefined
   readonly subjects: readonly FoundSubject[]
 }
 
 /** Who is meant, and what AWS granted them, kept until any subscription changes or AWS says something new. */
-function createMemory(deps: {
-  readonly subscriptions: Pick<SubscriptionStore, 'findMatching' | 'get'>
-  readonly entitlements: Pick<EntitlementStore, 'findServing' | 'epochs'>
-  readonly catalog: ProductCatalog
-}) {
+function createMemory(deps: AccessDeps) {
   let known = { subscriptions: -1, readings: -1 }
   /** Another list as soon as any product or plan is another. */
   let products: readonly Product[] | undefined
   let subjects = new Map<string, readonly FoundSubject[]>()
-  /** By the very object that asks, where it is kept from one question to the next: no name has to be made of it. */
-  let byReference = new WeakMap<SubscriptionReference, Found>()
+  /** On the very object that asks, where that is kept from one question to the next: no name has to be made of it. */
+  const FOUND = Symbol('found by it')
+
+  function keepWhatIsOf(epochs: Epochs): void {
+    const sold = deps.catalog.list()
+    if (
+      epochs.subscriptions === known.subscriptions &&
+      epochs.readings === known.readings &&
+      sold === products
+    )
+      return
+    known = epochs
+    products = sold
+    subjects = new Map()
+  }
+
+  async function read(
+    name: string,
+    product: string | undefined,
+    reference: SubscriptionReference,
+  ): Promise<readonly FoundSubject[]> {
+    // Read later than the epochs it is kept under: it is newer than they say, and read again when they move.
+    const kept = subjects
+    const fresh = await findSubjects(deps, product, reference)
+    if (kept.size >= KNOWN_MAX) kept.clear()
+    kept.set(name, fresh)
+    return fresh
+  }
+
   return {
-    async find(
+    find: (
       product: string | undefined,
-      reference: SubscriptionReference,
-    ): Promise<readonly FoundSubject[]> {
-      const epochs = await deps.entitlements.epochs()
-      const sold = deps.catalog.list()
-      if (
-        epochs.subscriptions !== known.subscriptions ||
-        epochs.readings !== known.readings ||
-        sold !== products
-      ) {
-        known = epochs
-        products = sold
-        subjects = new Map()
-        byReference = new WeakMap()
-      }
-      const asked = byReference.get(reference)
-      if (asked !== undefined && asked.product === product) return asked.subjects
-      const name = nameOf(product, reference)
-      const found = subjects.get(name)
-      if (found !== undefined) {
-        byReference.set(reference, { product, subjects: found })
+      reference: SubscriptionReference & { readonly [FOUND]?: Found },
+    ): Prompt<readonly FoundSubject[]> =>
+      whenKnown(deps.entitlements.epochs(), (epochs) => {
+        keepWhatIsOf(epochs)
+        const asked = reference[FOUND]
+        if (asked?.among === subjects && asked.product === product) return asked.subjects
+        const name = nameOf(product, reference)
+        const found = subjects.get(name)
+        if (found === undefined) return read(name, product, reference)
+        keepOn(reference, FOUND, { among: subjects, product, subjects: found })
         return found
-      }
-      // Read later than the epochs it is kept under: it is newer than they say, and read again when they move.
-      const kept = subjects
-      const fresh = await findSubjects(deps, product, reference)
-      if (kept.size >= KNOWN_MAX) kept.clear()
-      kept.set(name, fresh)
-      return fresh
-    },
+      }),
   }
 }
 

@@ -1,12 +1,15 @@
 import type { Clock } from '../clock.ts'
+import type { Prompt } from '../prompt.ts'
 import type { EntitlementStore } from './entitlement-store.ts'
+
+export type Epochs = Awaited<ReturnType<EntitlementStore['epochs']>>
 
 /** How long what changed on another node may not be seen here, ms. */
 export const EPOCHS_MS = 500
 
 /** Looks for changes of subscriptions once in a while, for what is asked at every request of a product. */
 export interface RecentEpochs {
-  readonly epochs: EntitlementStore['epochs']
+  readonly epochs: () => Prompt<Epochs>
   /** Something was changed on this node: from here on that holds here. */
   forget(): void
 }
@@ -15,7 +18,7 @@ export function createRecentEpochs(deps: {
   readonly entitlements: Pick<EntitlementStore, 'epochs'>
   readonly clock: Pick<Clock, 'now'>
 }): RecentEpochs {
-  let known: ReturnType<EntitlementStore['epochs']> | undefined
+  let known: Prompt<Epochs> | undefined
   let lookedAt = 0
   const forget = () => {
     known = undefined
@@ -28,9 +31,14 @@ export function createRecentEpochs(deps: {
       const look = deps.entitlements.epochs()
       known = look
       lookedAt = now
-      look.catch(() => {
-        if (known === look) forget()
-      })
+      look.then(
+        (epochs) => {
+          if (known === look) known = epochs
+        },
+        () => {
+          if (known === look) forget()
+        },
+      )
       return look
     },
     forget,

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { type Prompt, whenKnown } from '../prompt.ts'
 import { API_SECRET, type ApiKey, type ApiKeyStore, type KeyUse, stateOf } from './api-key.ts'
 import { hashSecret } from './key-secret.ts'
 
@@ -23,16 +24,18 @@ export type ApiKeyVerdict =
 export const KEY_CHECK_RESULTS = ['valid', 'malformed', 'unknown', 'revoked', 'expired', 'scope'] as const
 export type KeyCheckResult = (typeof KEY_CHECK_RESULTS)[number]
 
+interface Asked {
+  readonly product?: string | undefined
+  readonly scope?: string | undefined
+}
+
 /** Tells whose an API key is: what stands before every request of a product. */
 export interface ApiKeyVerifier {
   /**
    * @param asked.product - another product's key is unknown
    * @param asked.scope - the key must have it
    */
-  verify(
-    secret: string,
-    asked?: { readonly product?: string | undefined; readonly scope?: string | undefined },
-  ): Promise<ApiKeyVerdict>
+  verify(secret: string, asked?: Asked): Prompt<ApiKeyVerdict>
   /** A key was made or changed on this node: from here on that holds here. */
   forget(hash: string): void
   /** Checks since the start. */
@@ -97,27 +100,30 @@ export function createApiKeyVerifier(deps: {
     if (uses.size < KEY_USES_MAX || uses.has(id)) uses.set(id, at)
   }
 
+  function judge(key: ApiKey | undefined, asked: Asked, askedAt: number): ApiKeyVerdict {
+    if (key === undefined || (asked.product !== undefined && key.product !== asked.product))
+      return refuse('key_unknown')
+    const state = stateOf(key, clock.now())
+    if (state === 'revoked') return refuse('key_revoked', key)
+    if (state === 'expired') return refuse('key_expired', key)
+    if (asked.scope !== undefined && !key.scopes.includes(asked.scope)) return refuse('key_scope', key)
+    counts.valid++
+    noteUse(key.id, askedAt)
+    return { refusal: undefined, key }
+  }
+
   return {
-    async verify(secret, asked = {}) {
+    verify(secret, asked = {}) {
       const now = clock.now()
       const hash = secret.length > SECRET_LENGTH_MAX ? '' : hashSecret(secret)
-      let key = known.get(hash, now)
-      if (key === undefined) {
-        if (!API_SECRET.fits(secret)) {
-          counts.malformed++
-          return { refusal: 'key_unknown', key: undefined }
-        }
-        key = unknown.get(hash, now) ? undefined : await lookUp(hash)
+      const key = known.get(hash, now)
+      if (key !== undefined) return judge(key, asked, now)
+      if (!API_SECRET.fits(secret)) {
+        counts.malformed++
+        return { refusal: 'key_unknown', key: undefined }
       }
-      if (key === undefined || (asked.product !== undefined && key.product !== asked.product))
-        return refuse('key_unknown')
-      const state = stateOf(key, clock.now())
-      if (state === 'revoked') return refuse('key_revoked', key)
-      if (state === 'expired') return refuse('key_expired', key)
-      if (asked.scope !== undefined && !key.scopes.includes(asked.scope)) return refuse('key_scope', key)
-      counts.valid++
-      noteUse(key.id, now)
-      return { refusal: undefined, key }
+      const found = unknown.get(hash, now) ? undefined : lookUp(hash)
+      return whenKnown(found, (key) => judge(key, asked, now))
     },
     forget(hash) {
       known.delete(hash)

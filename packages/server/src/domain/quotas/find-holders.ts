@@ -1,12 +1,14 @@
 import type { Clock } from '../clock.ts'
-import type { CheckAccess, FoundSubject } from '../entitlements/check-access.ts'
+import type { AccessAnswer, CheckAccess, FoundSubject } from '../entitlements/check-access.ts'
 import { type AccessRefusal, canBeBilled, planOf } from '../entitlements/decide-access.ts'
 import { isGranted } from '../entitlements/entitlement.ts'
 import { DomainError } from '../error.ts'
+import { keepOn } from '../kept-on.ts'
 import type { ApiKey } from '../keys/api-key.ts'
 import type { ApiKeyRefusal, ApiKeyVerifier } from '../keys/verify-api-key.ts'
 import type { Plan } from '../plans/plan.ts'
 import type { Product, ProductCatalog } from '../products/product.ts'
+import { type Prompt, whenKnown } from '../prompt.ts'
 import type { SubscriptionReference } from '../subscriptions/subscription.ts'
 import type { AskedChallenge, FindVisitor } from '../visitors/find-visitor.ts'
 import type { VisitorClaim } from '../visitors/identify-visitor.ts'
@@ -59,7 +61,7 @@ export interface FoundHolders {
 export type VerifyKey = ApiKeyVerifier['verify']
 
 /** @param mode - default: nothing is counted, and no visitor is made */
-export type FindHolders = (who: WhoAsks & AskedUse, mode?: 'consume' | 'look') => Promise<FoundHolders>
+export type FindHolders = (who: WhoAsks & AskedUse, mode?: 'consume' | 'look') => Prompt<FoundHolders>
 
 export function createFindHolders(deps: {
   readonly checkAccess: CheckAccess
@@ -68,13 +70,15 @@ export function createFindHolders(deps: {
   readonly catalog: ProductCatalog
   readonly clock: Pick<Clock, 'now'>
 }): FindHolders {
-  return async (who, mode = 'look') => {
+  return (who, mode = 'look') => {
     const { key: secret, reference, visitor, product, scope, feature } = who
     if (visitor !== undefined) return byVisit(visitor, product, who, mode)
     if (secret === undefined) return byAccess(reference ?? {}, product, feature, undefined)
-    const { key, refusal } = await deps.verifyKey(secret, { product, scope })
-    if (refusal !== undefined) return { holders: [], refused: { reason: refusal, holder: undefined }, key }
-    return byAccess(boundTo(key), key.product, feature, key)
+    return whenKnown(deps.verifyKey(secret, { product, scope }), ({ key, refusal }) =>
+      refusal === undefined
+        ? byAccess(boundTo(key), key.product, feature, key)
+        : { holders: [], refused: { reason: refusal, holder: undefined }, key },
+    )
   }
 
   async function byVisit(
@@ -123,13 +127,16 @@ export function createFindHolders(deps: {
     }
   }
 
-  async function byAccess(
+  function byAccess(
     reference: SubscriptionReference,
     product: string | undefined,
     feature: string | undefined,
     key: FoundHolders['key'],
-  ): Promise<FoundHolders> {
-    const { access, all } = await deps.checkAccess({ reference, product, feature })
+  ): Prompt<FoundHolders> {
+    return whenKnown(deps.checkAccess({ reference, product, feature }), (answer) => holdersOf(answer, key))
+  }
+
+  function holdersOf({ access, all }: AccessAnswer, key: FoundHolders['key']): FoundHolders {
     const first = holderOf(access.subject)
     if (access.refusal !== undefined)
       return { holders: [], refused: { reason: access.refusal, holder: first }, key }
@@ -163,17 +170,15 @@ function chanceOf(
   return hasRoom(limits, unused, wanted) ? 'some' : 'too_much'
 }
 
-const bounds = new WeakMap<ApiKey, SubscriptionReference>()
+const BOUND = Symbol('bound to')
 
 /** What a key opens. The same object for as long as the key is: it is looked up by it. */
-function boundTo(key: ApiKey): SubscriptionReference {
-  let bound = bounds.get(key)
-  if (bound === undefined) {
-    const { buyer, subscription } = key
-    bound = subscription === undefined ? { buyerId: buyer } : { subscriptionId: subscription }
-    bounds.set(key, bound)
-  }
-  return bound
+function boundTo(key: ApiKey & { readonly [BOUND]?: SubscriptionReference }): SubscriptionReference {
+  const { buyer, subscription } = key
+  return (
+    key[BOUND] ??
+    keepOn(key, BOUND, subscription === undefined ? { buyerId: buyer } : { subscriptionId: subscription })
+  )
 }
 
 /** Zero and an empty text are "no" as well. */
@@ -181,32 +186,31 @@ function hasFeature({ features }: Plan, feature: string): boolean {
   return Object.hasOwn(features, feature) && Boolean(features[feature])
 }
 
-const holders = new WeakMap<FoundSubject, Holder>()
+const HOLDER = Symbol('holder')
 
 /** The same object for as long as nothing changes. */
-export function holderOf(subject: FoundSubject): Holder {
-  let holder = holders.get(subject)
-  if (holder === undefined) {
-    const { subscription, product, reading } = subject
-    if (product === undefined)
-      throw new DomainError('product.not_found', `product ${subscription.product} is not configured any more`)
-    const plan = planOf(subject)
-    const start = subscription.grantedAt ?? subscription.accessStart
-    holder = {
-      id: subscription.id,
-      product,
-      plan,
-      // Not the start of access: AWS may date that back when it tells it late, and a month that is counted must not move.
-      anchor: start,
-      trialEndsAt: plan?.trial && start + plan.trial.days * DAY_MS,
-      subscription,
-      canBeBilled: canBeBilled(product, subscription),
-      granted: new Set(
-        reading?.entitlements.filter(({ value }) => isGranted(value)).map(({ dimension }) => dimension),
-      ),
-      paysThroughAws: subject.paysThroughAws,
-    }
-    holders.set(subject, holder)
+export function holderOf(subject: FoundSubject & { readonly [HOLDER]?: Holder }): Holder {
+  return subject[HOLDER] ?? keepOn(subject, HOLDER, toHolder(subject))
+}
+
+function toHolder(subject: FoundSubject): Holder {
+  const { subscription, product, reading, paysThroughAws } = subject
+  if (product === undefined)
+    throw new DomainError('product.not_found', `product ${subscription.product} is not configured any more`)
+  const plan = planOf(subject)
+  const start = subscription.grantedAt ?? subscription.accessStart
+  return {
+    id: subscription.id,
+    product,
+    plan,
+    // Not the start of access: AWS may date that back when it tells it late, and a month that is counted must not move.
+    anchor: start,
+    trialEndsAt: plan?.trial && start + plan.trial.days * DAY_MS,
+    subscription,
+    canBeBilled: canBeBilled(product, subscription),
+    granted: new Set(
+      reading?.entitlements.filter(({ value }) => isGranted(value)).map(({ dimension }) => dimension),
+    ),
+    paysThroughAws,
   }
-  return holder
 }

@@ -1,4 +1,5 @@
 import { DomainError } from '../error.ts'
+import { keepOn } from '../kept-on.ts'
 import { COUNTER_MAX, type CountedLimit, type Counter, type CounterKey, EMPTY_COUNTER } from './quota.ts'
 import type { QuotaStore } from './quota-store.ts'
 
@@ -69,14 +70,18 @@ interface Asked {
 export function createLeases(quotas: Pick<QuotaStore, 'exchange'>): Leases {
   const slices = new Map<string, Slice>()
   /** Limits stay the same object from one question to the next: no names have to be made of them. */
-  const known = new WeakMap<readonly CountedLimit[], Asked>()
+  const OWN = Symbol('slices of this node')
 
-  function slicesOf(holder: string, dimension: string, limits: readonly CountedLimit[]): readonly Slice[] {
-    const asked = known.get(limits)
+  function slicesOf(
+    holder: string,
+    dimension: string,
+    limits: readonly CountedLimit[] & { readonly [OWN]?: Asked },
+  ): readonly Slice[] {
+    const asked = limits[OWN]
     if (asked?.holder === holder && asked.dimension === dimension && asked.slices.every(isKept))
       return asked.slices
     const found = limits.map((limit) => sliceOf(holder, dimension, limit))
-    known.set(limits, { holder, dimension, slices: found })
+    keepOn(limits, OWN, { holder, dimension, slices: found })
     return found
   }
 

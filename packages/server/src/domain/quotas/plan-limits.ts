@@ -1,4 +1,5 @@
 import { DomainError } from '../error.ts'
+import { keepOn } from '../kept-on.ts'
 import { findDimension, type Product } from '../products/product.ts'
 import { parseQuantity } from '../usage/quantity.ts'
 import type { CountedLimit, Counter, PlanLimit } from './quota.ts'
@@ -89,24 +90,20 @@ interface Kept {
 }
 
 /** Windows stay the same for a minute at least: they are worked out once. */
-const counted = new WeakMap<object, Map<string, Kept>>()
+const COUNTED = Symbol('limits by dimension')
 
 /** The same object for the same holder for as long as none of its windows ends: it is looked up by it. */
 export function limitsOf(
-  holder: LimitedHolder & Pick<Holder, 'anchor'>,
+  holder: LimitedHolder & Pick<Holder, 'anchor'> & { readonly [COUNTED]?: Map<string, Kept> },
   dimension: CountedDimension,
   now: number,
 ): readonly CountedLimit[] | undefined {
-  let byDimension = counted.get(holder)
-  const kept = byDimension?.get(dimension.key)
+  const kept = holder[COUNTED]?.get(dimension.key)
   if (kept !== undefined && now >= kept.from && now < kept.until) return kept.limits
   const ofPlan = planLimits(holder, dimension)
   if (ofPlan === undefined) return undefined
   const limits = limitsAt(ofPlan, now, holder.anchor)
-  if (byDimension === undefined) {
-    byDimension = new Map()
-    counted.set(holder, byDimension)
-  }
+  const byDimension = holder[COUNTED] ?? keepOn(holder, COUNTED, new Map<string, Kept>())
   byDimension.set(dimension.key, {
     limits,
     // A time before the start of a first month is in it as well: nothing is kept for it.

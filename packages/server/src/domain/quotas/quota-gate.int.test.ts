@@ -283,11 +283,11 @@ async function play(turns: readonly Turn[]): Promise<{ lets: number; refusals: n
       quantity,
       id: one.id,
     }
-    const asked: Promise<QuotaAnswer & Partial<ReserveAnswer>> =
+    const ask = async (): Promise<QuotaAnswer & Partial<ReserveAnswer>> =>
       one.kind === 'validate'
         ? gate.validate({ ...question, mode: 'consume' })
         : gate.reserve({ ...question, forMs: one.share * 60_000 })
-    const answer = await unless(['quota.id_conflict'], asked)
+    const answer = await unless(['quota.id_conflict'], ask())
     if (answer?.allowed === false) refusals++
     if (answer?.allowed !== true || answer.isRepeat) return undefined
     const { reservation } = answer

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { CheckAccess } from '../entitlements/check-access.ts'
 import type { ProductCatalog } from '../products/product.ts'
+import { whenKnown } from '../prompt.ts'
 import type { OutboxStore } from '../telling/outbox-store.ts'
 import type { IngestUsage } from '../usage/ingest-usage.ts'
 import type { UsageStore } from '../usage/usage-store.ts'
@@ -43,11 +44,10 @@ export function createQuotaGate(deps: {
   const validate = createValidateQuota(parts)
   const reservations = createReserveQuota(parts)
   return {
-    async validate(question) {
-      const answer = await validate(question)
-      if (question.mode === 'consume') await thresholds.look(answer)
-      return answer
-    },
+    validate: (question) =>
+      whenKnown(validate(question), (answer) =>
+        question.mode === 'look' ? answer : whenKnown(thresholds.look(answer), () => answer),
+      ),
     describe: createDescribeQuota(parts),
     ...reservations,
     async reserve(question) {

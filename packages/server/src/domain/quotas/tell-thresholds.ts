@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
+import type { Prompt } from '../prompt.ts'
 import { type DomainEvent, eventView } from '../telling/domain-event.ts'
 import type { OutboxStore } from '../telling/outbox-store.ts'
 import type { Leases } from './leases.ts'
@@ -21,7 +22,7 @@ const TOLD_MAX = 100_000
  * limit. What is only reserved may be let go of: it is told when it is settled. It follows from what is counted, so what a crash kept from being told is told at the next use.
  */
 export interface ThresholdTeller {
-  look(answer: Told): Promise<void>
+  look(answer: Told): Prompt<void>
   /** What was only reserved until now is used. */
   lookAtSettled(settled: Settled): Promise<void>
 }
@@ -38,10 +39,17 @@ export function createThresholdTeller(deps: {
   /** Ids of what this node has told, or seen told. */
   const told = new Set<string>()
 
-  async function look(answer: Told): Promise<void> {
+  function look(answer: Told): Prompt<void> {
+    const events: DomainEvent[] = []
     for (const limit of answer.limits) {
       const event = eventOf(answer, limit, deps.clock.now())
-      if (event === undefined || told.has(event.id)) continue
+      if (event !== undefined && !told.has(event.id)) events.push(event)
+    }
+    return events.length === 0 ? undefined : tell(events)
+  }
+
+  async function tell(events: readonly DomainEvent[]): Promise<void> {
+    for (const event of events) {
       if (told.size >= TOLD_MAX) told.clear()
       told.add(event.id)
       try {

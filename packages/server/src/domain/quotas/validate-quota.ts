@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../error.ts'
+import { type Prompt, whenKnown } from '../prompt.ts'
 import { eventKey, type IngestUsage } from '../usage/ingest-usage.ts'
 import type { UsageStore } from '../usage/usage-store.ts'
 import { isUnseen } from '../visitors/visitor-holder.ts'
@@ -29,7 +30,7 @@ export interface QuotaQuestion extends WhoAsks {
  *
  * @throws {DomainError} `request.invalid`; `quota.id_conflict`; as `CheckAccess`; `ledger.busy`
  */
-export type ValidateQuota = (question: QuotaQuestion) => Promise<QuotaAnswer>
+export type ValidateQuota = (question: QuotaQuestion) => Prompt<QuotaAnswer>
 
 export interface QuotaDeps {
   readonly findHolders: FindHolders
@@ -62,46 +63,56 @@ interface Use {
 
 export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
   const recent = createRecentUses()
-  return async (question) => {
+  return (question) => {
     const now = deps.clock.now()
-    const found = await deps.findHolders(question, question.mode)
-    const [first] = found.holders
-    if (first === undefined) return refusedAnswer(question, found)
+    return whenKnown(deps.findHolders(question, question.mode), (found) => {
+      const [first] = found.holders
+      if (first === undefined) return refusedAnswer(question, found)
+      return found.holders.length === 1 ? ask(first, found, question, now) : askEach(found, question, now)
+    })
+  }
+
+  /** What the first has no room for, another of the buyer's subscriptions may have. */
+  async function askEach(found: FoundHolders, question: QuotaQuestion, now: number): Promise<QuotaAnswer> {
     let answer: QuotaAnswer | undefined
-    for (const holder of await inOrder(found.holders, question)) {
-      const dimension = countedDimension(holder.product, question.dimension)
-      const quantity = quantityOf(question, dimension)
-      const decision = await decide(holder, dimension, quantity, question, now)
-      const own = toAnswer(found, holder, dimension, quantity, decision)
+    const inOrder = await knownFirst(deps, found.holders, question, (holder, dimension) =>
+      recent.has(nameOf(holder.id, dimension, question.id!)),
+    )
+    for (const holder of inOrder) {
+      const own = await ask(holder, found, question, now)
       if (own.allowed) return own
       answer ??= own
     }
     return answer!
   }
 
-  /** A wait less where there is nothing to put in order. */
-  function inOrder(holders: readonly Holder[], question: QuotaQuestion) {
-    if (holders.length === 1) return holders
-    return knownFirst(deps, holders, question, (holder, dimension) =>
-      recent.has(nameOf(holder.id, dimension, question.id!)),
+  function ask(
+    holder: Holder,
+    found: FoundHolders,
+    question: QuotaQuestion,
+    now: number,
+  ): Prompt<QuotaAnswer> {
+    const dimension = countedDimension(holder.product, question.dimension)
+    const quantity = quantityOf(question, dimension)
+    return whenKnown(decide(holder, dimension, quantity, question, now), (decision) =>
+      toAnswer(found, holder, dimension, quantity, decision),
     )
   }
 
-  async function decide(
+  function decide(
     holder: Holder,
     dimension: CountedDimension,
     quantity: number,
     question: Pick<QuotaQuestion, 'id' | 'mode'>,
     now: number,
-  ): Promise<Decision> {
+  ): Prompt<Decision> {
     const limits = limitsOf(holder, dimension, now)
     if (limits === undefined) return { reason: 'not_entitled', limits: [], counters: [] }
-    if (holder.trialEndsAt !== undefined && now >= holder.trialEndsAt)
-      return { reason: 'trial_ended', limits, counters: await look(holder, dimension, limits) }
-    if (question.mode === 'look' || isUnseen(holder)) {
-      const counters = await look(holder, dimension, limits)
-      return { reason: hasRoom(limits, counters, quantity) ? undefined : 'quota_exceeded', limits, counters }
-    }
+    const looked = (reasonOf: (counters: readonly Counter[]) => QuotaRefusal | undefined) =>
+      look(holder, dimension, limits).then((counters) => ({ reason: reasonOf(counters), limits, counters }))
+    if (holder.trialEndsAt !== undefined && now >= holder.trialEndsAt) return looked(() => 'trial_ended')
+    if (question.mode === 'look' || isUnseen(holder))
+      return looked((counters) => (hasRoom(limits, counters, quantity) ? undefined : 'quota_exceeded'))
     const use: Use = { holder, dimension, limits, quantity, id: question.id, now }
     if (dimension.isMetered && holder.subscription !== undefined) return meter(use)
     return isLeased(limits, dimension) ? lease(use) : admit(use)
@@ -159,14 +170,14 @@ export function createValidateQuota(deps: QuotaDeps): ValidateQuota {
   }
 
   /** Many uses of a large limit: counted in memory, by a slice of it. An id is known again by this node only. */
-  async function lease({ holder, dimension, limits, quantity, id, now }: Use): Promise<Decision> {
+  function lease({ holder, dimension, limits, quantity, id, now }: Use): Prompt<Decision> {
     const asked = { holder: holder.id, dimension: dimension.key, limits }
     const consume = () => deps.leases.consume(asked, quantity, 10 ** dimension.scale, now)
-    if (id === undefined) return fromAdmission(admissionOf(await consume()), limits, '')
-    const outcome = await recent.once(nameOf(holder.id, dimension.key, id), quantity, now, async () =>
-      admissionOf(await consume()),
-    )
-    return fromAdmission(outcome, limits, id)
+    if (id === undefined)
+      return whenKnown(consume(), (leased) => fromAdmission(admissionOf(leased), limits, ''))
+    return recent
+      .once(nameOf(holder.id, dimension.key, id), quantity, now, async () => admissionOf(await consume()))
+      .then((outcome) => fromAdmission(outcome, limits, id))
   }
 }
 

@@ -1,3 +1,4 @@
+import { keepOn } from '../../domain/kept-on.ts'
 import type { Holder, LimitState, QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
 import type { QuotaSummary } from '../../domain/quotas/summary.ts'
 import { upgradeOf } from '../../domain/quotas/upgrade.ts'
@@ -34,16 +35,13 @@ export function answerView(answer: QuotaAnswer, summary: QuotaSummary, now: numb
 }
 
 /** A holder is the same object for as long as nothing changes. */
-const holderViews = new WeakMap<Holder, ReturnType<typeof viewOf>>()
+const VIEW = Symbol('view')
 
-export function holderView(holder: Holder): ReturnType<typeof viewOf> {
-  let view = holderViews.get(holder)
-  if (view === undefined) {
-    view = viewOf(holder)
-    holderViews.set(holder, view)
-  }
-  return view
+export function holderView(holder: Holder & { readonly [VIEW]?: HolderView }): HolderView {
+  return holder[VIEW] ?? keepOn(holder, VIEW, viewOf(holder))
 }
+
+type HolderView = ReturnType<typeof viewOf>
 
 function viewOf(holder: Holder) {
   const { product, plan, subscription, trialEndsAt } = holder

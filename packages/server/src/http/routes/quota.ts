@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox'
 import { DomainError } from '../../domain/error.ts'
 import { API_SECRET } from '../../domain/keys/api-key.ts'
 import type { ServiceKey } from '../../domain/keys/service-key.ts'
+import { whenKnown } from '../../domain/prompt.ts'
 import type { QuotaAnswer } from '../../domain/quotas/quota-answer.ts'
 import type { Reservation } from '../../domain/quotas/quota-store.ts'
 import { summaryOf } from '../../domain/quotas/summary.ts'
@@ -26,6 +27,8 @@ import {
 import { answerView, holderView, limitView, timeText, units, upgradeView } from '../quota/quota-views.ts'
 import { rateLimitHeaders } from '../quota/rate-limit-headers.ts'
 import { Name, problems, ref } from '../schemas.ts'
+
+const WHO_MAY_ASK = ['key', 'visitor', ...REFERENCES] as const
 
 type Asking = Referring & { readonly key?: string; readonly visitor?: VisitorClaim }
 
@@ -76,9 +79,10 @@ export function quotaRoutes(
           response: { 200: ref(QuotaBody), ...problems(400, 401, 403, 404, 409, 413, 415, 429, 503) },
         },
       },
-      async ({ body, serviceKey }, reply) => {
-        const answer = await quota.validate({
-          ...whoOf(body, ['key', 'visitor', ...REFERENCES]),
+      // Answered in the same turn where all is in memory.
+      ({ body, serviceKey }, reply) => {
+        const answered = quota.validate({
+          ...whoOf(body, WHO_MAY_ASK),
           product: productOf(serviceKey, body),
           scope: body.scope,
           feature: body.feature,
@@ -87,7 +91,7 @@ export function quotaRoutes(
           id: body.id,
           mode: body.mode ?? 'consume',
         })
-        return send(reply, answer) as Static<typeof QuotaBody>
+        return whenKnown(answered, (answer) => send(reply, answer) as Static<typeof QuotaBody>)
       },
     )
 
@@ -136,7 +140,7 @@ export function quotaRoutes(
       },
       async ({ body, serviceKey }, reply) => {
         const { reservation, ...answer } = await quota.reserve({
-          ...whoOf(body, ['key', 'visitor', ...REFERENCES]),
+          ...whoOf(body, WHO_MAY_ASK),
           product: productOf(serviceKey, body),
           scope: body.scope,
           feature: body.feature,
