@@ -1441,7 +1441,7 @@ export interface ApiKeyOrder {
   readonly scopes?: readonly string[] | undefined
   /** RFC 3339 with a zone: from then on it is refused. By default it does not expire. */
   readonly expiresAt?: string | undefined
-  /** Your own id of this request, the same on every retry: it makes one key of a product. A repeat is answered 409 `key.exists` with the key’s id. */
+  /** Your own id of this request, the same on every retry: it makes one key of a buyer’s user. A repeat is answered 409 `key.exists` with the key’s id. */
   readonly requestId?: string | undefined
 }
 

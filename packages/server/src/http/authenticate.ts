@@ -82,12 +82,7 @@ export async function requireKey(
   limits: RequestLimits,
 ): Promise<ServiceKey> {
   const secret = BEARER.exec(request.headers.authorization ?? '')?.[1]
-  let isNew = false
-  const admit = (hash: string) => {
-    limits.admitLookUp(request, hash)
-    isNew = true
-  }
-  const key = secret === undefined ? undefined : await verifier.verify(secret, admit)
+  const key = secret === undefined ? undefined : await verify(secret, request, verifier, limits)
   if (key === undefined) {
     limits.noteFailure(request)
     throw new DoorError(
@@ -98,13 +93,33 @@ export async function requireKey(
       { 'www-authenticate': secret === undefined ? 'Bearer' : 'Bearer error="invalid_token"' },
     )
   }
-  if (isNew) limits.forgiveLookUp(request)
   if (!grants(key, scope)) {
     throw new DoorError('key.scope_missing', `this needs a key with the scope ${scope}`, {
       'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"`,
     })
   }
   return key
+}
+
+async function verify(
+  secret: string,
+  request: FastifyRequest,
+  verifier: ServiceKeyVerifier,
+  limits: RequestLimits,
+): Promise<ServiceKey | undefined> {
+  let lookedUp: string | undefined
+  const admit = (hash: string) => {
+    limits.admitLookUp(request, hash)
+    lookedUp = hash
+  }
+  let isBad = false
+  try {
+    const key = await verifier.verify(secret, admit)
+    isBad = key === undefined
+    return key
+  } finally {
+    if (lookedUp !== undefined && !isBad) limits.forgiveLookUp(request, lookedUp)
+  }
 }
 
 function grants({ scopes }: ServiceKey, wanted: KeyScope): boolean {

@@ -189,6 +189,32 @@ describe('a good key that a node has not seen yet', () => {
     await guess()
     expect((await get(CHECK, auth)).statusCode).toBe(200)
   })
+
+  it('gets in at its second try again, where the ledger could not be asked at the one before', async () => {
+    const seller = await start(elsewhere)
+    const { keys } = seller.deps
+    let isAway = false
+    const findByHash = async (hash: string) => {
+      if (isAway) throw new Error('the disk is away')
+      return keys.findByHash(hash)
+    }
+    const { get, time } = await start(elsewhere, { keys: { ...keys, findByHash } })
+    const good = bearer(seller.secret)
+    for (const [away, status] of [
+      [false, 429],
+      [true, 500],
+      [false, 429],
+      [false, 200],
+    ] as const) {
+      isAway = false
+      for (let n = 0; n < 40; n++) {
+        time.now += 1
+        await get(CHECK, bearer(generateSecret()))
+      }
+      isAway = away
+      expect((await get(CHECK, good)).statusCode).toBe(status)
+    }
+  })
 })
 
 describe('API keys that somebody guesses', () => {

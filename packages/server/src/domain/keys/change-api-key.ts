@@ -33,12 +33,17 @@ export interface MadeKey {
 }
 
 /**
- * The id of the key that is made for a request: the same on every retry, so that no store takes it twice.
+ * The id of the key that is made for a request: the same on every retry, so that no store takes it twice. Whose it is is a part of
+ * it: who says one `requestId` of two users is never shown the one's key for the other's.
  *
  * @param requestId - the caller's own
  */
-export function apiKeyIdFor(product: string, requestId: string): string {
-  return `apk_${hashUuid(hash('sha256', JSON.stringify([product, requestId]), 'buffer').subarray(0, 16))}`
+export function apiKeyIdFor(
+  { product, buyer, subscription, user }: Pick<ApiKeyDraft, 'product' | 'buyer' | 'subscription' | 'user'>,
+  requestId: string,
+): string {
+  const of = JSON.stringify([product, buyer, subscription, user, requestId])
+  return `apk_${hashUuid(hash('sha256', of, 'buffer').subarray(0, 16))}`
 }
 
 /**

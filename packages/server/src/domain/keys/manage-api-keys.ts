@@ -72,7 +72,7 @@ export function createManageApiKeys(deps: {
     async issue({ product, reference, requestId, ...draft }, actor) {
       const owner = await ownerOf(deps.subscriptions, product, reference)
       const now = clock.now()
-      const id = requestId === undefined ? undefined : apiKeyIdFor(owner.product, requestId)
+      const id = requestId === undefined ? undefined : apiKeyIdFor({ ...draft, ...owner }, requestId)
       const made = makeApiKey({ ...draft, ...owner }, now, id)
       if (await hasTooMany(apiKeys, owner.buyer, now, liveKeysMax)) {
         // A repeat is told that it is one.

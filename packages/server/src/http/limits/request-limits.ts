@@ -45,8 +45,8 @@ export interface RequestLimits {
    * @throws {DoorError} `request.too_many`: nobody knows yet whether it is good
    */
   admitLookUp(request: FastifyRequest, keyHash: string): void
-  /** The key was good: its look-up counts against nobody. */
-  forgiveLookUp(request: FastifyRequest): void
+  /** The key was good, or could not be looked up: that counts against nobody, and not against it either. */
+  forgiveLookUp(request: FastifyRequest, keyHash: string): void
   /** Counts a request without a valid key. @throws {DoorError} `request.too_many` where there were too many */
   noteFailure(request: FastifyRequest): void
   /** Counts an API key that is nobody's. @returns how long to wait, ms; 0: not at all */
@@ -171,8 +171,9 @@ export function createRequestLimits(
       note('address', request)
       throw tooMany('too many unknown keys come from this address to look this one up: try again', -left)
     },
-    forgiveLookUp({ ip }) {
-      if (addressMax > 0) lookUps.giveBack(callerOf(ip), addressMax, elapsed())
+    forgiveLookUp({ ip }, keyHash) {
+      // Where it came again, it had its turn beside the others, and took nothing of theirs.
+      if (!turnedAway.delete(keyHash) && addressMax > 0) lookUps.giveBack(callerOf(ip), addressMax, elapsed())
     },
     noteFailure(request) {
       const wait = limits.unknownKeys === 0 ? 0 : attempts.fail(callerOf(request.ip), elapsed())

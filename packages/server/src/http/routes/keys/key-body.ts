@@ -73,7 +73,7 @@ export const KeyOrder = Type.Object(
       Type.String({
         ...Name,
         description:
-          'Your own id of this request, the same on every retry: it makes one key of a product. A repeat is answered 409 `key.exists` with the key’s id.',
+          'Your own id of this request, the same on every retry: it makes one key of a buyer’s user. A repeat is answered 409 `key.exists` with the key’s id.',
       }),
     ),
   },
