@@ -145,6 +145,25 @@ describe('a reservation of a gate', () => {
     expect(errors).toMatchObject([{ error: { code: 'settlements.closed' }, about: { quantity: 10 } }])
   })
 
+  it.each(['that the gate keeps', 'that nobody keeps'])(
+    'whose subscription ended too long ago is told: it is settled, and never billed; one %s',
+    async (which) => {
+      const { client, ...first } = await aReservingGate([
+        () => ({ settled: true, state: 'settled', billed: false, reason: 'it ended' }),
+      ])
+      const settlements = await createSettlements({ client, onUnsettled: () => {}, clock: aClock() })
+      await settlements.close()
+      const isKept = which === 'that the gate keeps'
+      const { enter, errors } = await aReservingGate([], { client, ...(!isKept && { settlements }) })
+      await (await enter()).leave(200)
+      expect(first.settled).toEqual([10])
+      expect(errors.at(-1)).toMatchObject({
+        error: { message: expect.stringContaining('10 are not billed: it ended (reservation.unbillable)') },
+        about: { reservation: 'rsv_1', quantity: 10 },
+      })
+    },
+  )
+
   it('holds up no answer longer than the gate’s time', async () => {
     const never = () => new Promise<never>(() => {})
     const { gateOptions, settled } = await aReservingGate([never], { timeoutMs: 700 })

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { excessOf } from '../settlements/quantity.ts'
 import type { Settlement, Unsettled } from '../settlements/settlement.ts'
 import { type Settlements, startSettlements } from '../settlements/settlements.ts'
+import { whyUnsettled } from '../settlements/try-settlement.ts'
 
 type Quantity = number | string
 
@@ -73,12 +74,13 @@ export function createLeaving(options: {
     const { reservation, quantity } = settlement
     try {
       const signal = AbortSignal.timeout(timeoutMs)
-      const { settled, state } = await settleReservation(
+      const answer = await settleReservation(
         { reservationId: reservation },
         { quantity },
         { timeoutMs, signal },
       )
-      if (!settled) tellUnsettled({ ...settlement, reason: 'reservation.expired', detail: `it is ${state}` })
+      const unsettled = whyUnsettled(settlement, answer)
+      if (unsettled !== undefined) tellUnsettled(unsettled)
     } catch (error) {
       onError(error, settlement)
     }

@@ -16,6 +16,7 @@ export interface Unsettled extends Settlement {
   /**
    * Tollkeeper's code (`reservation.ended`, `reservation.not_found`, `request.invalid` …), or
    * - `reservation.expired`: it was settled too late, and there was no room any more
+   * - `reservation.unbillable`: it is settled, but its subscription ended more than 40 minutes before: AWS does not take it
    * - `settlement.too_old`: for a week it could not be settled
    * - `settlements.closed`: the process ended first; it may still be settled within a week
    */

@@ -5,7 +5,12 @@ import { aClock, START, turns } from '../clock.fixture.ts'
 import type { KeptSettlement, Unsettled } from './settlement.ts'
 import { createSettlements, type SettlementsOptions } from './settlements.ts'
 
-type Answer = { readonly settled?: boolean; readonly state?: string }
+type Answer = {
+  readonly settled?: boolean
+  readonly state?: string
+  readonly billed?: boolean
+  readonly reason?: string
+}
 type Reply = () => Answer | Promise<Answer>
 
 const SETTLED: Reply = () => ({ settled: true, state: 'settled' })
@@ -91,6 +96,7 @@ describe('a settlement', () => {
 
   it.each([
     [{ settled: false, state: 'expired' }, 'reservation.expired'],
+    [{ settled: true, state: 'settled', billed: false, reason: 'ended' }, 'reservation.unbillable'],
     [failing(400, 'request.invalid'), 'request.invalid'],
     [failing(404, 'reservation.not_found'), 'reservation.not_found'],
     [failing(409, 'reservation.ended'), 'reservation.ended'],

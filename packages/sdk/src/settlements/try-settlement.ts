@@ -1,6 +1,7 @@
 import type { Client } from '../client/create-client.ts'
 import { TollkeeperError } from '../client/tollkeeper-error.ts'
-import type { KeptSettlement, Unsettled } from './settlement.ts'
+import type { Reservation } from '../generated/api.gen.ts'
+import type { KeptSettlement, Settlement, Unsettled } from './settlement.ts'
 
 /** An ended reservation is known to Tollkeeper for so long. */
 const AGE_MS_MAX = 7 * 86_400_000
@@ -10,7 +11,7 @@ const FINAL: readonly number[] = [400, 404, 409, 410, 422]
 /**
  * Settles a reservation, in one try.
  *
- * @returns why it will never be; undefined: it is settled
+ * @returns why it will never be billed; undefined: it is settled
  * @throws where another try may change it
  */
 export async function trySettlement(
@@ -32,19 +33,27 @@ export async function trySettlement(
       { quantity },
       { retries: 0, signal },
     )
-    if (answer.settled === true) return undefined
-    if (answer.settled !== false)
+    if (typeof answer.settled !== 'boolean')
       throw new Error(`${reservation}: the answer does not say whether it is settled`)
-    return {
-      reservation,
-      quantity,
-      reason: 'reservation.expired',
-      detail: `it is ${answer.state}, and there is no room for it any more`,
-    }
+    return whyUnsettled({ reservation, quantity }, answer)
   } catch (error) {
     if (!isFinal(error)) throw error
     return { reservation, quantity, reason: error.code, detail: error.detail }
   }
+}
+
+/** @returns undefined: it is settled, and billed where it is to be */
+export function whyUnsettled(
+  { reservation, quantity }: Settlement,
+  { settled, state, billed, reason }: Pick<Reservation, 'settled' | 'state' | 'billed' | 'reason'>,
+): Unsettled | undefined {
+  if (!settled) {
+    const detail = `it is ${state}, and there is no room for it any more`
+    return { reservation, quantity, reason: 'reservation.expired', detail }
+  }
+  // Counted, and nobody pays: its subscription ended too long ago.
+  if (billed === false) return { reservation, quantity, reason: 'reservation.unbillable', detail: reason }
+  return undefined
 }
 
 /** What a proxy says is not about the reservation; nor is a 404 for the whole address. */
