@@ -244,6 +244,20 @@ describe('the gate, where it asks too often', () => {
     expect(await ask('mine')).toBe(false)
   })
 
+  it('lets in nobody for a scope, feature or dimension that was not asked about', async () => {
+    for (const option of ['scope', 'feature', 'dimension'] as const) {
+      let isFlooded = false
+      const what = headers({ 'x-api-key': anApiKey() })
+      let asked = 'mine'
+      const { enter } = aGate(() => (isFlooded ? tooMany() : ANSWER), { [option]: () => asked })
+      expect((await enter({ header: what })).pass).toBe(true)
+      isFlooded = true
+      expect((await enter({ header: what })).pass).toBe(true)
+      asked = 'another'
+      expect((await enter({ header: what })).pass).toBe(false)
+    }
+  })
+
   it('gives nobody more than the plan had left', async () => {
     const { ask, flood } = aFloodedGate({ ...ANSWER, remaining: 2 })
     await ask('mine')

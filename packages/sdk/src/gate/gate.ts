@@ -137,6 +137,7 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
       feature: valueFor(options.feature, request),
       id: await idOf(request, seen),
     }
+    const use = fingerprint === undefined ? undefined : { ...question, fingerprint }
     const headers: Record<string, string> = {}
     let answer: QuotaAnswer
     try {
@@ -151,12 +152,12 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
     } catch (error) {
       tell(error, {})
       const refusal = decideUnasked(error, failOpen, {
-        isLikely: fingerprint !== undefined && !knownKeys.isRefused(fingerprint),
-        takeKnown: () => fingerprint !== undefined && knownKeys.takeUnasked(fingerprint, quantity),
+        isLikely: use !== undefined && !knownKeys.isRefused(use.fingerprint),
+        takeKnown: () => use !== undefined && knownKeys.takeUnasked(use, quantity),
       })
       return refusal ?? entered({}, undefined, quantity)
     }
-    if (fingerprint !== undefined) knownKeys.note(fingerprint, answer)
+    if (use !== undefined) knownKeys.note(use, answer)
     const decision = decide(answer, headers)
     return decision.pass ? entered(headers, answer, quantity) : decision
   }
