@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { onAborted } from '../until-aborted.ts'
 import type { AnswerHead } from './call.ts'
 import { backoffMs, isPassing, RETRY_AFTER_MS_MAX, readRetryAfter } from './retry.ts'
 import { type ClientErrorCode, type ProblemDetails, TollkeeperError } from './tollkeeper-error.ts'
@@ -48,13 +49,12 @@ async function tryOnce(
   if (signal?.aborted) return failed(outgoing, 'client.aborted', 'ended by its caller', signal.reason)
   const { method, url, headers, body } = outgoing
   const ending = new AbortController()
-  const end = () => ending.abort(signal?.reason)
   let isTimeout = false
   const timer = setTimeout(() => {
     isTimeout = true
     ending.abort(new Error('timeout'))
   }, timeoutMs)
-  signal?.addEventListener('abort', end, { once: true })
+  const letGo = signal && onAborted(signal, () => ending.abort(signal.reason))
   try {
     // A redirect could take the key elsewhere. Workers know no `error` here.
     const response = await fetch(url, {
@@ -84,7 +84,7 @@ async function tryOnce(
     return failed(outgoing, 'client.unreachable', `no answer${reasonOf(error)}`, error)
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', end)
+    letGo?.()
   }
 }
 
