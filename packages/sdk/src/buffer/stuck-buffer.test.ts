@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { aClock, aStillClock, turns } from '../clock.fixture.ts'
 import type { UsageEvent, UsageOutcome } from '../generated/api.gen.ts'
-import { accepted, CALL, failing, type Reply, start } from './usage-buffer.fixture.ts'
+import { accepted, CALL, failing, type Reply, start, unreachable } from './usage-buffer.fixture.ts'
 import { memoryJournal, type UsageJournal } from './usage-journal.ts'
 
 /** As Tollkeeper answers: what it cannot read is refused by the id as far as it could be read. */
@@ -122,6 +122,23 @@ describe('flushing and closing', () => {
     await expect(buffer.flush()).rejects.toMatchObject({ code: 'server.overloaded' })
     expect(await buffer.close()).toEqual([])
     expect(server.requests).toHaveLength(2)
+  })
+
+  it('tries every second while it is closed, however often it failed before, and whatever the server asks', async () => {
+    const { buffer, server } = await start({
+      replies: [...Array(12).fill(unreachable), ...Array(4).fill(failing(503, 'server.overloaded', 30_000))],
+    })
+    await buffer.add(CALL)
+    while (server.requests.length < 12) await turns(1)
+    expect(await buffer.close()).toEqual([])
+    expect(server.requests).toHaveLength(17)
+  })
+
+  it('rejects a flush of what is left when it is closed', async () => {
+    const { buffer } = await start({ replies: Array(99).fill(unreachable) })
+    await buffer.add(CALL)
+    expect(await buffer.close({ timeoutMs: 1_000 })).toHaveLength(1)
+    await expect(buffer.flush()).rejects.toMatchObject({ code: 'buffer.closed' })
   })
 
   it.each(['the listener', 'the client'])('is closed in time, even where %s never answers', async (who) => {

@@ -50,12 +50,12 @@ export interface UsageBuffer {
   add(event: NewUsageEvent): Promise<string>
   /**
    * Sends now. Resolves when all that was added before is answered, also where its `add` is still running; rejects with the
-   * first try that fails, and the events stay.
+   * first try that fails, and the events stay; where it was closed before that, with `buffer.closed`.
    */
   flush(): Promise<void>
   /**
    * Takes nothing more, and sends what is there until it is answered, or `timeoutMs` (default: 10,000) are over. Where the
-   * server asked to wait, it is tried once more all the same.
+   * server asked to wait, it is tried all the same, every second.
    *
    * @returns what was not answered; with a journal the next process goes on with it
    */
@@ -92,6 +92,8 @@ const ID_LENGTH_MAX = 255
 const ID = /^[^\p{Cc}\p{Cs}]+$/u
 /** However long a server asks to wait, a minute later it is asked again. */
 const RETRY_AFTER_MS_MAX = 60_000
+/** While it closes there is little time: what was a pause of minutes is none. */
+const CLOSING_PAUSE_MS_MAX = 1_000
 const EVENTS_MAX = 1_000
 const BYTES_MAX = 1_000_000
 
@@ -118,6 +120,7 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
   let lastKey = 0
   let pendingBytes = 0
   let isClosing = false
+  let failuresInRow = 0
   let running: Promise<void> | undefined
   let sendBytesMax = batchBytesMax
   const stopping = new AbortController()
@@ -191,21 +194,22 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
   }
 
   async function run(): Promise<void> {
-    let failures = 0
+    failuresInRow = 0
     while (pending.size > 0 && !stopping.signal.aborted) {
       const isHurried = isClosing || flushes.length > 0 || isBatchFull()
-      if (!isHurried && failures === 0) await pause.for(intervalMs, 'interval')
+      if (!isHurried && failuresInRow === 0) await pause.for(intervalMs, 'interval')
       if (stopping.signal.aborted) return
       try {
         await report()
-        failures = 0
+        failuresInRow = 0
       } catch (error) {
-        failures += 1
+        failuresInRow += 1
         complain(error)
         const { retryAfterMs = 0, status = 0 } = error instanceof TollkeeperError ? error : {}
         if (status === 413) sendBytesMax = Math.max(BATCH_BYTES_LEAST, Math.floor(sendBytesMax / 2))
-        if (retryAfterMs > 0) await pause.for(Math.min(retryAfterMs, RETRY_AFTER_MS_MAX), 'asked')
-        else await pause.for(backoffMs(failures, random()), 'backoff')
+        const most = isClosing ? CLOSING_PAUSE_MS_MAX : RETRY_AFTER_MS_MAX
+        if (retryAfterMs > 0) await pause.for(Math.min(retryAfterMs, most), 'asked')
+        else await pause.for(Math.min(backoffMs(failuresInRow, random()), most), 'backoff')
       }
     }
   }
@@ -311,6 +315,7 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
 
     flush() {
       if (pending.size === 0 && adding.size === 0) return Promise.resolve()
+      if (stopping.signal.aborted) return Promise.reject(closed())
       const upTo = lastKey
       const done = new Promise<void>((resolve, reject) => flushes.push({ upTo, resolve, reject }))
       pause.end('backoff')
@@ -319,6 +324,7 @@ export async function createUsageBuffer(options: UsageBufferOptions): Promise<Us
 
     async close({ timeoutMs = 10_000 } = {}) {
       isClosing = true
+      failuresInRow = 0
       for (const { reject } of waiting.splice(0)) reject(closed())
       await Promise.allSettled(appending)
       pause.end('asked')

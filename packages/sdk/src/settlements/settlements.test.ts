@@ -303,6 +303,41 @@ describe('settlements', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it.each([undefined, 60_000])(
+    'are tried for all the time that closing has, also where the server asks to wait: %j ms',
+    async (retryAfterMs) => {
+      const clock = aClock()
+      const down: Reply = () =>
+        (clock.now() - START < 6_000 ? failing(503, 'server.overloaded', retryAfterMs) : SETTLED)()
+      const names = Array.from({ length: 16 }, (_, n) => `r${n}`)
+      const { settlements, asked } = await start(
+        Object.fromEntries(names.map((name) => [name, Array(99).fill(down)])),
+        { clock },
+      )
+      for (const name of names) await settlements.add(used(name))
+      while (asked.length < 16) await turns(1)
+      expect(await settlements.close()).toEqual([])
+    },
+  )
+
+  it('wait once, and shortly, where all that were tried together failed', async () => {
+    const unreachable = () => [failing(0, 'client.unreachable')]
+    const blip = Array.from({ length: 16 }, (_, n) => [`r${n}`, unreachable()])
+    const { settlements, clock } = await start(Object.fromEntries(blip))
+    for (let n = 0; n < 16; n++) await settlements.add(used(`r${n}`))
+    while (settlements.pending > 0) await turns()
+    expect(clock.now() - START).toBeLessThan(1_000)
+  })
+
+  it('reject a flush that they were closed before, and one that comes later', async () => {
+    const { settlements } = await start({
+      r1: [failing(503, 'server.overloaded', 60_000), ...Array(99).fill(failing(503))],
+    })
+    await settlements.add(used('r1'), { tryForMs: 1_000 })
+    expect(await settlements.close({ timeoutMs: 1 })).toHaveLength(1)
+    await expect(settlements.flush()).rejects.toMatchObject({ code: 'settlements.closed' })
+  })
+
   it('refuse a journal of usage', async () => {
     const journal = {
       ...memoryJournal<KeptSettlement>(),

@@ -35,7 +35,10 @@ export interface Settlements {
    * @throws {SettlementsError} `settlements.full`, `settlements.closed`; {RangeError} for a quantity that is none
    */
   add(settlement: Settlement, options?: { readonly tryForMs?: number | undefined }): Promise<void>
-  /** Tries all now. Resolves when what was added before is answered; rejects with the first try that fails, and all stay. */
+  /**
+   * Tries all now. Resolves when what was added before is answered; rejects with the first try that fails, and all stay. Where
+   * they were closed before that: with `settlements.closed`.
+   */
   flush(): Promise<void>
   /**
    * Takes nothing more, and tries what is there until it is answered, or `timeoutMs` (default: 10,000) are over. Without a
@@ -70,6 +73,8 @@ interface Entry {
 const ENTRY_BACKOFF_MS_MAX = 300_000
 /** However long a server asks to wait, a minute later it is asked again. */
 const RETRY_AFTER_MS_MAX = 60_000
+/** While it closes there is little time: what was a pause of minutes is none. */
+const CLOSING_PAUSE_MS_MAX = 1_000
 /** For the listener to take what is left at the end. */
 const HAND_OVER_MS = 2_000
 
@@ -100,6 +105,9 @@ export function startSettlements(
   const turns = createTurns<Entry>({ clock, signal, take: attempt })
   let lastKey = 0
   let failuresInRow = 0
+  /** Those that were begun before one of them failed: they fail together, and that counts once. */
+  let wave = 0
+  let isClosing = false
   let closing: Promise<readonly Settlement[]> | undefined
   let onEmpty = () => {}
 
@@ -116,6 +124,7 @@ export function startSettlements(
   /** @returns ms until its next try; undefined: there is none */
   async function attempt(entry: Entry): Promise<number | undefined> {
     const { key, settlement } = entry
+    const ofWave = wave
     let isAnswered = false
     try {
       const tried = trySettlement(settlement, { client, now: clock.now(), signal })
@@ -131,7 +140,7 @@ export function startSettlements(
       for (const watch of entry.watchers.splice(0)) watch({})
       return undefined
     } catch (error) {
-      const ms = signal.aborted ? undefined : postpone(entry, error, isAnswered)
+      const ms = signal.aborted ? undefined : postpone(entry, error, isAnswered ? undefined : ofWave)
       if (ms !== undefined) tell(error, settlement)
       for (const watch of entry.watchers.splice(0)) watch({ error })
       return ms
@@ -139,13 +148,18 @@ export function startSettlements(
   }
 
   /** One cannot block the rest: it waits for itself; and all wait, and go one by one, while none is answered. */
-  function postpone(entry: Entry, error: unknown, isAnswered: boolean): number {
+  function postpone(entry: Entry, error: unknown, unansweredWave: number | undefined): number {
     entry.tries += 1
-    const ms = backoffMs(entry.tries, random(), ENTRY_BACKOFF_MS_MAX)
-    if (isAnswered) return ms
-    failuresInRow += 1
+    const most = isClosing ? CLOSING_PAUSE_MS_MAX : Number.POSITIVE_INFINITY
+    const ms = Math.min(most, backoffMs(entry.tries, random(), ENTRY_BACKOFF_MS_MAX))
+    if (unansweredWave === undefined) return ms
+    if (unansweredWave === wave) {
+      wave += 1
+      failuresInRow += 1
+    }
     const { retryAfterMs = 0 } = error instanceof TollkeeperError ? error : {}
-    turns.pause(Math.max(Math.min(retryAfterMs, RETRY_AFTER_MS_MAX), backoffMs(failuresInRow, random())))
+    const asked = Math.min(retryAfterMs, RETRY_AFTER_MS_MAX)
+    turns.pause(Math.min(most, Math.max(asked, backoffMs(Math.max(1, failuresInRow), random()))))
     return ms
   }
 
@@ -166,14 +180,18 @@ export function startSettlements(
   }
 
   async function closeNow(timeoutMs: number): Promise<readonly Settlement[]> {
+    isClosing = true
+    failuresInRow = 0
     await Promise.allSettled(adding)
     const inTime = new AbortController()
     const timeout = clock.sleep(timeoutMs, inTime.signal).catch(() => {})
     turns.hurry()
     if (entries.size > 0) await Promise.race([new Promise<void>((resolve) => (onEmpty = resolve)), timeout])
     inTime.abort()
-    stopping.abort(new SettlementsError('settlements.closed', 'closed'))
+    stopping.abort(closed())
     await turns.ended()
+    for (const { watchers } of entries.values())
+      for (const watch of watchers.splice(0)) watch({ error: closed() })
     await journal.close()
     const rest = [...entries.values()].map(({ settlement }) => publicOf(settlement))
     if (rest.length > 0 && options.journal === undefined) await handOver(rest)
@@ -197,7 +215,7 @@ export function startSettlements(
     async add({ reservation, quantity }, { tryForMs = 0 } = {}) {
       if (typeof reservation !== 'string' || reservation === '') throw new TypeError('reservation: its id')
       quantityText(quantity)
-      if (closing !== undefined) throw new SettlementsError('settlements.closed', 'settlements are closed')
+      if (closing !== undefined) throw closed()
       if (entries.size + adding.size >= pendingMax)
         throw new SettlementsError('settlements.full', `${entries.size} wait to be settled: there is no room`)
       const kept = keep({ reservation, quantity, at: clock.now() })
@@ -212,6 +230,7 @@ export function startSettlements(
 
     async flush() {
       await Promise.allSettled(adding)
+      if (signal.aborted && entries.size > 0) throw closed()
       const answers = [...entries.values()].map(
         (entry) =>
           new Promise<void>((resolve, reject) =>
@@ -231,6 +250,10 @@ export function startSettlements(
       return entries.size
     },
   }
+}
+
+function closed(): SettlementsError {
+  return new SettlementsError('settlements.closed', 'settlements are closed')
 }
 
 function publicOf({ reservation, quantity }: Settlement): Settlement {
