@@ -1,28 +1,42 @@
 import { randomUUID } from 'node:crypto'
 import { baseUnitsPerUnit, type Dimension, type Product, type ProductCatalog } from '../products/product.ts'
+import type { QuotaStore } from '../quotas/quota-store.ts'
 import { isLive, type Subscription } from '../subscriptions/subscription.ts'
 import type { SubscriptionStore } from '../subscriptions/subscription-store.ts'
 import { ALL_WORK, type WorkShare } from '../work-share.ts'
 import { aggregatedPer } from './aggregation.ts'
 import { AWS_RULES, MARGINS } from './aws-rules.ts'
 import { identityOf, isMetered } from './close-bucket.ts'
-import { awsDeadline, closesAt, earliestBillableHour, lastHour, recordTimestamp } from './deadlines.ts'
+import {
+  awsDeadline,
+  closesAt,
+  earliestBillableHour,
+  lastCountedAt,
+  lastHour,
+  recordTimestamp,
+} from './deadlines.ts'
 import { type Hour, hourOf } from './hour.ts'
 import type { UsageStore } from './usage-store.ts'
 
 const PAGE = 200
 
+export interface SilenceDeps {
+  readonly usage: UsageStore
+  readonly subscriptions: SubscriptionStore
+  readonly catalog: ProductCatalog
+  /** Without them nothing is reserved. */
+  readonly quotas?: Pick<QuotaStore, 'areHeld'>
+  readonly share?: WorkShare
+}
+
 /**
  * Seals a zero for each completed hour without usage that AWS still takes, inside access, where the dimension asks for it: AWS
- * recommends an hourly record. Only where nothing else is sealed; never for held or carried hours, nor for what is not metered.
+ * recommends an hourly record. Only where nothing else is sealed; never for held or carried hours, nor for what is not metered,
+ * nor for an ended subscription's last hour while something is reserved that is billed there.
  *
  * @returns how many zeros were sealed
  */
-export async function reportSilence(
-  deps: { usage: UsageStore; subscriptions: SubscriptionStore; catalog: ProductCatalog; share?: WorkShare },
-  now: number,
-  signal?: AbortSignal,
-): Promise<number> {
+export async function reportSilence(deps: SilenceDeps, now: number, signal?: AbortSignal): Promise<number> {
   let sealed = 0
   const { share = ALL_WORK } = deps
   for (const product of share.inOwnOrder(deps.catalog.list())) {
@@ -35,7 +49,7 @@ export async function reportSilence(
 }
 
 async function silenceOfProduct(
-  { usage, subscriptions }: { usage: UsageStore; subscriptions: SubscriptionStore },
+  deps: SilenceDeps,
   product: Product,
   dimensions: readonly Dimension[],
   now: number,
@@ -44,10 +58,10 @@ async function silenceOfProduct(
   let sealed = 0
   let before: string | undefined
   while (!signal?.aborted) {
-    const page = await subscriptions.list({ product: product.id, limit: PAGE, before })
+    const page = await deps.subscriptions.list({ product: product.id, limit: PAGE, before })
     for (const subscription of page) {
       for (const dimension of dimensions)
-        sealed += await silenceOf(usage, product, dimension, subscription, now)
+        sealed += await silenceOf(deps, product, dimension, subscription, now)
     }
     if (page.length < PAGE) break
     before = page.at(-1)!.id
@@ -56,7 +70,7 @@ async function silenceOfProduct(
 }
 
 async function silenceOf(
-  usage: UsageStore,
+  { usage, quotas }: SilenceDeps,
   product: Product,
   dimension: Dimension,
   subscription: Subscription,
@@ -79,6 +93,7 @@ async function silenceOf(
   for (let hour: Hour = first; hour <= last; hour++) {
     const deadline = awsDeadline(hour, subscription)
     if (closesAt(hour, product, subscription) > now || deadline - MARGINS.holdBeforeGoodbyeMs <= now) continue
+    if (hour === lastHour(subscription) && (await isReserved(quotas, dimension, subscription, now))) continue
     const record = {
       id: `rec_${randomUUID()}`,
       product: product.id,
@@ -101,6 +116,18 @@ async function silenceOf(
       sealed++
   }
   return sealed
+}
+
+/** What is reserved when a subscription ends is billed in its last hour: a zero there would leave it no hour at all. */
+async function isReserved(
+  quotas: SilenceDeps['quotas'],
+  { key, meteredBy }: Dimension,
+  subscription: Subscription,
+  now: number,
+): Promise<boolean> {
+  if (quotas === undefined || meteredBy !== 'gate' || now >= lastCountedAt(subscription)) return false
+  const [isHeld = false] = await quotas.areHeld([{ holder: subscription.id, dimension: key }], now)
+  return isHeld
 }
 
 /**
