@@ -795,7 +795,7 @@ export interface Reservation {
   readonly reserved: number
   readonly used?: number | undefined
   readonly recordId?: string | undefined
-  /** Of what the gate meters, once it is settled. False: the subscription ended too long ago for AWS to take it; it is kept and shown as unbillable. */
+  /** Of what the gate meters, once it is settled. False: nobody pays for it by use, or the subscription ended too long ago for AWS to take it, and it is kept and shown as unbillable. */
   readonly billed?: boolean | undefined
   /** Why it is not billed. */
   readonly reason?: string | undefined
@@ -2377,7 +2377,7 @@ export interface Operations {
   reserveQuota(body: ReserveQuotaBody, options?: CallOptions): Promise<ReservationAnswer>
   /** Count what was really used of a reservation.
    *
-   * At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed: where the subscription ended meanwhile, up to 40 minutes after its end; later the answer says `billed: false`. */
+   * At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed: where the subscription ended meanwhile, up to 40 minutes after its end; later, and where nobody pays by use, the answer says `billed: false`. */
   settleReservation(params: SettleReservationParams, body: SettleReservationBody, options?: CallOptions): Promise<Reservation>
   /** Let go of a reservation. */
   releaseReservation(params: ReleaseReservationParams, options?: CallOptions): Promise<Reservation>

@@ -441,6 +441,26 @@ describe('reservations', () => {
     expect(await settle()).toEqual(settled)
   })
 
+  it('are settled without a bill where nobody pays by use', async () => {
+    const { post, subscribe, deps } = await start()
+    const { id: subscriptionId } = await subscribe('pro', { channel: 'free' })
+    const asked = { subscriptionId, dimension: 'minutes', quantity: 5, id: 'job' }
+    const { reservation } = (await post('/quota/reservations', asked)).json()
+    const settle = async () =>
+      (await post(`/quota/reservations/${reservation.id}/settle`, { quantity: 4 })).json()
+    const settled = await settle()
+    expect(settled).toMatchObject({
+      settled: true,
+      used: 4,
+      recordId: expect.any(String),
+      billed: false,
+      reason: expect.stringContaining('nobody pays'),
+    })
+    expect(await settle()).toEqual(settled)
+    const { items } = await deps.usage.listBuckets({ limit: 10 })
+    expect(items).toMatchObject([{ dimension: 'minutes', quantity: 400n, events: 1 }])
+  })
+
   it('are released', async () => {
     const { post, subscribe } = await start()
     const { id: subscriptionId } = await subscribe('registered')

@@ -45,9 +45,11 @@ export interface Settled {
   readonly scale: number
   /** Of the usage event that it became; only of what the gate meters. */
   readonly recordId: string | undefined
-  /** Of what the gate meters, once it is settled: why nobody can be billed for it; it is kept and shown as unbillable. */
-  readonly unbillable: string | undefined
+  /** Of what the gate meters, once it is settled: why nobody is billed for it. It is kept all the same. */
+  readonly unbilled: string | undefined
 }
+
+const NOT_BY_USE = 'nobody pays for this by use: the subscription is free, or its contract pays for all of it'
 
 /** Holds a quantity for what takes long, and counts what it came to: what was allowed and what is charged are one. */
 export interface ReserveQuota {
@@ -132,7 +134,7 @@ export function createReserveQuota(
           isSettled: status === 'settled',
           scale: dimension.scale,
           recordId: undefined,
-          unbillable: undefined,
+          unbilled: undefined,
         }
       }
       const [outcome] = await deps.ingest([
@@ -162,7 +164,7 @@ export function createReserveQuota(
         isSettled,
         scale: dimension.scale,
         recordId: meteringRecordId,
-        unbillable: isSettled && status === 'refused' ? reason : undefined,
+        unbilled: isSettled ? whyUnbilled(holder, status === 'refused' ? reason : undefined) : undefined,
       }
     },
 
@@ -173,6 +175,11 @@ export function createReserveQuota(
       return { reservation: (await quotas.release(id, clock.now()))!, scale }
     },
   }
+}
+
+/** @param refused - why AWS takes it no more */
+function whyUnbilled({ canBeBilled }: Holder, refused: string | undefined): string | undefined {
+  return canBeBilled ? refused : NOT_BY_USE
 }
 
 function ended({ id, state, used }: Reservation): DomainError {

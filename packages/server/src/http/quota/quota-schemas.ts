@@ -131,7 +131,7 @@ export const SettledBody = Type.Object(
     billed: Type.Optional(
       Type.Boolean({
         description:
-          'Of what the gate meters, once it is settled. False: the subscription ended too long ago for AWS to take it; it is kept and shown as unbillable.',
+          'Of what the gate meters, once it is settled. False: nobody pays for it by use, or the subscription ended too long ago for AWS to take it, and it is kept and shown as unbillable.',
       }),
     ),
     reason: Type.Optional(Type.String({ description: 'Why it is not billed.' })),

@@ -168,7 +168,7 @@ export function quotaRoutes(
           operationId: 'settleReservation',
           summary: 'Count what was really used of a reservation',
           description:
-            'At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed: where the subscription ended meanwhile, up to 40 minutes after its end; later the answer says `billed: false`.',
+            'At most what is reserved; the rest is let go of. Settled again with the same quantity, it is as it is. Of a dimension with `meteredBy: gate` this is the usage event that is billed: where the subscription ended meanwhile, up to 40 minutes after its end; later, and where nobody pays by use, the answer says `billed: false`.',
           tags: ['quota'],
           params: Type.Object({ reservationId: Name }),
           body: SettleBody,
@@ -177,12 +177,12 @@ export function quotaRoutes(
       },
       async ({ params, body, serviceKey }) => {
         const settled = await quota.settle(params.reservationId, body.quantity, serviceKey?.product)
-        const { reservation, isSettled, scale, recordId, unbillable } = settled
+        const { reservation, isSettled, scale, recordId, unbilled } = settled
         return {
           ...reservationView(reservation, scale),
           settled: isSettled,
           ...(recordId !== undefined && { recordId, billed: true }),
-          ...(unbillable !== undefined && { billed: false, reason: unbillable }),
+          ...(unbilled !== undefined && { billed: false, reason: unbilled }),
         }
       },
     )
