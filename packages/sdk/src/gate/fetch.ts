@@ -1,5 +1,6 @@
 import { remember } from './admitted.ts'
 import { createGate, type Gate, type GateOptions, type Seen } from './gate.ts'
+import { leaveAtEnd } from './leave-at-end.ts'
 
 export { admittedOf } from './admitted.ts'
 export type { Admitted, GateOptions } from './gate.ts'
@@ -13,8 +14,8 @@ export interface FetchGateOptions<Rest extends readonly unknown[] = readonly unk
 
 /**
  * Stands before a fetch-style handler: of Hono, Workers, Deno, Bun, a Lambda function URL. In the handler,
- * `admittedOf(request)` says who it is. The answer waits until its reservation is on file, and was tried once to be settled, for
- * `timeoutMs` at most: some platforms do nothing after it.
+ * `admittedOf(request)` says who it is. The end of the answer waits until its reservation is on file, and was tried once to be
+ * settled, for `timeoutMs` at most: some platforms do nothing after it.
  */
 export function fetchGate<Rest extends readonly unknown[]>(
   options: FetchGateOptions<Rest>,
@@ -23,14 +24,14 @@ export function fetchGate<Rest extends readonly unknown[]>(
   const gate = createGate(options)
   return async (request, ...rest) => {
     const address = options.visitorAddress?.(request, ...rest)
-    return await passing(gate, request, address, async () => handler(request, ...rest))
+    return await passing(gate, options, request, address, async () => handler(request, ...rest))
   }
 }
 
 /** The part of Hono's context that is used. */
 export interface HonoContextLike {
   readonly req: { readonly raw: Request }
-  readonly res: Response
+  res: Response
   header(name: string, value: string): void
 }
 
@@ -47,13 +48,14 @@ export function honoGate<C extends HonoContextLike = HonoContextLike>(
     const entry = await gate.enter(request, seenOf(request, options.visitorAddress?.(context)))
     if (!entry.pass) return refusalOf(entry)
     remember(request, entry.admitted)
-    let status = 500
     try {
       await next()
-      status = context.res.status
-    } finally {
-      await entry.leave(status)
+    } catch (error) {
+      await entry.leave(500)
+      throw error
     }
+    const response = await leaveAtEnd(request, context.res, entry, options)
+    if (response !== context.res) context.res = response
     for (const [name, value] of Object.entries(entry.headers)) context.header(name, value)
     return undefined
   }
@@ -61,6 +63,7 @@ export function honoGate<C extends HonoContextLike = HonoContextLike>(
 
 async function passing(
   gate: Gate<Request>,
+  options: GateOptions<Request>,
   request: Request,
   address: string | undefined,
   handle: () => Promise<Response>,
@@ -68,14 +71,14 @@ async function passing(
   const entry = await gate.enter(request, seenOf(request, address))
   if (!entry.pass) return refusalOf(entry)
   remember(request, entry.admitted)
-  let status = 500
+  let response: Response
   try {
-    const response = await handle()
-    status = response.status
-    return withHeaders(response, entry.headers)
-  } finally {
-    await entry.leave(status)
+    response = await handle()
+  } catch (error) {
+    await entry.leave(500)
+    throw error
   }
+  return withHeaders(await leaveAtEnd(request, response, entry, options), entry.headers)
 }
 
 function refusalOf({

@@ -58,7 +58,7 @@ export interface GateOptions<R> {
   readonly timeoutMs?: number | undefined
   /** Who passes when Tollkeeper cannot be asked. Default: `paid`. */
   readonly failOpen?: FailOpen | undefined
-  /** Told when Tollkeeper could not be asked, or a reservation not be settled, or more was used than was reserved. */
+  /** Told when Tollkeeper could not be asked, or a reservation not be settled, or more was used than was reserved, or it was said too late. */
   readonly onError?: ((error: unknown, about: GateErrorSubject) => void) | undefined
   readonly clock?: Clock | undefined
 }
@@ -79,8 +79,9 @@ export interface Admitted {
   readonly answer: QuotaAnswer | undefined
   readonly features: PlanFeatures
   /**
-   * Of a reserved quantity: what was really used. The last word before the answer is sent counts. Of more than was reserved, all
-   * that was reserved is billed, and `onError` told the rest.
+   * Of a reserved quantity: what was really used. The last word before the answer has ended counts, also of one that streams; a
+   * later one changes nothing, and `onError` is told. Of more than was reserved, all that was reserved is billed, and `onError`
+   * told the rest.
    *
    * @throws {RangeError} for what is no quantity: below 0, `NaN`, or of more than 15 digits, such as `77 / 60`
    */
@@ -93,6 +94,8 @@ export interface Entered {
   readonly pass: true
   readonly headers: Readonly<Record<string, string>>
   readonly admitted: Admitted
+  /** There is a reservation that `leave` settles. */
+  readonly isHolding: boolean
   /**
    * The answer is sent: a reservation is settled, or released where it failed with 5xx. Resolves when that is on file, where there
    * is one, and was tried once, within `timeoutMs`. Never throws.
@@ -179,28 +182,28 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
     quantity: Quantity,
   ): Entered {
     const reservation = answer !== undefined && 'reservation' in answer ? answer.reservation : undefined
+    // One that was settled before, by a request with the same id, is done.
+    const held = reservation?.state === 'settled' ? undefined : reservation
     let used: Quantity | undefined
-    let hasLeft = false
+    let settled: Quantity | undefined
     return {
       pass: true,
       headers,
+      isHolding: held !== undefined,
       admitted: {
         answer,
         features: planFeatures(answer ?? {}),
         use(quantity) {
           quantityText(quantity)
           used = quantity
+          if (held !== undefined && settled !== undefined && Number(quantity) !== Number(settled))
+            tell(tooLate(held.id, quantity, settled), { reservation: held.id, quantity })
         },
       },
       async leave(status) {
-        // One that was settled before, by a request with the same id, is done.
-        if (reservation === undefined || reservation.state === 'settled' || hasLeft) return
-        hasLeft = true
-        await leaving?.leave({
-          reservation: reservation.id,
-          held: quantity,
-          used: used ?? (status >= 500 ? 0 : quantity),
-        })
+        if (held === undefined || settled !== undefined) return
+        settled = used ?? (status >= 500 ? 0 : quantity)
+        await leaving?.leave({ reservation: held.id, held: quantity, used: settled })
       },
     }
   }
@@ -215,6 +218,12 @@ export function createGate<R>(options: GateOptions<R>): Gate<R> {
   }
 
   return { enter }
+}
+
+function tooLate(reservation: string, quantity: Quantity, settled: Quantity): Error {
+  return new Error(
+    `reservation ${reservation}: use(${quantity}) came after the answer had ended, and ${settled} are settled: say it before`,
+  )
 }
 
 /** Longer ones are no solution; the server would refuse the whole question. */

@@ -1,10 +1,11 @@
+import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import type { Client } from '../client/create-client.ts'
 import { TollkeeperError } from '../client/tollkeeper-error.ts'
 import { aClock, turns } from '../clock.fixture.ts'
 import { createSettlements } from '../settlements/settlements.ts'
 import { anApiKey } from './api-key.fixture.ts'
-import { fetchGate } from './fetch.ts'
+import { admittedOf, fetchGate, honoGate } from './fetch.ts'
 import { createGate, type Entered, type GateOptions } from './gate.ts'
 
 type Settling = (quantity: unknown) => object | Promise<object>
@@ -93,6 +94,123 @@ describe('what a handler says that it used', () => {
     await (await enter()).leave(200)
     await (await enter()).leave(500)
     expect([settled, released]).toEqual([[], []])
+  })
+})
+
+describe('a handler that streams', () => {
+  const request = (method = 'GET') =>
+    new Request('https://product.example.com/', { method, headers: { 'x-api-key': anApiKey() } })
+
+  /** Before fetch, and before Hono, with a body that is made of the request. */
+  const GATES = {
+    fetch: (options: GateOptions<unknown>, answer: (asked: Request) => Response) =>
+      fetchGate(options, answer),
+    hono: (options: GateOptions<unknown>, answer: (asked: Request) => Response) => {
+      const app = new Hono()
+      app.use(honoGate(options))
+      app.all('/', (context) => answer(context.req.raw))
+      return async (asked: Request) => app.fetch(asked)
+    },
+  }
+
+  /** Five chunks; at its end, or where it is cancelled, it is known what they took. */
+  function aStream(asked: Request): Response {
+    let sent = 0
+    const use = () => admittedOf(asked)?.use(sent)
+    const body = new ReadableStream({
+      pull(controller) {
+        if (sent === 5) {
+          use()
+          return controller.close()
+        }
+        sent += 1
+        controller.enqueue(new TextEncoder().encode(`${sent} `))
+      },
+      async cancel() {
+        await turns(1)
+        use()
+      },
+    })
+    return new Response(body, { status: 201, headers: { 'content-type': 'text/event-stream' } })
+  }
+
+  describe.each(Object.keys(GATES) as (keyof typeof GATES)[])('behind %s', (name) => {
+    it('says at its end what it used, and that is settled when the answer has ended', async () => {
+      const { gateOptions, settled, errors } = await aReservingGate()
+      const response = await GATES[name](gateOptions, aStream)(request())
+      expect([response.status, response.headers.get('content-type')]).toEqual([201, 'text/event-stream'])
+      expect([await response.text(), settled, errors]).toEqual(['1 2 3 4 5 ', [5], []])
+    })
+
+    it('says what it used until it was cancelled', async () => {
+      const { gateOptions, settled, errors } = await aReservingGate()
+      const response = await GATES[name](gateOptions, aStream)(request())
+      const reader = response.body!.getReader()
+      await reader.read()
+      await reader.cancel()
+      expect(settled).toHaveLength(1)
+      expect(settled[0]).toBeLessThan(5)
+      expect(errors).toEqual([])
+    })
+
+    it('is waited for no longer than the gate’s time, where it hangs or its caller is gone', async () => {
+      const never = () => new Promise<never>(() => {})
+      const { gateOptions, settled } = await aReservingGate([], { timeoutMs: 700 })
+      const hanging = () => new Response(new ReadableStream({ pull: never, cancel: never }))
+      const response = await GATES[name](gateOptions, hanging)(request())
+      await response.body!.cancel()
+      expect(settled).toEqual([10])
+      const caller = new AbortController()
+      const asked = new Request(request(), { signal: caller.signal })
+      await GATES[name](gateOptions, hanging)(asked)
+      await turns()
+      expect(settled).toEqual([10])
+      caller.abort()
+      await turns()
+      expect(settled).toEqual([10, 10])
+    })
+
+    it('has used all that was held where it breaks, or is not read', async () => {
+      const { gateOptions, settled } = await aReservingGate()
+      const broken = () =>
+        new Response(
+          new ReadableStream({
+            pull() {
+              throw new Error('broken')
+            },
+          }),
+        )
+      const response = await GATES[name](gateOptions, broken)(request())
+      await expect(response.text()).rejects.toThrow('broken')
+      expect(settled).toEqual([10])
+      await GATES[name](gateOptions, () => new Response('short'))(request())
+      await turns()
+      expect(settled).toEqual([10, 10])
+      for (const [method, answer] of [
+        ['HEAD', aStream],
+        ['GET', () => new Response(null, { status: 204 })],
+      ] as const)
+        await GATES[name](gateOptions, answer)(request(method))
+      expect(settled).toEqual([10, 10, 10, 10])
+    })
+  })
+
+  it('is told where it says too late what it used', async () => {
+    const { enter, settled, errors } = await aReservingGate()
+    const { admitted, leave } = await enter()
+    await leave(200)
+    admitted.use('10.0')
+    expect(errors).toEqual([])
+    admitted.use(3)
+    expect(settled).toEqual([10])
+    expect(errors).toMatchObject([
+      {
+        error: {
+          message: expect.stringContaining('use(3) came after the answer had ended, and 10 are settled'),
+        },
+        about: { reservation: 'rsv_1', quantity: 3 },
+      },
+    ])
   })
 })
 
