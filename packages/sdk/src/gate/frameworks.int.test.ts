@@ -253,7 +253,7 @@ describe.each(Object.keys(FRAMEWORKS))('the gate before %s', (name) => {
   })
 
   it('holds a quantity and settles what was used; nothing where it failed', async () => {
-    const { gate, issue, used } = await aTollkeeper()
+    const { gate, issue, used, errors } = await aTollkeeper()
     const { key, subscription } = await issue('pro')
     const options = gate({ dimension: 'minutes', quantity: 4, reserve: { expiresInSeconds: 60 } })
     let left = 0
@@ -291,6 +291,8 @@ describe.each(Object.keys(FRAMEWORKS))('the gate before %s', (name) => {
     expect(await after(2)).toEqual([1.25])
     expect((await ask(own, '/api/status/404')).status).toBe(404)
     expect(await after(3)).toEqual([5.25])
+    // It is a free subscription: nobody pays, and nothing is lost.
+    expect(errors).toEqual([])
   })
 
   it('lets in who has a key while Tollkeeper cannot be asked, if that is wanted', async () => {

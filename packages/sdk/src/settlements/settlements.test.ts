@@ -9,6 +9,7 @@ type Answer = {
   readonly settled?: boolean
   readonly state?: string
   readonly billed?: boolean
+  readonly recordId?: string
   readonly reason?: string
 }
 type Reply = () => Answer | Promise<Answer>
@@ -92,6 +93,14 @@ describe('a settlement', () => {
     await settlements.add(used('r1', '1.25'), { tryForMs: 1_000 })
     expect(asked).toEqual(['r1 1.25'])
     expect([settlements.pending, journal.kept.size, unsettled]).toEqual([0, 0, []])
+  })
+
+  it('of what nobody pays by use for is done: it is recorded, and there is no bill to miss', async () => {
+    const free = { settled: true, state: 'settled', recordId: 'rec_1', billed: false, reason: 'free' }
+    const { settlements, unsettled } = await start({ r1: [() => free] })
+    await settlements.add(used('r1'))
+    await settlements.close()
+    expect([settlements.pending, unsettled]).toEqual([0, []])
   })
 
   it.each([

@@ -45,14 +45,16 @@ export async function trySettlement(
 /** @returns undefined: it is settled, and billed where it is to be */
 export function whyUnsettled(
   { reservation, quantity }: Settlement,
-  { settled, state, billed, reason }: Pick<Reservation, 'settled' | 'state' | 'billed' | 'reason'>,
+  answer: Pick<Reservation, 'settled' | 'state' | 'billed' | 'recordId' | 'reason'>,
 ): Unsettled | undefined {
+  const { settled, state, billed, recordId, reason } = answer
   if (!settled) {
     const detail = `it is ${state}, and there is no room for it any more`
     return { reservation, quantity, reason: 'reservation.expired', detail }
   }
-  // Counted, and nobody pays: its subscription ended too long ago.
-  if (billed === false) return { reservation, quantity, reason: 'reservation.unbillable', detail: reason }
+  // Its subscription ended too long ago. What nobody pays by use for is not billed either, but that became a record as it should.
+  if (billed === false && recordId === undefined)
+    return { reservation, quantity, reason: 'reservation.unbillable', detail: reason }
   return undefined
 }
 
