@@ -1,6 +1,6 @@
 /**
- * Keeps what was worked out of an object on the object itself, out of sight: before every request of a product, a look-up by
- * object in a `WeakMap` costs more than all that it saves from being worked out again.
+ * Keeps what was worked out of an object on the object itself, out of sight. For what is read before every request of a product:
+ * it is one load there, where a `WeakMap` is a look-up.
  *
  * @param slot - a constant symbol of the place that keeps it
  */

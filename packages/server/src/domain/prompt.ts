@@ -1,6 +1,6 @@
 /**
- * At hand, or still to come. What stands before every request of a product does not wait for what nobody has to wait for: a
- * promise for each step of it costs more than the step. It may throw as well as reject: `await` is the same for both.
+ * At hand, or still to come: what stands before every request of a product makes no promise of what nobody has to wait for. It may
+ * throw as well as reject: `await` is the same for both.
  */
 export type Prompt<T> = T | Promise<T>
 
